@@ -1,0 +1,1 @@
+"""The catalogue of boards, PlatformIO, ports, the virtual board."""

@@ -1,0 +1,1 @@
+"""The ahead-of-time compiler: passes, memory plan, weight packing, C++ emission."""

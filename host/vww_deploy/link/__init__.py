@@ -1,0 +1,1 @@
+"""Frames and messages (no I/O), transports, the device client."""

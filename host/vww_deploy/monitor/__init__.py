@@ -1,0 +1,1 @@
+"""The terminal view and the web page."""

@@ -1,0 +1,1 @@
+"""Sessions, the run store, metrics, reports."""

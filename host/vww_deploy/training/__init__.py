@@ -1,0 +1,1 @@
+"""MobileNet builders, datasets, training, quantisation, evaluation."""
