@@ -1,0 +1,17 @@
+"""Fixtures that every test folder may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Other people's models and the labelled pictures; exists for the team only, never on a user's machine."""
+    if not (_SHARED / "models").is_dir():
+        pytest.skip("needs ../shared, which only the team has")
+    return _SHARED
