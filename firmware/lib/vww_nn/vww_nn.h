@@ -1,8 +1,9 @@
 // Integer kernels for int8 networks, bit-exact with LiteRT's reference kernels (BUILTIN_REF).
 //
-// Every kernel works on a range of output rows of planar (CHW) tensors and keeps no state. What a layer is (shapes, weights, scales) lives in a
-// constant parameter struct, filled at compile time by vww_deploy.compiler.packing; where its tensors lie is told by views. Each kernel has a
-// portable path and, where the core has the DSP extension (__ARM_FEATURE_DSP), a faster one that gives the same bytes.
+// Every kernel works on a range of output rows of planar (CHW) tensors and keeps no state. What a layer is (shapes,
+// weights, scales) lives in a constant parameter struct, filled at compile time by vww_deploy.compiler.packing; where
+// its tensors lie is told by views. Each kernel has a portable path and, where the core has the DSP extension
+// (__ARM_FEATURE_DSP), a faster one that gives the same bytes.
 #ifndef VWW_NN_H_
 #define VWW_NN_H_
 
@@ -10,9 +11,9 @@
 
 namespace vww {
 
-// Where a tensor lies: element (c, y, x) is data[c * channel_stride + (y % rows) * row_stride + x]. A whole tensor has rows = its height; a band that
-// streams through a ring buffer has rows = the ring's rows. Any strides do (planes, or rows of channels); they need no alignment, but word loads
-// are fastest when strides and data are multiples of 4.
+// Where a tensor lies: element (c, y, x) is data[c * channel_stride + (y % rows) * row_stride + x]. A whole tensor has
+// rows = its height; a band that streams through a ring buffer has rows = the ring's rows. Any strides do (planes, or
+// rows of channels); they need no alignment, but word loads are fastest when strides and data are multiples of 4.
 struct View {
   int8_t* data;
   int32_t channel_stride;
@@ -25,7 +26,7 @@ enum class RequantKind : uint8_t {
   kGeneric = 0,   // anything: left shifts, right shifts below 2, any clamp
   kClamp = 1,     // every channel's right shift is 2..31
   kSaturate = 2,  // and the clamp is -128..127
-  kRelu = 3,      // and the output offset is -128: whatever rounds below zero is clamped away, so the sign needs no care
+  kRelu = 3,  // and the output offset is -128: whatever rounds below zero is clamped away, so the sign needs no care
 };
 
 struct Requant {
@@ -38,7 +39,9 @@ struct Requant {
   RequantKind kind;
 };
 
-// A 2-D convolution. Weights as packed by packing.pack_conv for the same in_layout. kernel, stride and dilation 1 make it a pointwise one.
+// A 2-D convolution. Weights as packed by packing.pack_conv for the same in_layout. kernel, stride and dilation 1 make
+// it a pointwise one. FULLY_CONNECTED is one too: a single pixel whose views have channel_stride 1 and whose
+// weights' columns are in the order that the input lies in.
 struct ConvParams {
   const int8_t* weights;
   Requant requant;
@@ -49,10 +52,12 @@ struct ConvParams {
   int16_t dilation_h, dilation_w;
   int16_t pad_top, pad_left;
   int16_t input_zero_point;
-  bool input_is_hwc;  // element (c, y, x) of the input is data[(y % rows) * row_stride + x * in_c + c]; its channel_stride is not used
+  bool input_is_hwc;  // element (c, y, x) of the input is data[(y % rows) * row_stride + x * in_c + c]; its
+                      // channel_stride is not used
 };
 
-// A depthwise convolution: output channel c reads input channel c / multiplier. Weights as packed by packing.pack_depthwise.
+// A depthwise convolution: output channel c reads input channel c / multiplier. Weights as packed by
+// packing.pack_depthwise.
 struct DepthwiseParams {
   const int8_t* weights;
   Requant requant;
@@ -65,13 +70,6 @@ struct DepthwiseParams {
   int16_t input_zero_point;
 };
 
-// A dense layer over one vector. Weights as packed by packing.pack_fully_connected; their columns are in the order the input lies in.
-struct FullyConnectedParams {
-  const int8_t* weights;
-  Requant requant;
-  int16_t in_c, out_c;
-};
-
 struct PoolParams {
   int16_t in_h, in_w, channels;
   int16_t out_h, out_w;
@@ -81,8 +79,8 @@ struct PoolParams {
   int16_t clamp_min, clamp_max;
 };
 
-// MEAN over height and width. multiplier (Q31) and shift (TFLite's sign) already hold the division by height * width, as packing.mean_multiplier
-// computes it.
+// MEAN over height and width. multiplier (Q31) and shift (TFLite's sign) already hold the division by height * width,
+// as packing.mean_multiplier computes it.
 struct MeanParams {
   int16_t h, w, channels;
   int16_t input_zero_point, output_zero_point;
@@ -90,7 +88,8 @@ struct MeanParams {
   int32_t shift;
 };
 
-// Elementwise sum of two tensors of one shape. Offsets are minus the zero points of the inputs; multipliers are Q31, shifts TFLite's (<= 0).
+// Elementwise sum of two tensors of one shape. Offsets are minus the zero points of the inputs; multipliers are Q31,
+// shifts TFLite's (<= 0).
 struct AddParams {
   int16_t h, w, channels;
   int16_t input1_offset, input2_offset, output_offset;
@@ -107,7 +106,8 @@ struct PadParams {
   int8_t value;
 };
 
-// int8 softmax over one vector; multiplier, left_shift and diff_min as TFLite's PreprocessSoftmaxScaling gives them (packing.softmax_scaling).
+// int8 softmax over one vector; multiplier, left_shift and diff_min as TFLite's PreprocessSoftmaxScaling gives them
+// (packing.softmax_scaling).
 struct SoftmaxParams {
   int16_t size;
   int32_t multiplier;
@@ -123,22 +123,22 @@ struct RequantizeParams {
   int32_t shift;
 };
 
-// Scratch is memory of the size that packing.*_scratch_bytes gives, aligned to 4; it is free again when the call returns. Rows are
-// [row_begin, row_end) of the output; the input rows that they need must be present in the input's view.
+// Scratch is memory of the size that packing.*_scratch_bytes gives, aligned to 4; it is free again when the call
+// returns. Rows are [row_begin, row_end) of the output; the input rows that they need must be present in the input's
+// view.
 
-// In place (in and out the same view) is right for pointwise convolutions, widening and narrowing, and for views that differ in nothing but channel
-// count; otherwise in and out must not overlap in what is still to be read.
+// In place (in and out the same view) is right for pointwise convolutions, widening and narrowing, and for views that
+// differ in nothing but channel count; otherwise in and out must not overlap in what is still to be read.
 void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch);
 
-// In place is right with multiplier 1, all rows in one call and the output no larger than the input: out may then be the same memory with
-// the same strides, or planes packed closer (out.channel_stride <= in.channel_stride, out.row_stride <= in.row_stride, same data).
-void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch);
+// In place is right with multiplier 1, all rows in one call and the output no larger than the input: out may then be
+// the same memory with the same strides, or planes packed closer (out.channel_stride <= in.channel_stride,
+// out.row_stride <= in.row_stride, same data).
+void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end,
+                      void* scratch);
 
-// in and out are vectors; they must not overlap.
-void fully_connected(const FullyConnectedParams& p, const int8_t* in, int8_t* out, void* scratch);
-
-// Pools are right in place under the same conditions as the depthwise convolution when the window does not reach above or left of the output's own
-// corner (pad_top = pad_left = 0).
+// Pools are right in place under the same conditions as the depthwise convolution when the window does not reach above
+// or left of the output's own corner (pad_top = pad_left = 0).
 void average_pool(const PoolParams& p, const View& in, const View& out, int row_begin, int row_end);
 void max_pool(const PoolParams& p, const View& in, const View& out, int row_begin, int row_end);
 

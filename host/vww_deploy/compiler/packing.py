@@ -1,0 +1,180 @@
+"""Weights, biases and scales as the kernels of ``firmware/lib/vww_nn`` want them, and the scratch memory they need.
+
+The formats are a contract between this module and the C++ of the same release; nothing else may depend on them.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Int8 = npt.NDArray[np.int8]
+Int32 = npt.NDArray[np.int32]
+
+PIXELS_PER_BLOCK: Final = 4
+"""Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""
+
+
+class RequantKind(enum.Enum):
+    """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for all its channels."""
+
+    GENERIC = "kGeneric"
+    CLAMP = "kClamp"
+    SATURATE = "kSaturate"
+    RELU = "kRelu"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a layer's accumulators are scaled, by output channel, and the range of its output.
+
+    ``multipliers`` are TFLite's: Q31 in [2**30, 2**31) or 0; ``shifts`` in -31..30, negative ones to the right. Both are
+    int32 of shape (channels,).
+    """
+
+    multipliers: Int32
+    shifts: Int32
+    output_zero_point: int
+    clamp_min: int
+    clamp_max: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A layer's constants, in the order of ``vww::Requant`` after the weights; write the arrays out as they are."""
+
+    weights: Int8
+    bias: Int32
+    multiplier: npt.NDArray[np.uint32]
+    exponent: npt.NDArray[np.uint8]
+    output_offset: int
+    clamp_min: int
+    clamp_max: int
+    kind: RequantKind
+
+    @property
+    def nbytes(self) -> int:
+        """Flash that the arrays take, in bytes."""
+        return self.weights.nbytes + self.bias.nbytes + self.multiplier.nbytes + self.exponent.nbytes
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """A real factor as (Q31 multiplier, shift), rounded like TFLite's QuantizeMultiplier: below 2**-32 it is (0, 0)."""
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        return (1 << 31) - 1, 30
+    return multiplier, shift
+
+
+def mean_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:
+    """MEAN's (multiplier, shift): the ratio of the scales with LiteRT's division by ``count`` elements worked in."""
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
+
+
+def softmax_scaling(input_scale: float, beta: float) -> tuple[int, int, int]:
+    """SOFTMAX's (multiplier, left_shift, diff_min) as TFLite's PreprocessSoftmaxScaling computes them."""
+    integer_bits = 5
+    real = min(beta * input_scale * (1 << (31 - integer_bits)), (1 << 31) - 1.0)
+    multiplier, left_shift = quantize_multiplier(real)
+    radius = math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << left_shift))
+    return multiplier, left_shift, -radius
+
+
+def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale, *, input_is_hwc: bool) -> Packed:
+    """A CONV_2D or FULLY_CONNECTED layer's constants.
+
+    ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
+    Packed order: pairs of output channels, in them pairs of taps, in them (c0 k0, c1 k0, c0 k1, c1 k1); missing channels
+    and taps are zero. Taps run over (ky, kx, c) for an interleaved input and over (c, ky, kx) for a planar one.
+
+    Raises ValueError when a folded bias leaves 32 bits.
+    """
+    channels = weights.shape[0]
+    rows = _live_weights(weights, scale)
+    rows = (rows if input_is_hwc else rows.transpose(0, 3, 1, 2)).reshape(channels, -1)
+    padded = np.zeros((_even(channels), _even(rows.shape[1])), np.int8)
+    padded[:channels, : rows.shape[1]] = rows
+    pairs = padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2)
+    return _packed(pairs.transpose(0, 2, 3, 1), rows, bias, input_zero_point, scale)
+
+
+def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
+    """A DEPTHWISE_CONV_2D layer's constants.
+
+    ``weights`` int8 (kernel height, kernel width, out channels); ``bias`` int32 (out channels,) or None.
+    Packed order: by channel.
+
+    Raises ValueError when a folded bias leaves 32 bits.
+    """
+    rows = _live_weights(weights.transpose(2, 0, 1), scale).reshape(weights.shape[2], -1)
+    return _packed(rows, rows, bias, input_zero_point, scale)
+
+
+def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int) -> int:
+    """Scratch of ``vww::conv2d``: the windows of a block of pixels as int16."""
+    return PIXELS_PER_BLOCK * _even(kernel_h * kernel_w * in_c) * 2
+
+
+def depthwise_scratch_bytes(
+    kernel_h: int, kernel_w: int, stride_w: int, dilation_h: int, dilation_w: int, out_w: int
+) -> int:
+    """Scratch of ``vww::depthwise_conv2d``: the window's rows of one plane, padded, as int16."""
+    span = (kernel_h - 1) * dilation_h + 1
+    reach = (out_w - 1) * stride_w + (kernel_w - 1) * dilation_w + 1
+    return span * _even(reach) * 2
+
+
+def _even(n: int) -> int:
+    return n + n % 2
+
+
+def _live_weights(weights: Int8, scale: Scale) -> Int8:
+    """Weights (channels, ...) without those of channels that are scaled by 0."""
+    dead = scale.multipliers == 0
+    return np.where(dead.reshape(-1, *[1] * (weights.ndim - 1)), np.int8(0), weights)
+
+
+def _packed(packed: Int8, rows: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
+    folded = -input_zero_point * rows.astype(np.int64).sum(axis=1)
+    dead = scale.multipliers == 0
+    if bias is not None:
+        folded = folded + np.where(dead, 0, bias)
+    # With its weights and bias cleared a channel scaled by 0 may have any scale: one that the fast kernels take.
+    multipliers = np.where(dead, 1 << 30, scale.multipliers)
+    shifts = np.where(dead, -2, scale.shifts)
+    if np.abs(folded).max(initial=0) >= 1 << 31:
+        raise ValueError("a bias leaves 32 bits when the input's zero point is folded into it")
+    if (scale.multipliers < 0).any() or scale.shifts.min() < -31 or scale.shifts.max() > 30:
+        raise ValueError("a multiplier or shift is out of TFLite's range")
+    return Packed(
+        weights=np.ascontiguousarray(packed).reshape(-1),
+        bias=folded.astype(np.int32),
+        multiplier=multipliers.astype(np.uint32) << np.uint32(1),
+        exponent=(32 + shifts).astype(np.uint8),
+        output_offset=scale.output_zero_point,
+        clamp_min=scale.clamp_min,
+        clamp_max=scale.clamp_max,
+        kind=_kind(multipliers, shifts, scale),
+    )
+
+
+def _kind(multipliers: Int32, shifts: Int32, scale: Scale) -> RequantKind:
+    if multipliers.min() < 1 << 30 or shifts.max() > -2:
+        return RequantKind.GENERIC
+    if (scale.clamp_min, scale.clamp_max) != (-128, 127):
+        return RequantKind.CLAMP
+    return RequantKind.RELU if scale.output_zero_point == -128 else RequantKind.SATURATE
