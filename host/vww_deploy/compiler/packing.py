@@ -33,8 +33,8 @@ class RequantKind(enum.Enum):
 class Scale:
     """How a layer's accumulators are scaled, by output channel, and the range of its output.
 
-    ``multipliers`` are TFLite's: Q31 in [2**30, 2**31) or 0; ``shifts`` in -31..30, negative ones to the right. Both are
-    int32 of shape (channels,).
+    ``multipliers`` are TFLite's: Q31 in [2**30, 2**31) or 0; ``shifts`` in -31..30, negative ones to the right;
+    both are int32 of shape (channels,).
     """
 
     multipliers: Int32
@@ -98,8 +98,8 @@ def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: S
     """A CONV_2D or FULLY_CONNECTED layer's constants.
 
     ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
-    Packed order: pairs of output channels, in them pairs of taps, in them (c0 k0, c1 k0, c0 k1, c1 k1); missing channels
-    and taps are zero. Taps run over (ky, kx, c) for an interleaved input and over (c, ky, kx) for a planar one.
+    Packed order: pairs of output channels, in them pairs of taps, in them (c0 k0, c1 k0, c0 k1, c1 k1); missing
+    channels and taps are zero. Taps run over (ky, kx, c) for an interleaved input and over (c, ky, kx) for a planar one.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """
