@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import DataError
+from vww_deploy.errors import DataError
 
 RESIZES: Final = ("squash", "crop")
 

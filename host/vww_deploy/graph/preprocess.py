@@ -22,17 +22,21 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..errors import DataError
-from .card import InputSpec, ModelCard
+from vww_deploy.errors import DataError
+from vww_deploy.graph.card import InputSpec, ModelCard
+from vww_deploy.graph.ir import Quantization
 
 MAX_PIXELS: Final = 64_000_000
 """Larger pictures are refused before they are decoded: 64 million pixels take about half a gigabyte."""
+
+MAX_FILE_BYTES: Final = 256 << 20
+"""Larger files are refused unread: no sensible picture of 64 million pixels is larger."""
 
 PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 """File name endings (lower case) that are looked for in folders."""
@@ -51,31 +55,35 @@ _TURN: Final = {
 Pixels = npt.NDArray[np.uint8]
 
 
-class Quantisation(NamedTuple):
-    """The affine map of an int8 tensor: ``real = scale * (q - zero_point)``."""
-
-    scale: float
-    zero_point: int
-
-
-def open_picture(source: Path | bytes) -> Image.Image:
-    """A picture file, or its bytes, decoded and turned upright (first frame of an animation).
+def read_picture_file(path: Path) -> bytes:
+    """The bytes of a picture file.
 
     Raises:
-        DataError: the file cannot be read, is empty, is no picture, is cut off, or has more than :data:`MAX_PIXELS`
-            pixels.
+        DataError: it cannot be read, is empty, or is larger than :data:`MAX_FILE_BYTES`.
     """
-    name = str(source) if isinstance(source, Path) else "the picture"
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise DataError(f"{path} is too large: {size >> 20} MiB", hint=_TOO_LARGE_HINT)
+        data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if not data:
-        raise DataError(f"{name} is empty (0 bytes)")
+        raise DataError(f"{path} is empty (0 bytes)")
+    return data
+
+
+def open_picture(data: bytes, name: str = "the picture") -> Image.Image:
+    """The bytes of a picture file decoded and turned upright (the first frame of an animation); ``name`` is for
+    messages.
+
+    Raises:
+        DataError: they are no picture, are cut off, or have more than :data:`MAX_PIXELS` pixels.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning comes before our limit is checked
-            image = Image.open(io.BytesIO(data))
+            image: Image.Image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
             raise _too_large(name, image.width, image.height)
         image.load()
@@ -84,8 +92,8 @@ def open_picture(source: Path | bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large: {error}", hint=_TOO_LARGE_HINT) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name} is no readable picture: {reason}", hint="PNG, JPEG and BMP are read.") from error
+        hint = "PNG, JPEG and BMP are read."
+        raise DataError(f"{name} is no readable picture ({type(error).__name__})", hint=hint) from error
     return _upright(image)
 
 
@@ -134,27 +142,27 @@ def to_pixels(image: Image.Image, spec: InputSpec) -> Pixels:
     return resized.reshape(spec.height, spec.width, spec.channels)
 
 
-def to_input(image: Image.Image, card: ModelCard, quantisation: Quantisation) -> npt.NDArray[np.int8]:
+def to_input(image: Image.Image, card: ModelCard, quantization: Quantization) -> npt.NDArray[np.int8]:
     """The model's input for a picture: int8 ``[height, width, channels]``.
 
     Args:
         image: any size and mode, as :func:`open_picture` gives it.
         card: how the model wants its pictures.
-        quantisation: of the model's int8 input tensor.
+        quantization: of the model's int8 input tensor.
 
     Raises:
         DataError: as :func:`to_pixels`.
     """
-    return quantise(to_pixels(image, card.input), card.input, quantisation)
+    return quantise(to_pixels(image, card.input), card.input, quantization)
 
 
-def quantise(pixels: Pixels, spec: InputSpec, quantisation: Quantisation) -> npt.NDArray[np.int8]:
+def quantise(pixels: Pixels, spec: InputSpec, quantization: Quantization) -> npt.NDArray[np.int8]:
     """Pixels of any shape through :func:`quantisation_table`."""
-    values: npt.NDArray[np.int8] = quantisation_table(spec, quantisation)[pixels]
+    values: npt.NDArray[np.int8] = quantisation_table(spec, quantization)[pixels]
     return values
 
 
-def quantisation_table(spec: InputSpec, quantisation: Quantisation) -> npt.NDArray[np.int8]:
+def quantisation_table(spec: InputSpec, quantization: Quantization) -> npt.NDArray[np.int8]:
     """The int8 value of each pixel value 0..255.
 
     Without a ``pixel_range`` in the card it is ``pixel - 128``: the 256 int8 values stand for the 256 pixel values,
@@ -166,7 +174,7 @@ def quantisation_table(spec: InputSpec, quantisation: Quantisation) -> npt.NDArr
         return (pixel - 128).astype(np.int8)
     low, high = spec.pixel_range
     real = low + pixel * ((high - low) / 255.0)
-    quantised = np.floor(real / quantisation.scale + 0.5) + quantisation.zero_point
+    quantised = np.floor(real / quantization.scale + 0.5) + quantization.zero_point
     return np.asarray(np.clip(quantised, -128, 127), dtype=np.int8)
 
 

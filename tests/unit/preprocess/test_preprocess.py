@@ -16,10 +16,14 @@ from PIL import Image
 from vww_deploy.errors import DataError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.card import InputSpec, ModelCard
-from vww_deploy.graph.preprocess import Quantisation
+from vww_deploy.graph.ir import Quantization
 
 GRAY_96 = InputSpec(96, 96, 1)
-ANY_QUANTISATION = Quantisation(1 / 255, -128)
+ANY_QUANTIZATION = Quantization(1 / 255, -128)
+
+
+def opened(path: Path) -> Image.Image:
+    return preprocess.open_picture(preprocess.read_picture_file(path), str(path))
 
 
 def exact_area_average(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -84,8 +88,8 @@ def test_gray_pictures_pass_through_unchanged() -> None:
 def test_input_is_pixel_minus_128() -> None:
     gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
     card = ModelCard.default_for("m", 16, 16, 1)
-    for quantisation in (ANY_QUANTISATION, Quantisation(0.00784314, -1)):
-        values = preprocess.to_input(Image.fromarray(gray), card, quantisation)
+    for quantization in (ANY_QUANTIZATION, Quantization(0.00784314, -1)):
+        values = preprocess.to_input(Image.fromarray(gray), card, quantization)
         assert values.shape == (16, 16, 1)
         assert values.dtype == np.int8
         assert np.array_equal(values.reshape(-1).astype(int), np.arange(256) - 128)
@@ -93,10 +97,10 @@ def test_input_is_pixel_minus_128() -> None:
 
 def test_a_pixel_range_goes_through_the_models_own_quantisation() -> None:
     spec = InputSpec(1, 256, 1, pixel_range=(-1.0, 1.0))
-    table = preprocess.quantisation_table(spec, Quantisation(2 / 255, 0))
+    table = preprocess.quantisation_table(spec, Quantization(2 / 255, 0))
     assert (table[0], table[255]) == (-127, 127)
     assert np.all(np.diff(table.astype(int)) >= 0)
-    clamped = preprocess.quantisation_table(spec, Quantisation(1 / 255, 0))
+    clamped = preprocess.quantisation_table(spec, Quantization(1 / 255, 0))
     assert (clamped[0], clamped[255]) == (-128, 127)
 
 
@@ -132,7 +136,7 @@ def test_every_exif_orientation_is_turned_upright(tmp_path: Path) -> None:
     for orientation, stored in stored_as.items():
         path = tmp_path / f"{orientation}.png"
         Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif_with(orientation))
-        assert np.array_equal(np.asarray(preprocess.open_picture(path)), upright), orientation
+        assert np.array_equal(np.asarray(opened(path)), upright), orientation
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "I"])
@@ -175,7 +179,7 @@ def test_floating_point_pictures_and_odd_channel_counts_are_refused() -> None:
 def test_animations_give_their_first_frame(tmp_path: Path) -> None:
     path = tmp_path / "two.gif"
     Image.new("L", (4, 4), 255).save(path, save_all=True, append_images=[Image.new("L", (4, 4), 0)])
-    assert (preprocess.to_pixels(preprocess.open_picture(path), InputSpec(4, 4, 1)) == 255).all()
+    assert (preprocess.to_pixels(opened(path), InputSpec(4, 4, 1)) == 255).all()
 
 
 def png_bytes(size: tuple[int, int]) -> bytes:
@@ -201,7 +205,7 @@ def test_bad_pictures_say_what_is_wrong(tmp_path: Path) -> None:
         (tmp_path, "directory"),
     ):
         with pytest.raises(DataError, match=expected) as caught:
-            preprocess.open_picture(path)
+            opened(path)
         assert str(path) in caught.value.message
 
 
@@ -216,4 +220,4 @@ def test_huge_pictures_are_refused_before_decoding() -> None:
 def test_damaged_exif_does_not_lose_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "exif.jpg"
     Image.new("L", (8, 8), 200).save(path, exif=b"Exif\x00\x00garbage that is no TIFF header")
-    assert preprocess.open_picture(path).size == (8, 8)
+    assert opened(path).size == (8, 8)
