@@ -86,6 +86,7 @@ class Result:
         ticks: the same in :attr:`BoardInfo.clock` units.
         retries: messages that had to be sent again for this frame.
         outputs: the model's int8 outputs, as sent.
+        reference: what the host reference gives for the same input; None if it did not run.
         stages: microseconds by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
     """
 
@@ -95,6 +96,7 @@ class Result:
     ticks: int
     retries: int = 0
     outputs: tuple[int, ...] = ()
+    reference: tuple[int, ...] | None = None
     stages: tuple[tuple[str, int], ...] = ()
     at: float = field(default_factory=time.time)
 

@@ -1,0 +1,74 @@
+"""A run as a table that other programs read: CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from vww_deploy.errors import StoreError
+from vww_deploy.runs.store import Result, RunSummary, Store
+
+COLUMNS: Final = (
+    "position",
+    "path",
+    "sha256",
+    "truth",
+    "label",
+    "p_person",
+    "outputs",
+    "reference",
+    "equal",
+    "latency_us",
+    "ticks",
+    "retries",
+    "at",
+)
+"""Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between."""
+
+
+def run_to_json(store: Store, run: int) -> dict[str, Any]:
+    """A whole run as JSON values: the summary, every result, every skipped picture."""
+    return {
+        **summary_to_json(store.run(run)),
+        "results": [_result_to_json(result) for result in store.results(run)],
+        "skipped_pictures": [asdict(skipped) for skipped in store.skipped(run)],
+    }
+
+
+def summary_to_json(summary: RunSummary) -> dict[str, Any]:
+    """A run's header and counts as JSON values."""
+    values = asdict(summary)
+    return {**values, **values.pop("header")}
+
+
+def export(store: Store, run: int, path: Path) -> None:
+    """Write a run to ``path``: CSV if it ends in ``.csv``, else JSON.
+
+    Raises:
+        StoreError: there is no such run, or the file cannot be written.
+    """
+    store.run(run)
+    try:
+        if path.suffix.lower() == ".csv":
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                for result in store.results(run):
+                    row = _result_to_json(result)
+                    for name in ("outputs", "reference"):
+                        row[name] = None if row[name] is None else " ".join(map(str, row[name]))
+                    writer.writerow(row)
+        else:
+            path.write_text(json.dumps(run_to_json(store, run), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _result_to_json(result: Result) -> dict[str, Any]:
+    values = {name: getattr(result, name) for name in COLUMNS}
+    values["outputs"] = result.outputs.tolist()
+    values["reference"] = None if result.reference is None else result.reference.tolist()
+    return values

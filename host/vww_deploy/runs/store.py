@@ -1,0 +1,508 @@
+"""The run store: every session as rows of one SQLite file, written as it happens.
+
+A run lists its pictures first, then gets one row for each result or skipped picture, each in a transaction of its own:
+whatever ends the process, the file holds all that was recorded before, and :meth:`Store.resume` knows what is left. The
+primary key (run, position) makes a picture's result unique even if two processes resume the same run.
+
+The journal is SQLite's rollback journal, not WAL: after every result the store is one whole file that can be copied,
+mailed or opened from a read-only folder. docs/decisions/run-store.md has the figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy import resources
+from vww_deploy.errors import StoreError
+
+_APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
+_BUSY_TIMEOUT_S: Final = 30.0  # how long to wait for another process's transaction; ours take milliseconds
+
+# Step i takes a store of schema version i to version i + 1. Steps are only ever added.
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started TEXT NOT NULL,
+        finished TEXT,
+        state TEXT NOT NULL CHECK (state IN ('running', 'complete', 'interrupted', 'failed')),
+        note TEXT NOT NULL DEFAULT '',
+        header TEXT NOT NULL
+    );
+    CREATE TABLE pictures (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        path TEXT NOT NULL,
+        truth INTEGER,
+        skipped TEXT,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE results (
+        run INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        outputs BLOB NOT NULL,
+        label INTEGER NOT NULL,
+        p_person REAL NOT NULL,
+        latency_us INTEGER NOT NULL,
+        ticks INTEGER NOT NULL,
+        retries INTEGER NOT NULL,
+        reference BLOB,
+        PRIMARY KEY (run, position),
+        FOREIGN KEY (run, position) REFERENCES pictures (run, position) ON DELETE CASCADE
+    ) WITHOUT ROWID;
+    """,
+)
+
+State = Literal["running", "complete", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run: where it is, and its label if that is known (1 person, 0 none)."""
+
+    path: str
+    truth: int | None = None
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What holds for all results of a run.
+
+    Attributes:
+        board: catalogue name.
+        port: device path or URL.
+        model: name of the model.
+        model_sha256: of the ``.tflite`` file.
+        model_path: where it was read from, so that ``--resume`` finds it again.
+        firmware_version: as the device reports it.
+        firmware_sha256: of the image that was flashed; empty if it was not flashed by this machine.
+        protocol: version of the link's protocol.
+        labels: of the model's outputs.
+        threshold: P(person) from which a picture counts as one with a person.
+        clock: unit of ``ticks``: ``instructions``, ``cycles`` or ``micros``.
+        clock_hz: ticks a second.
+        reference: whether the host reference ran beside the board.
+    """
+
+    board: str
+    port: str
+    model: str
+    model_sha256: str
+    model_path: str = ""
+    firmware_version: str = ""
+    firmware_sha256: str = ""
+    protocol: int = 0
+    labels: tuple[str, ...] = ("no person", "person")
+    threshold: float = 0.5
+    clock: str = "micros"
+    clock_hz: int = 1_000_000
+    reference: bool = True
+
+    @classmethod
+    def from_json(cls, text: str) -> RunHeader:
+        """A header as the store holds it.
+
+        Raises:
+            ValueError: it is not JSON, or a field is missing, unknown or of another type.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or set(values) != set(cls.__dataclass_fields__):
+            raise ValueError("a run's header has other fields than this program's")
+        for name, kind in _HEADER_TYPES.items():
+            if not isinstance(values[name], kind):
+                raise ValueError(f"a run's header has {name} = {values[name]!r}")
+        return cls(**{**values, "labels": tuple(str(label) for label in values["labels"])})
+
+    def to_json(self) -> str:
+        """JSON text with every field."""
+        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
+
+
+_HEADER_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "board": str,
+    "port": str,
+    "model": str,
+    "model_sha256": str,
+    "model_path": str,
+    "firmware_version": str,
+    "firmware_sha256": str,
+    "protocol": int,
+    "labels": list,
+    "threshold": (int, float),
+    "clock": str,
+    "clock_hz": int,
+    "reference": bool,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture's inference.
+
+    Attributes:
+        position: of the picture in the run, from 0.
+        path: of the picture.
+        truth: its label if known.
+        sha256: of the picture file.
+        outputs: int8, the model's outputs as the device sent them.
+        label: 1 if P(person) reached the run's threshold.
+        p_person: 0..1.
+        latency_us: of the inference alone, by the device's clock; microseconds.
+        ticks: the same in the run's clock unit.
+        retries: messages that had to be sent again for this picture.
+        reference: int8 outputs of the host reference, or None if it did not run.
+        at: UTC, ISO 8601.
+    """
+
+    position: int
+    path: str
+    truth: int | None
+    sha256: str
+    outputs: npt.NDArray[np.int8]
+    label: int
+    p_person: float
+    latency_us: int
+    ticks: int
+    retries: int
+    reference: npt.NDArray[np.int8] | None = None
+    at: str = field(default_factory=lambda: _now())
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether device and reference agree in every output; None without a reference."""
+        return None if self.reference is None else bool(np.array_equal(self.outputs, self.reference))
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that could not be used, and why."""
+
+    position: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of ``runs list``."""
+
+    id: int
+    started: str
+    finished: str | None
+    state: State
+    note: str
+    header: RunHeader
+    pictures: int
+    results: int
+    skipped: int
+    equal: int
+    compared: int
+
+
+class Store:
+    """The run store; a context manager. Not for sharing between threads.
+
+    Args:
+        path: of the SQLite file; the user's own store (:func:`default_path`) when None. Created when missing unless
+            ``readonly``.
+        readonly: open an existing store without writing to it.
+
+    Raises:
+        StoreError: from every method, when the file cannot be read or written, or was written by a newer program.
+    """
+
+    def __init__(self, path: Path | None = None, *, readonly: bool = False) -> None:
+        self.path: Final = path or default_path()
+        with self._guard():
+            if readonly and not self.path.exists():
+                raise StoreError(
+                    f"there is no run store at {self.path}", hint="Runs are recorded by: vww-deploy run PICTURES"
+                )
+            if not readonly:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            mode = "ro" if readonly else "rwc"
+            self._db = sqlite3.connect(
+                f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
+            )
+        try:
+            with self._guard():
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._migrate(readonly)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Everything recorded is in it already."""
+        self._db.close()
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def begin(self, header: RunHeader, pictures: Sequence[Picture] = ()) -> RunWriter:
+        """Start a run over known pictures; a live session has none and adds each with its result."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "INSERT INTO runs (started, state, header) VALUES (?, 'running', ?)", (_now(), header.to_json())
+            )
+            run = cast(int, cursor.lastrowid)
+            self._db.executemany(
+                "INSERT INTO pictures (run, position, path, truth) VALUES (?, ?, ?, ?)",
+                ((run, position, picture.path, picture.truth) for position, picture in enumerate(pictures)),
+            )
+        return RunWriter(self, run, header)
+
+    def resume(self, run: int) -> tuple[RunWriter, dict[int, Picture]]:
+        """Continue a run.
+
+        Its writer, and the pictures by position that have neither a result nor a reason to be skipped.
+        """
+        header = self.run(run).header
+        with self._guard():
+            rows = self._db.execute(
+                """SELECT position, path, truth FROM pictures WHERE run = ? AND skipped IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM results r WHERE r.run = pictures.run AND r.position =
+                   pictures.position) ORDER BY position""",
+                (run,),
+            ).fetchall()
+        with self._transaction():
+            self._db.execute("UPDATE runs SET state = 'running', finished = NULL, note = '' WHERE id = ?", (run,))
+        return RunWriter(self, run, header), {position: Picture(path, truth) for position, path, truth in rows}
+
+    def delete(self, run: int) -> None:
+        """Remove a run and everything in it."""
+        self.run(run)
+        with self._transaction():
+            self._db.execute("DELETE FROM runs WHERE id = ?", (run,))
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def runs(self) -> list[RunSummary]:
+        """All runs, the oldest first."""
+        with self._guard():
+            return [self._summary(row) for row in self._db.execute(f"{_SUMMARY} GROUP BY runs.id ORDER BY runs.id")]
+
+    def run(self, run: int) -> RunSummary:
+        """One run; StoreError if there is none of that number."""
+        with self._guard():
+            row = self._db.execute(f"{_SUMMARY} WHERE runs.id = ? GROUP BY runs.id", (run,)).fetchone()
+            if row is None:
+                raise StoreError(f"{self.path} has no run {run}", hint="vww-deploy runs list shows those it has.")
+            return self._summary(row)
+
+    def last(self) -> RunSummary | None:
+        """The newest run, or None if there is none."""
+        with self._guard():
+            newest = self._db.execute("SELECT max(id) FROM runs").fetchone()[0]
+        return None if newest is None else self.run(newest)
+
+    def results(self, run: int) -> Iterator[Result]:
+        """The results of a run in the pictures' order."""
+        with self._guard():
+            cursor = self._db.execute(
+                """SELECT r.position, p.path, p.truth, r.sha256, r.outputs, r.label, r.p_person, r.latency_us, r.ticks,
+                          r.retries, r.reference, r.at
+                   FROM results r JOIN pictures p USING (run, position) WHERE r.run = ? ORDER BY r.position""",
+                (run,),
+            )
+            for row in cursor:
+                position, path, truth, sha256, outputs, label, p_person, latency_us, ticks, retries, reference, at = row
+                yield Result(
+                    position=position,
+                    path=path,
+                    truth=truth,
+                    sha256=sha256,
+                    outputs=np.frombuffer(outputs, dtype=np.int8),
+                    label=label,
+                    p_person=p_person,
+                    latency_us=latency_us,
+                    ticks=ticks,
+                    retries=retries,
+                    reference=None if reference is None else np.frombuffer(reference, dtype=np.int8),
+                    at=at,
+                )
+
+    def skipped(self, run: int) -> list[Skipped]:
+        """The pictures of a run that could not be used."""
+        with self._guard():
+            rows = self._db.execute(
+                "SELECT position, path, skipped FROM pictures WHERE run = ? AND skipped IS NOT NULL ORDER BY position",
+                (run,),
+            )
+            return [Skipped(*row) for row in rows]
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _migrate(self, readonly: bool) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != _APPLICATION_ID and (tables or version):
+            raise StoreError(f"{self.path} is an SQLite file, but no run store", hint="Name another file with --store.")
+        if version > len(_MIGRATIONS):
+            raise StoreError(
+                f"{self.path} was written by a newer vww-deploy (schema {version}, this one knows {len(_MIGRATIONS)})",
+                hint="Upgrade: pip install --upgrade vww-deploy",
+            )
+        if version == len(_MIGRATIONS):
+            return
+        if readonly:
+            raise StoreError(
+                f"{self.path} has schema {version}; reading it needs schema {len(_MIGRATIONS)}",
+                hint="Any command that writes to it brings it up to date.",
+            )
+        with self._transaction():
+            # Read again: another process may have been here first.
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            for step in _MIGRATIONS[version:]:
+                for statement in filter(str.strip, step.split(";")):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        """SQLite's and the file system's errors, and values that make no sense, as StoreError with what to do."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            raise _explained(self.path, error) from error
+
+    @staticmethod
+    def _summary(row: tuple[Any, ...]) -> RunSummary:
+        run, started, finished, state, note, header, pictures, results, skipped, equal, compared = row
+        return RunSummary(
+            run,
+            started,
+            finished,
+            state,
+            note,
+            RunHeader.from_json(header),
+            pictures,
+            results,
+            skipped,
+            equal,
+            compared,
+        )
+
+
+class RunWriter:
+    """Records one run; made by :meth:`Store.begin` and :meth:`Store.resume`."""
+
+    def __init__(self, store: Store, run: int, header: RunHeader) -> None:
+        self._store = store
+        self.run: Final = run
+        self.header: Final = header
+
+    def add(self, picture: Picture) -> int:
+        """A picture that was not known when the run began (a camera's frame); its position."""
+        with self._store._transaction():
+            (position,) = self._store._db.execute(
+                "SELECT coalesce(max(position) + 1, 0) FROM pictures WHERE run = ?", (self.run,)
+            ).fetchone()
+            self._store._db.execute(
+                "INSERT INTO pictures (run, position, path, truth) VALUES (?, ?, ?, ?)",
+                (self.run, position, picture.path, picture.truth),
+            )
+        return cast(int, position)
+
+    def record(self, result: Result) -> None:
+        """Write a result; on disk when this returns."""
+        reference = None if result.reference is None else result.reference.tobytes()
+        with self._store._transaction():
+            self._store._db.execute(
+                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self.run,
+                    result.position,
+                    result.at,
+                    result.sha256,
+                    result.outputs.tobytes(),
+                    result.label,
+                    result.p_person,
+                    result.latency_us,
+                    result.ticks,
+                    result.retries,
+                    reference,
+                ),
+            )
+
+    def skip(self, position: int, reason: str) -> None:
+        """Write that a picture could not be used."""
+        with self._store._transaction():
+            self._store._db.execute(
+                "UPDATE pictures SET skipped = ? WHERE run = ? AND position = ?", (reason, self.run, position)
+            )
+
+    def finish(self, state: State, note: str = "") -> None:
+        """Write how the run ended."""
+        with self._store._transaction():
+            self._store._db.execute(
+                "UPDATE runs SET state = ?, note = ?, finished = ? WHERE id = ?", (state, note, _now(), self.run)
+            )
+
+
+def default_path() -> Path:
+    """The user's own run store."""
+    return resources.state_dir() / "runs.sqlite"
+
+
+_SUMMARY: Final = """
+    SELECT runs.id, started, finished, state, note, header, count(p.position), count(r.position), count(p.skipped),
+           coalesce(sum(r.outputs = r.reference), 0), count(r.reference)
+    FROM runs LEFT JOIN pictures p ON p.run = runs.id LEFT JOIN results r ON r.run = p.run AND r.position = p.position
+"""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _explained(path: Path, error: Exception) -> StoreError:
+    text = str(error)
+    message = f"the run store {path} cannot be used: {text}"
+    if "full" in text or "No space" in text:
+        hint = "The disk is full: free some space, then continue with: vww-deploy run --resume"
+    elif "readonly" in text or "Read-only" in text or "ermission" in text:
+        hint = "It cannot be written there: name another place with --store FILE."
+    elif "unable to open" in text or isinstance(error, OSError):
+        hint = "Does the folder exist, and may you write there? --store FILE names another place."
+    elif "locked" in text or "busy" in text:
+        hint = "Another program has been writing to it for long: stop that one first."
+    elif isinstance(error, sqlite3.IntegrityError):
+        message = f"the run store {path} has that picture's result already"
+        hint = "Is another vww-deploy continuing the same run?"
+    elif "not a database" in text or "malformed" in text or isinstance(error, (ValueError, TypeError)):
+        hint = "It is damaged or no run store: move it away, or name another with --store FILE."
+    else:
+        hint = "--store FILE names another place."
+    return StoreError(message, hint=hint)

@@ -1,0 +1,267 @@
+"""The run store: what is recorded is there, whatever ends the process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vww_deploy.errors import StoreError
+from vww_deploy.runs import store as store_module
+from vww_deploy.runs.store import Picture, Result, RunHeader, Store
+
+HEADER = RunHeader(
+    board="virtual",
+    port="/dev/pts/3",
+    model="m",
+    model_sha256="ab" * 32,
+    model_path="/models/m.tflite",
+    firmware_version="0.1.0",
+    firmware_sha256="cd" * 32,
+    protocol=1,
+    threshold=0.6,
+    clock="instructions",
+    clock_hz=1_000_000_000,
+)
+PICTURES = [Picture("a.png", 1), Picture("b.png", 0), Picture("c.png")]
+
+
+def result(position: int, **changes: object) -> Result:
+    values: dict[str, object] = {
+        "position": position,
+        "path": PICTURES[position % 3].path,
+        "truth": PICTURES[position % 3].truth,
+        "sha256": "00" * 32,
+        "outputs": np.array([-100, 99], dtype=np.int8),
+        "label": 1,
+        "p_person": 0.887,
+        "latency_us": 9000,
+        "ticks": 9_000_000,
+        "retries": 0,
+        "reference": np.array([-100, 99], dtype=np.int8),
+    }
+    return Result(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "runs.sqlite"
+    with Store(path) as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record(result(0))
+        writer.skip(1, "b.png is empty (0 bytes)")
+        writer.record(result(2, reference=None, retries=3))
+        writer.finish("complete")
+    with Store(path, readonly=True) as store:
+        (summary,) = store.runs()
+        assert summary.header == HEADER
+        assert (summary.pictures, summary.results, summary.skipped) == (3, 2, 1)
+        assert (summary.equal, summary.compared, summary.state) == (1, 1, "complete")
+        assert summary.finished is not None
+        first, last = store.results(summary.id)
+        assert (first.path, first.truth, first.sha256, first.ticks) == ("a.png", 1, "00" * 32, 9_000_000)
+        assert first.outputs.dtype == np.int8
+        assert first.outputs.tolist() == [-100, 99]
+        assert (first.equal, last.equal, last.retries, last.truth) == (True, None, 3, None)
+        assert store.skipped(summary.id)[0].reason == "b.png is empty (0 bytes)"
+
+
+def test_a_difference_from_the_reference_is_counted(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record(result(0, reference=np.array([-99, 99], dtype=np.int8)))
+        summary = store.run(writer.run)
+        assert (summary.equal, summary.compared) == (0, 1)
+
+
+def test_resume_gives_what_is_left_and_each_result_is_recorded_once(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record(result(1))
+        writer.finish("interrupted")
+        again, rest = store.resume(writer.run)
+        assert rest == {0: PICTURES[0], 2: PICTURES[2]}
+        assert store.run(writer.run).state == "running"
+        again.skip(0, "gone")
+        again.record(result(2))
+        with pytest.raises(StoreError, match="already") as caught:
+            again.record(result(1))
+        assert "same run" in caught.value.hint
+        assert store.resume(writer.run)[1] == {}
+
+
+def test_live_pictures_get_their_positions(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER)
+        assert [writer.add(Picture(f"camera {i}")) for i in range(3)] == [0, 1, 2]
+        writer.record(result(2))
+        assert store.run(writer.run).results == 1
+
+
+def test_delete_takes_the_results_along(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        kept, gone = store.begin(HEADER, PICTURES), store.begin(HEADER, PICTURES)
+        kept.record(result(0))
+        gone.record(result(0))
+        store.delete(gone.run)
+        assert [summary.id for summary in store.runs()] == [kept.run]
+        assert len(list(store.results(gone.run))) == 0
+        assert store.begin(HEADER).run > gone.run  # a number is never given twice
+        with pytest.raises(StoreError, match="no run 99"):
+            store.delete(99)
+
+
+KILLED = """
+    import sys, os, signal
+    sys.path.insert(0, {folder!r})
+    from pathlib import Path
+    from test_store import HEADER, result
+    from vww_deploy.runs.store import Picture, Store
+    store = Store(Path({path!r}))
+    writer = store.begin(HEADER, [Picture(str(i)) for i in range(500)])
+    for i in range(500):
+        writer.record(result(i))
+        print(i, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [0, 7, 40])
+def test_kill_9_loses_nothing_that_was_recorded(tmp_path: Path, after: int) -> None:
+    path = tmp_path / "runs.sqlite"
+    code = textwrap.dedent(KILLED).format(folder=str(Path(__file__).parent), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = -1
+        while seen < after:
+            seen = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.stdout.read().split()
+        seen = int(rest[-1]) if rest else seen
+    with Store(path) as store:
+        assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        recorded = [r.position for r in store.results(1)]
+        assert recorded == list(range(len(recorded)))
+        assert len(recorded) in (seen + 1, seen + 2)  # the one after the last that was said may be in
+        _, left = store.resume(1)
+        assert sorted({*recorded, *left}) == list(range(500))
+        assert not {*recorded} & {*left}
+
+
+def test_two_processes_share_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    code = textwrap.dedent(KILLED).format(folder=str(Path(__file__).parent), path=str(path)).replace("500", "60")
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    with Store(path) as store:
+        assert sorted(summary.results for summary in store.runs()) == [60, 60]
+
+
+def test_the_store_is_one_file_between_results(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        store.begin(HEADER, PICTURES).record(result(0))
+        assert [p.name for p in tmp_path.iterdir()] == ["r"]
+
+
+def test_a_full_disk_is_said_and_what_was_recorded_stays(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    with Store(path) as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record(result(0))
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to meet a full disk
+        huge = np.zeros(200_000, dtype=np.int8)
+        with pytest.raises(StoreError, match="full") as caught:
+            writer.record(result(1, outputs=huge))
+        assert "--resume" in caught.value.hint
+    with Store(path) as store:
+        assert [r.position for r in store.results(1)] == [0]
+
+
+def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as caught:
+        Store(tmp_path / "file" / "runs.sqlite")
+    assert "--store" in caught.value.hint
+
+
+def test_a_read_only_store_is_read_and_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    with Store(path) as store:
+        store.begin(HEADER, PICTURES).record(result(0))
+    with Store(path, readonly=True) as store:
+        assert len(list(store.results(1))) == 1
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.begin(HEADER)
+        assert "--store" in caught.value.hint
+    with pytest.raises(StoreError, match="no run store"):
+        Store(tmp_path / "missing", readonly=True)
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        Store(path)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE runs (id)")
+    other.close()
+    with pytest.raises(StoreError, match="no run store"):
+        Store(path)
+
+
+@pytest.mark.parametrize("header", ["", "{}", "[]", '{"board": 1}'])
+def test_a_damaged_header_is_said(tmp_path: Path, header: str) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER)
+        store._db.execute("UPDATE runs SET header = ?", (header,))
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.run(writer.run)
+
+
+def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r"
+    with Store(path) as store:
+        run = store.begin(HEADER, PICTURES).run
+    step = "ALTER TABLE runs ADD COLUMN place TEXT NOT NULL DEFAULT 'here';"
+    monkeypatch.setattr(store_module, "_MIGRATIONS", (*store_module._MIGRATIONS, step))
+    with pytest.raises(StoreError, match="schema 1"):
+        Store(path, readonly=True)
+    with Store(path) as store:
+        assert store.run(run).header == HEADER
+        assert store._db.execute("SELECT place FROM runs").fetchone() == ("here",)
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="newer vww-deploy") as caught:
+        Store(path)
+    assert "upgrade" in caught.value.hint
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r"
+    Store(path).close()
+    before = path.read_bytes()
+    step = "ALTER TABLE runs ADD COLUMN place TEXT; ALTER TABLE nonsense ADD COLUMN x TEXT;"
+    monkeypatch.setattr(store_module, "_MIGRATIONS", (*store_module._MIGRATIONS, step))
+    with pytest.raises(StoreError):
+        Store(path)
+    monkeypatch.undo()
+    with Store(path) as store:
+        assert store.runs() == []
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_the_header_keeps_every_field() -> None:
+    assert RunHeader.from_json(HEADER.to_json()) == HEADER
+    assert {f.name for f in dataclasses.fields(RunHeader)} == set(store_module._HEADER_TYPES)
