@@ -1,83 +1,313 @@
-// CONV_2D: gathers a few output pixels' windows into int16 pairs, then multiplies them with every output channel's
-// weights.
+// CONV_2D, as a matrix product: the windows of a few output pixels are gathered as pairs of int16 ("taps" k, k + 1),
+// then multiplied with every output channel's weights. The same code serves pointwise convolutions, whose windows are
+// columns of channels.
+//
+// Order of the taps (packing.pack_conv knows it too): a planar input has for each kernel position its channels in
+// pairs, an odd last one alone; an interleaved input has for each kernel row its kernel_w * in_c bytes in groups of
+// four as pairs (0, 2), (1, 3), and a rest of one to three bytes as (0, -), (0, 1) or (0, 2), (1, -). What pairs lack
+// is zero, with a zero weight.
+//
+// Weights: for each pair of output channels and each pair of taps the bytes (c0 k0, c1 k0, c0 k1, c1 k1).
 #include "requant.h"
 #include "vww_nn.h"
 
 namespace vww {
 namespace {
 
-constexpr int kPixels = 4;  // output pixels in a block
+constexpr int kPixels = 4;  // output pixels in a block, at most
 
-struct Window {
-  const ConvParams& p;
-  const View& in;
+uint32_t pair_of(int low, int high) {
+  return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
+}
 
-  // The input byte of tap (channel, ky, kx) for output pixel (y, x).
-  int tap(int y, int x, int ky, int kx, int c) const {
-    const int iy = y * p.stride_h - p.pad_top + ky * p.dilation_h;
-    const int ix = x * p.stride_w - p.pad_left + kx * p.dilation_w;
-    if (iy < 0 || iy >= p.in_h || ix < 0 || ix >= p.in_w) return p.input_zero_point;
-    const int8_t* row = row_of(in, iy);
-    return p.input_is_hwc ? row[ix * p.in_c + c] : row[c * in.channel_stride + ix];
-  }
-};
+// ----------------------------------------------------------------------------------------------------------------------
+// gather Gathered words: for each pair of taps one word for each of the block's pixels.
 
-// Scratch: for each pair of taps one (tap, tap + 1) pair of int16 for each of the pixels; an odd last tap is paired
-// with zero.
-void gather(const Window& w, int y, int x, int pixels, int16_t* scratch) {
-  const ConvParams& p = w.p;
-  const int taps = p.kernel_h * p.kernel_w * p.in_c;
-  for (int i = 0; i < pixels; ++i) {
-    int k = 0;
-    auto put = [&](int value) {
-      scratch[(k / 2 * pixels + i) * 2 + k % 2] = static_cast<int16_t>(value);
-      ++k;
-    };
-    if (p.input_is_hwc) {
-      for (int ky = 0; ky < p.kernel_h; ++ky)
-        for (int kx = 0; kx < p.kernel_w; ++kx)
-          for (int c = 0; c < p.in_c; ++c) put(w.tap(y, x + i, ky, kx, c));
-    } else {
-      for (int c = 0; c < p.in_c; ++c)
-        for (int ky = 0; ky < p.kernel_h; ++ky)
-          for (int kx = 0; kx < p.kernel_w; ++kx) put(w.tap(y, x + i, ky, kx, c));
+// Pairs of channels at one place of `pixels` neighbours, all inside the input; returns the end of what was written.
+uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels, int pixels, uint32_t* to) {
+#if defined(__ARM_FEATURE_DSP)
+  if (pixels == 4) {
+    for (; channels >= 2; channels -= 2, from += 2 * channel_stride, to += 4) {
+      const uint32_t a = load_word(from), b = load_word(from + channel_stride);
+      const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b02 = sxtb16(b), b13 = sxtb16_odd(b);
+      to[0] = pack_low(a02, b02);
+      to[1] = pack_low(a13, b13);
+      to[2] = pack_high(a02, b02);
+      to[3] = pack_high(a13, b13);
     }
-    if (taps % 2 != 0) put(0);
+  }
+#endif
+  for (; channels >= 2; channels -= 2, from += 2 * channel_stride)
+    for (int i = 0; i < pixels; ++i) *to++ = pair_of(from[i], from[channel_stride + i]);
+  if (channels > 0)
+    for (int i = 0; i < pixels; ++i) *to++ = pair_of(from[i], 0);
+  return to;
+}
+
+// The windows of output pixels (y, x) ... (y, x + pixels - 1) of a planar input.
+void gather_planar(const ConvParams& p, const View& in, int y, int x, int pixels, uint32_t* to) {
+  for (int ky = 0; ky < p.kernel_h; ++ky) {
+    const int iy = y * p.stride_h - p.pad_top + ky * p.dilation_h;
+    const bool inside = iy >= 0 && iy < p.in_h;
+    const int8_t* const row = inside ? row_of(in, iy) : nullptr;
+    for (int kx = 0; kx < p.kernel_w; ++kx) {
+      const int ix = x * p.stride_w - p.pad_left + kx * p.dilation_w;
+      if (inside && p.stride_w == 1 && ix >= 0 && ix + pixels <= p.in_w) {
+        to = gather_columns(row + ix, in.channel_stride, p.in_c, pixels, to);
+        continue;
+      }
+      for (int i = 0; i < pixels; ++i) {
+        const int at = ix + i * p.stride_w;
+        uint32_t* word = to + i;
+        if (!inside || at < 0 || at >= p.in_w) {
+          const uint32_t padding = pair_of(p.input_zero_point, p.input_zero_point);
+          for (int c = 0; c < p.in_c; c += 2, word += pixels) *word = padding;
+        } else {
+          const int8_t* from = row + at;
+          for (int c = 0; c < p.in_c; c += 2, word += pixels, from += 2 * in.channel_stride)
+            *word = pair_of(from[0], c + 1 < p.in_c ? from[in.channel_stride] : 0);
+        }
+      }
+      to += (p.in_c + 1) / 2 * pixels;
+    }
   }
 }
 
-// A block of pixels by all output channels. Weights: for each pair of output channels and each pair of taps the bytes
-// (c0 k0, c1 k0, c0 k1, c1 k1).
-void multiply(const ConvParams& p, const int16_t* scratch, int pixels, int pairs, int8_t* out, int32_t channel_stride) {
-  const Requant& r = p.requant;
-  const int8_t* w = p.weights;
-  for (int c = 0; c < p.out_c; c += 2, w += pairs * 4) {
-    const int second = c + 1 < p.out_c ? c + 1 : c;
-    for (int i = 0; i < pixels; ++i) {
-      int32_t acc0 = r.bias[c], acc1 = r.bias[second];
-      for (int k = 0; k < pairs; ++k) {
-        const int16_t* x = scratch + (k * pixels + i) * 2;
-        acc0 += w[k * 4] * x[0] + w[k * 4 + 2] * x[1];
-        acc1 += w[k * 4 + 1] * x[0] + w[k * 4 + 3] * x[1];
+// `taps` bytes that follow one another, as pairs; the words of one pixel lie `pixels` apart.
+uint32_t* gather_bytes(const int8_t* from, int taps, int pixels, uint32_t* to) {
+  for (; taps >= 4; taps -= 4, from += 4, to += 2 * pixels) {
+#if defined(__ARM_FEATURE_DSP)
+    const uint32_t word = load_word(from);
+    to[0] = sxtb16(word);
+    to[pixels] = sxtb16_odd(word);
+#else
+    to[0] = pair_of(from[0], from[2]);
+    to[pixels] = pair_of(from[1], from[3]);
+#endif
+  }
+  if (taps == 3) {
+    to[0] = pair_of(from[0], from[2]);
+    to[pixels] = pair_of(from[1], 0);
+    to += 2 * pixels;
+  } else if (taps > 0) {
+    to[0] = pair_of(from[0], taps == 2 ? from[1] : 0);
+    to += pixels;
+  }
+  return to;
+}
+
+// The window of output pixel (y, x) of an interleaved input.
+void gather_interleaved(const ConvParams& p, const View& in, int y, int x, int pixels, uint32_t* to) {
+  const int taps = p.kernel_w * p.in_c;
+  const int ix = x * p.stride_w - p.pad_left;
+  const bool whole = p.dilation_w == 1 && ix >= 0 && ix + p.kernel_w <= p.in_w;
+  for (int ky = 0; ky < p.kernel_h; ++ky) {
+    const int iy = y * p.stride_h - p.pad_top + ky * p.dilation_h;
+    const bool inside = iy >= 0 && iy < p.in_h;
+    const int8_t* const row = inside ? row_of(in, iy) : nullptr;
+    if (inside && whole) {
+      to = gather_bytes(row + ix * p.in_c, taps, pixels, to);
+      continue;
+    }
+    for (int done = 0; done < taps;) {  // four bytes at a time, one by one
+      int8_t four[4];
+      const int count = taps - done < 4 ? taps - done : 4;
+      for (int i = 0; i < count; ++i) {
+        const int at = ix + (done + i) / p.in_c * p.dilation_w;
+        const bool present = inside && at >= 0 && at < p.in_w;
+        four[i] = static_cast<int8_t>(present ? row[at * p.in_c + (done + i) % p.in_c] : p.input_zero_point);
       }
-      out[c * channel_stride + i] = requantize_channel(acc0, r, c);
-      if (second != c) out[second * channel_stride + i] = requantize_channel(acc1, r, second);
+      to = gather_bytes(four, count, pixels, to);
+      done += count;
     }
   }
+}
+
+// --------------------------------------------------------------------------------------------------------------------
+// multiply
+
+struct Block {
+  const ConvParams& p;
+  const uint32_t* gathered;
+  int pairs;  // pairs of taps
+  int32_t channel_stride;
+};
+
+// Scales and stores the accumulators of one channel.
+template <RequantKind kind, int pixels>
+inline void store(const int32_t (&acc)[pixels], const Requant& r, int channel, int8_t* out) {
+  const ChannelScale s = channel_scale(r, channel);
+  for (int i = 0; i < pixels; ++i) out[i] = requantize<kind>(acc[i], s, r);
+}
+
+template <int pixels>
+inline void store(const int32_t (&acc)[pixels], const Requant& r, int channel, int8_t* out) {
+  switch (r.kind) {
+    case RequantKind::kRelu:
+      return store<RequantKind::kRelu>(acc, r, channel, out);
+    case RequantKind::kSaturate:
+      return store<RequantKind::kSaturate>(acc, r, channel, out);
+    case RequantKind::kClamp:
+      return store<RequantKind::kClamp>(acc, r, channel, out);
+    case RequantKind::kGeneric:
+      return store<RequantKind::kGeneric>(acc, r, channel, out);
+  }
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+// One pair of taps by two channels by four pixels. A00..A03 and A10..A13 are the accumulators, FROM the ones that start
+// it.
+#define VWW_STEP4(FROM00, FROM10, FROM01, FROM11, FROM02, FROM12) \
+  "ldr.w %[w1], [%[w]], #4\n"                                     \
+  "ldrd %[x0], %[x1], [%[x]], #8\n"                               \
+  "sxtb16.w %[w0], %[w1]\n"                                       \
+  "sxtb16.w %[w1], %[w1], ror #8\n"                               \
+  "smlad %[a00], %[x0], %[w0], %[" FROM00                         \
+  "]\n"                                                           \
+  "smlad %[a10], %[x0], %[w1], %[" FROM10                         \
+  "]\n"                                                           \
+  "smlad %[a01], %[x1], %[w0], %[" FROM01                         \
+  "]\n"                                                           \
+  "smlad %[a11], %[x1], %[w1], %[" FROM11                         \
+  "]\n"                                                           \
+  "ldrd %[x0], %[x1], [%[x]], #8\n"                               \
+  "smlad %[a02], %[x0], %[w0], %[" FROM02                         \
+  "]\n"                                                           \
+  "smlad %[a12], %[x0], %[w1], %[" FROM12                         \
+  "]\n"                                                           \
+  "smlad %[a03], %[x1], %[w0], %[a03]\n"                          \
+  "smlad %[a13], %[x1], %[w1], %[a13]\n"
+
+// The products of two channels and four pixels. All 14 registers are in use: what the loop needs besides lies on the
+// stack. With intrinsics gcc 12 spills accumulators: KERNEL_FIGURE.
+inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[4], int32_t (&acc1)[4]) {
+  constexpr int kUnroll = 8, kStepBytes = 52;
+  const uint32_t* x = b.gathered;
+  const uint32_t* const end = x + b.pairs * 4;
+  const int entry = (kUnroll - (b.pairs - 1) % kUnroll) * kStepBytes;
+  uint32_t w0, w1, x0, x1;
+  asm volatile(VWW_STEP4("a03", "a13", "a03", "a13", "a03", "a13")
+               // Into the unrolled loop, so far from its end as there are steps left over.
+               "ldr %[x0], %[entry]\n"
+               "add pc, %[x0]\n"
+               "nop.n\n"
+               "1:\n"
+               ".rept 8\n" VWW_STEP4("a00", "a10", "a01", "a11", "a02", "a12") ".endr\n"
+               "ldr %[x0], %[end]\n"
+               "cmp %[x], %[x0]\n"
+               "bne 1b\n"
+               : [a00] "=&r"(acc0[0]), [a01] "=&r"(acc0[1]), [a02] "=&r"(acc0[2]), [a03] "+&r"(acc0[3]), [a10] "=&r"(acc1[0]),
+                 [a11] "=&r"(acc1[1]), [a12] "=&r"(acc1[2]), [a13] "+&r"(acc1[3]), [w0] "=&r"(w0), [w1] "=&r"(w1), [x0] "=&r"(x0),
+                 [x1] "=&r"(x1), [w] "+&r"(w), [x] "+&r"(x)
+               : [entry] "m"(entry), [end] "m"(end)
+               : "cc", "memory");
+  return w;
+}
+
+template <int pixels>
+inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels], int32_t (&acc1)[pixels]) {
+  for (int i = 0; i < pixels; ++i) acc0[i] = acc0[pixels - 1], acc1[i] = acc1[pixels - 1];
+  const uint32_t* x = b.gathered;
+  for (const uint32_t* const end = x + b.pairs * pixels; x != end; x += pixels, w += 4) {
+    const uint32_t word = load_word(w);
+    const uint32_t w0 = sxtb16(word), w1 = sxtb16_odd(word);
+    for (int i = 0; i < pixels; ++i) {
+      acc0[i] = smlad(x[i], w0, acc0[i]);
+      acc1[i] = smlad(x[i], w1, acc1[i]);
+    }
+  }
+  return w;
+}
+
+#else
+
+template <int pixels>
+inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels], int32_t (&acc1)[pixels]) {
+  for (int i = 0; i < pixels; ++i) acc0[i] = acc0[pixels - 1], acc1[i] = acc1[pixels - 1];
+  const uint32_t* x = b.gathered;
+  for (int k = 0; k < b.pairs; ++k, w += 4) {
+    for (int i = 0; i < pixels; ++i, ++x) {
+      const int low = static_cast<int16_t>(*x & 0xffffu), high = static_cast<int16_t>(*x >> 16);
+      acc0[i] += w[0] * low + w[2] * high;
+      acc1[i] += w[1] * low + w[3] * high;
+    }
+  }
+  return w;
+}
+
+#endif
+
+// A block of pixels by all output channels.
+template <int pixels>
+void multiply(const Block& b, int8_t* out) {
+  const ConvParams& p = b.p;
+  const Requant& r = p.requant;
+  const int8_t* w = p.weights;
+  int32_t acc0[pixels], acc1[pixels];  // dot() takes the bias in the last and fills all
+  int c = 0;
+  for (; c + 1 < p.out_c; c += 2, out += 2 * b.channel_stride) {
+    acc0[pixels - 1] = r.bias[c];
+    acc1[pixels - 1] = r.bias[c + 1];
+    w = dot(b, w, acc0, acc1);
+    store(acc0, r, c, out);
+    store(acc1, r, c + 1, out + b.channel_stride);
+  }
+  if (c < p.out_c) {
+    acc0[pixels - 1] = acc1[pixels - 1] = r.bias[c];
+    dot(b, w, acc0, acc1);
+    store(acc0, r, c, out);
+  }
+}
+
+void multiply_block(const Block& b, int pixels, int8_t* out) {
+  switch (pixels) {
+    case 4:
+      return multiply<4>(b, out);
+    case 3:
+      return multiply<3>(b, out);
+    case 2:
+      return multiply<2>(b, out);
+    default:
+      return multiply<1>(b, out);
+  }
+}
+
+// How many of the n pixels left in a row the next block takes: four, but threes where that leaves no ones and twos.
+int block_pixels(int n) { return n > 4 && n <= 9 && n % 4 != 0 ? 3 : n < kPixels ? n : kPixels; }
+
+int pairs_of_taps(const ConvParams& p) {
+  if (!p.input_is_hwc) return p.kernel_h * p.kernel_w * ((p.in_c + 1) / 2);
+  const int taps = p.kernel_w * p.in_c;
+  return p.kernel_h * (taps / 4 * 2 + (taps % 4 + 1) / 2);
 }
 
 }  // namespace
 
 void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch) {
-  int16_t* const gathered = static_cast<int16_t*>(scratch);
-  const int pairs = (p.kernel_h * p.kernel_w * p.in_c + 1) / 2;
-  const Window window{p, in};
+  uint32_t* const gathered = static_cast<uint32_t*>(scratch);
+  const Block block{p, gathered, pairs_of_taps(p), out.channel_stride};
+  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc;
+  int width = p.out_w;
+  if (pointwise && in.row_stride == width && out.row_stride == width && in.rows >= row_end && out.rows >= row_end) {
+    // Rows without gaps: one long row.
+    width *= row_end - row_begin;
+    row_end = row_begin + 1;
+  }
   for (int y = row_begin; y < row_end; ++y) {
     int8_t* const row = row_of(out, y);
-    for (int x = 0; x < p.out_w; x += kPixels) {
-      const int pixels = p.out_w - x < kPixels ? p.out_w - x : kPixels;
-      gather(window, y, x, pixels, gathered);
-      multiply(p, gathered, pixels, pairs, row + x, out.channel_stride);
+    const int8_t* const from = pointwise ? row_of(in, y) : nullptr;
+    for (int x = 0; x < width;) {
+      const int pixels = block_pixels(width - x);
+      if (pointwise) {
+        gather_columns(from + x, in.channel_stride, p.in_c, pixels, gathered);
+      } else if (p.input_is_hwc) {
+        for (int i = 0; i < pixels; ++i) gather_interleaved(p, in, y, x + i, pixels, gathered + i);
+      } else {
+        gather_planar(p, in, y, x, pixels, gathered);
+      }
+      multiply_block(block, pixels, row + x);
+      x += pixels;
     }
   }
 }

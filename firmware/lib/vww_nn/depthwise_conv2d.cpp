@@ -38,7 +38,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
           const int16_t* row = ring + (top + ky * p.dilation_h + p.pad_top) % span * width + x * p.stride_w;
           for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
         }
-        to[x] = requantize_channel(acc, p.requant, c);
+        to[x] = requantize<RequantKind::kGeneric>(acc, channel_scale(p.requant, c), p.requant);
       }
     }
   }

@@ -2,6 +2,7 @@
 #ifndef VWW_NN_REQUANT_H_
 #define VWW_NN_REQUANT_H_
 
+#include "dsp.h"
 #include "vww_nn.h"
 
 namespace vww {
@@ -19,10 +20,44 @@ inline int32_t scale_by(int32_t x, uint32_t doubled_multiplier, int exponent) {
 
 inline int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
-inline int8_t requantize_channel(int32_t acc, const Requant& r, int channel) {
-  const int32_t scaled = scale_by(acc, static_cast<uint32_t>(r.multiplier[channel]), r.exponent[channel]);
+// One output channel's scaling.
+struct ChannelScale {
+  int32_t multiplier;  // twice the Q31 multiplier, as a word
+  int32_t exponent;
+};
+
+inline ChannelScale channel_scale(const Requant& r, int channel) {
+  return {r.multiplier[channel], r.exponent[channel]};
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+// With the doubled multiplier read as signed, i.e. 2^32 too small, SMMLAR(acc, multiplier, acc) is exactly the
+// reference's doubling high multiply. A second SMMLAR by 2^exponent divides by 2^(32 - exponent), rounding half up;
+// taking 1 off negative values first makes that half away from zero. Exact for exponents 1..30 and multipliers of 2^30
+// and more, which every kind but kGeneric promises.
+template <RequantKind kind>
+inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+  if (kind == RequantKind::kGeneric) {
+    const int32_t scaled = scale_by(acc, static_cast<uint32_t>(s.multiplier), s.exponent);
+    return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+  }
+  int32_t t = smmlar(acc, s.multiplier, acc);
+  if (kind != RequantKind::kRelu) t += t >> 31;
+  const int32_t offset = kind == RequantKind::kRelu ? -128 : r.output_offset;
+  t = smmlar(t, 1 << s.exponent, offset);
+  return static_cast<int8_t>(kind == RequantKind::kClamp ? clamp(t, r.clamp_min, r.clamp_max) : saturate8(t));
+}
+
+#else
+
+template <RequantKind>
+inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+  const int32_t scaled = scale_by(acc, static_cast<uint32_t>(s.multiplier), s.exponent);
   return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
 }
+
+#endif
 
 inline int8_t* row_of(const View& v, int y) {
   // A whole tensor needs no division.

@@ -99,17 +99,17 @@ def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: S
 
     ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
     Packed order: pairs of output channels, in them pairs of taps, in them (c0 k0, c1 k0, c0 k1, c1 k1); missing
-    channels and taps are zero. Taps run over (ky, kx, c) for an interleaved input and over (c, ky, kx) for a planar one.
+    channels and taps are zero. The order of the taps is told at the top of conv2d.cpp.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """
     channels = weights.shape[0]
-    rows = _live_weights(weights, scale)
-    rows = (rows if input_is_hwc else rows.transpose(0, 3, 1, 2)).reshape(channels, -1)
-    padded = np.zeros((_even(channels), _even(rows.shape[1])), np.int8)
-    padded[:channels, : rows.shape[1]] = rows
+    live = _live_weights(weights, scale)
+    taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
+    padded = np.zeros((_even(channels), taps.shape[1]), np.int8)
+    padded[:channels] = taps
     pairs = padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2)
-    return _packed(pairs.transpose(0, 2, 3, 1), rows, bias, input_zero_point, scale)
+    return _packed(pairs.transpose(0, 2, 3, 1), taps, bias, input_zero_point, scale)
 
 
 def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
@@ -124,9 +124,14 @@ def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, sca
     return _packed(rows, rows, bias, input_zero_point, scale)
 
 
-def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int) -> int:
+def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc: bool) -> int:
     """Scratch of ``vww::conv2d``: the windows of a block of pixels as int16."""
-    return PIXELS_PER_BLOCK * _even(kernel_h * kernel_w * in_c) * 2
+    if input_is_hwc:
+        row = kernel_w * in_c
+        taps = kernel_h * (row // 4 * 4 + (0, 2, 2, 4)[row % 4])
+    else:
+        taps = kernel_h * kernel_w * _even(in_c)
+    return PIXELS_PER_BLOCK * taps * 2
 
 
 def depthwise_scratch_bytes(
@@ -140,6 +145,26 @@ def depthwise_scratch_bytes(
 
 def _even(n: int) -> int:
     return n + n % 2
+
+
+def _planar_taps(weights: Int8) -> Int8:
+    """(channels, taps): by kernel position, input channels padded to an even number."""
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    taps = np.zeros((out_c, kernel_h, kernel_w, _even(in_c)), np.int8)
+    taps[..., :in_c] = weights
+    return taps.reshape(out_c, -1)
+
+
+def _interleaved_taps(weights: Int8) -> Int8:
+    """(channels, taps): by kernel row, groups of four bytes as (0, 2), (1, 3), the rest as (0, -), (0, 1) or (0, 2), (1, -)."""
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    row = kernel_w * in_c
+    rest = {0: [], 1: [0, -1], 2: [0, 1], 3: [0, 2, 1, -1]}[row % 4]
+    order = [4 * group + i for group in range(row // 4) for i in (0, 2, 1, 3)]
+    order += [row // 4 * 4 + i if i >= 0 else row for i in rest]
+    with_zero = np.zeros((out_c, kernel_h, row + 1), np.int8)
+    with_zero[..., :row] = weights.reshape(out_c, kernel_h, row)
+    return with_zero[..., order].reshape(out_c, -1)
 
 
 def _live_weights(weights: Int8, scale: Scale) -> Int8:
