@@ -215,31 +215,30 @@ class Store:
     """The run store; a context manager. Not for sharing between threads.
 
     Args:
-        path: of the SQLite file; the user's own store (:func:`default_path`) when None. Created when missing unless
-            ``readonly``.
-        readonly: open an existing store without writing to it.
+        path: of the SQLite file; the user's own store (:func:`default_path`) when None.
+        create: make it when it is missing; otherwise that is an error. An existing store that cannot be written is
+            opened for reading.
 
     Raises:
         StoreError: from every method, when the file cannot be read or written, or was written by a newer program.
     """
 
-    def __init__(self, path: Path | None = None, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path | None = None, *, create: bool = True) -> None:
         self.path: Final = path or default_path()
         with self._guard():
-            if readonly and not self.path.exists():
-                raise StoreError(
-                    f"there is no run store at {self.path}", hint="Runs are recorded by: vww-deploy run PICTURES"
-                )
-            if not readonly:
+            if create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            mode = "ro" if readonly else "rwc"
+            elif not self.path.exists():
+                hint = "Runs are recorded by: vww-deploy run PICTURES"
+                raise StoreError(f"there is no run store at {self.path}", hint=hint)
+            mode = "rwc" if create else "rw"
             self._db = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
             )
         try:
             with self._guard():
                 self._db.execute("PRAGMA foreign_keys = ON")
-                self._migrate(readonly)
+                self._migrate()
         except BaseException:
             self._db.close()
             raise
@@ -350,7 +349,7 @@ class Store:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _migrate(self, readonly: bool) -> None:
+    def _migrate(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -363,11 +362,6 @@ class Store:
             )
         if version == len(_MIGRATIONS):
             return
-        if readonly:
-            raise StoreError(
-                f"{self.path} has schema {version}; reading it needs schema {len(_MIGRATIONS)}",
-                hint="Any command that writes to it brings it up to date.",
-            )
         with self._transaction():
             # Read again: another process may have been here first.
             version = self._db.execute("PRAGMA user_version").fetchone()[0]

@@ -8,7 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +61,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         writer.skip(1, "b.png is empty (0 bytes)")
         writer.record(result(2, reference=None, retries=3))
         writer.finish("complete")
-    with Store(path, readonly=True) as store:
+    with Store(path, create=False) as store:
         (summary,) = store.runs()
         assert summary.header == HEADER
         assert (summary.pictures, summary.results, summary.skipped) == (3, 2, 1)
@@ -191,17 +193,43 @@ def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
     assert "--store" in caught.value.hint
 
 
-def test_a_read_only_store_is_read_and_not_written(tmp_path: Path) -> None:
-    path = tmp_path / "r"
-    with Store(path) as store:
-        store.begin(HEADER, PICTURES).record(result(0))
-    with Store(path, readonly=True) as store:
+@pytest.fixture
+def no_rights() -> Iterator[Path]:
+    """A folder that this process may read and not write, even if the tests are run by root."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        with Store(folder / "r") as store:
+            store.begin(HEADER, PICTURES).record(result(0))
+        folder.chmod(0o555)
+        (folder / "r").chmod(0o444)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+
+def test_a_read_only_store_is_read_and_not_written(no_rights: Path) -> None:
+    with Store(no_rights / "r", create=False) as store:
         assert len(list(store.results(1))) == 1
         with pytest.raises(StoreError, match="readonly") as caught:
             store.begin(HEADER)
         assert "--store" in caught.value.hint
+
+
+def test_a_store_in_a_read_only_folder_cannot_be_made(no_rights: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open") as caught:
+        Store(no_rights / "new")
+    assert "--store" in caught.value.hint
+
+
+def test_a_missing_store_is_made_only_when_wanted(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no run store"):
-        Store(tmp_path / "missing", readonly=True)
+        Store(tmp_path / "missing", create=False)
+    assert not (tmp_path / "missing").exists()
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
@@ -237,8 +265,6 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
         run = store.begin(HEADER, PICTURES).run
     step = "ALTER TABLE runs ADD COLUMN place TEXT NOT NULL DEFAULT 'here';"
     monkeypatch.setattr(store_module, "_MIGRATIONS", (*store_module._MIGRATIONS, step))
-    with pytest.raises(StoreError, match="schema 1"):
-        Store(path, readonly=True)
     with Store(path) as store:
         assert store.run(run).header == HEADER
         assert store._db.execute("SELECT place FROM runs").fetchone() == ("here",)

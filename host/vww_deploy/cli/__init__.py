@@ -1,0 +1,69 @@
+"""The command line: a file for each subcommand, over the public Python API.
+
+A command is a module of this package with a function ``command``, or with a Typer application ``app`` if it has
+subcommands. Its docstring is its help and ends with an example. To add one, write the module and name it in
+:data:`COMMANDS`. Modules import what is heavy inside their functions: ``--help`` reads all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import typer
+
+from vww_deploy import __version__
+from vww_deploy.cli import common
+from vww_deploy.errors import VwwError
+
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    "Start here": ("doctor",),
+    "Models": (),
+    "On a board": (),
+    "Afterwards": ("runs",),
+}
+"""The modules by the heading that ``--help`` shows them under, in its order."""
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="vww-deploy",
+        help="From a person-detection .tflite to a board that runs it, watched over its serial port.",
+        epilog="Start with: vww-deploy doctor",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version_option)
+    for panel, names in COMMANDS.items():
+        for name in names:
+            module = importlib.import_module(f"{__name__}.{name}")
+            if hasattr(module, "app"):
+                app.add_typer(module.app, name=name, rich_help_panel=panel, no_args_is_help=True)
+            else:
+                app.command(name, rich_help_panel=panel)(module.command)
+    return app
+
+
+def main() -> None:
+    """The entry point: errors that a user can meet become a message and a hint on stderr, and the exit code."""
+    try:
+        build()()
+    except VwwError as error:
+        common.print_error(error)
+        sys.exit(error.exit_code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vww-deploy {__version__}")
+        raise typer.Exit
+
+
+def _version_option(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass

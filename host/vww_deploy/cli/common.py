@@ -1,0 +1,93 @@
+"""What several commands share: options, output, and finding a board."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from vww_deploy.errors import VwwError
+
+out = Console(highlight=False)
+"""What was asked for: stdout."""
+
+err = Console(stderr=True, highlight=False)
+"""Everything else: progress, notices, errors."""
+
+BoardOption = Annotated[
+    str | None,
+    typer.Option("--board", "-b", help="A board of the catalogue; default: the one attached, else the virtual board."),
+]
+PortOption = Annotated[
+    str | None,
+    typer.Option("--port", "-p", help="Device path or pyserial URL (socket://, rfc2217://); default: the board's."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="The run store; default: the user's own.", dir_okay=False, metavar="FILE"),
+]
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(help="A .tflite file or the name of a shipped model; default: person_96_gray.", metavar="MODEL"),
+]
+
+
+def print_error(error: VwwError) -> None:
+    """Message and hint on stderr."""
+    err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
+    if error.hint:
+        err.print(f"[bold cyan]  try:[/] {escape(error.hint)}", soft_wrap=True)
+
+
+def notice(text: str) -> None:
+    """A line on stderr that is no error."""
+    err.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout: dataclasses, paths and arrays included; indented for people, plain enough for programs."""
+    typer.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def progress() -> Progress:
+    """A progress bar in the terminal, silent where there is none.
+
+    It is drawn on the console that also prints the results, if that one is a terminal: only so does rich keep both
+    apart.
+    """
+    console = out if out.is_terminal else err
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def count(number: int) -> str:
+    """1234567 as ``1,234,567``."""
+    return f"{number:,}"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

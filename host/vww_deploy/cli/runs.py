@@ -1,0 +1,126 @@
+"""``vww-deploy runs``: what the run store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common, tables
+from vww_deploy.errors import StoreError
+
+if TYPE_CHECKING:
+    from vww_deploy.runs.store import Store
+
+app = typer.Typer(help="What was run before: list, show, export, delete.")
+
+RunArgument = Annotated[int | None, typer.Argument(help="Number of the run; default: the last one.", metavar="RUN")]
+
+
+@app.command("list")
+def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = False) -> None:
+    """List all runs, the newest last.
+
+    Example: vww-deploy runs list
+    """
+    from vww_deploy.runs.export import summary_to_json
+    from vww_deploy.runs.store import Store
+
+    with Store(store, create=False) as opened:
+        summaries = opened.runs()
+        if as_json:
+            common.print_json([summary_to_json(summary) for summary in summaries])
+            return
+        if not summaries:
+            common.err.print(f"{opened.path} holds no runs yet. Record one with: vww-deploy run PICTURES")
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("run", "started (UTC)", "board", "model"):
+            table.add_column(name, justify="right" if name == "run" else "left")
+        for name in ("pictures", "results", "skipped", "equal to reference"):
+            table.add_column(name, justify="right")
+        table.add_column("state")
+        for summary in summaries:
+            table.add_row(
+                str(summary.id),
+                summary.started[:19].replace("T", " "),
+                escape(summary.header.board),
+                escape(summary.header.model),
+                str(summary.pictures),
+                str(summary.results),
+                str(summary.skipped),
+                f"{summary.equal}/{summary.compared}" if summary.compared else "-",
+                tables.STATES[summary.state],
+            )
+        common.out.print(table)
+
+
+@app.command("show")
+def show(run: RunArgument = None, store: common.StoreOption = None, as_json: common.JsonOption = False) -> None:
+    """Show a run: each picture's prediction, and what they amount to.
+
+    Example: vww-deploy runs show 3
+    """
+    from vww_deploy.runs.export import run_to_json
+    from vww_deploy.runs.store import Store
+
+    with Store(store, create=False) as opened:
+        number = _number(opened, run)
+        if as_json:
+            common.print_json(run_to_json(opened, number))
+            return
+        summary = opened.run(number)
+        common.out.print(tables.result_heading(summary.header), soft_wrap=True)
+        for result in opened.results(number):
+            common.out.print(tables.result_line(summary.header, result), soft_wrap=True)
+        for skipped in opened.skipped(number):
+            common.out.print(f"[yellow]skipped[/] {escape(skipped.reason)}", soft_wrap=True)
+        tables.print_summary(opened, number)
+
+
+@app.command("export")
+def export_run(
+    run: RunArgument = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="CSV if it ends in .csv, else JSON.", metavar="FILE", dir_okay=False)
+    ] = Path("run.csv"),
+    store: common.StoreOption = None,
+) -> None:
+    """Write a run to a CSV or JSON file.
+
+    Example: vww-deploy runs export 3 -o run3.csv
+    """
+    from vww_deploy.runs.export import export
+    from vww_deploy.runs.store import Store
+
+    with Store(store, create=False) as opened:
+        number = _number(opened, run)
+        export(opened, number, output)
+    common.err.print(f"Run {number} is in {output}")
+
+
+@app.command("delete")
+def delete(
+    run: Annotated[int, typer.Argument(help="Number of the run.", metavar="RUN")], store: common.StoreOption = None
+) -> None:
+    """Remove a run from the store.
+
+    Example: vww-deploy runs delete 3
+    """
+    from vww_deploy.runs.store import Store
+
+    with Store(store, create=False) as opened:
+        opened.delete(run)
+    common.err.print(f"Run {run} is gone.")
+
+
+def _number(store: Store, run: int | None) -> int:
+    if run is not None:
+        return run
+    last = store.last()
+    if last is None:
+        raise StoreError(f"{store.path} holds no runs yet", hint="Record one with: vww-deploy run PICTURES")
+    return last.id

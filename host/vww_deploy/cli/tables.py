@@ -1,0 +1,110 @@
+"""How results look in the terminal; ``run`` and ``runs show`` print the same."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+
+if TYPE_CHECKING:
+    from vww_deploy.runs.events import Frame
+    from vww_deploy.runs.events import Result as ResultEvent
+    from vww_deploy.runs.store import Result, RunHeader, Store
+
+STATES: Final = {
+    "running": "[yellow]unfinished[/]",
+    "complete": "[green]complete[/]",
+    "interrupted": "[yellow]interrupted[/]",
+    "failed": "[red]failed[/]",
+}
+
+LABELS: Final = ("no person", "person")
+
+_NAME_WIDTH: Final = 30  # the whole line fits 80 columns
+_EQUAL: Final = {True: "[green]equal[/]", False: "[bold red]DIFFERS[/]", None: "[dim]not compared[/]"}
+
+
+def result_heading(header: RunHeader) -> str:
+    """The line above :func:`result_line`'s, as rich markup."""
+    unit = "instructions" if header.clock == "instructions" else "latency ms"
+    return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {'P(person)':>9}  {unit:>13}  reference[/]"
+
+
+def result_line(header: RunHeader, result: Result) -> str:
+    """Picture, prediction, P(person), latency on the device, equal to the host reference or not; as rich markup."""
+    return _line(header, result.path, result.truth, result.p_person, result.ticks, result.latency_us, result.equal)
+
+
+def event_line(header: RunHeader, frame: Frame, event: ResultEvent) -> str:
+    """The same line for a result that has just come."""
+    equal = None if event.reference is None else event.reference == event.outputs
+    return _line(header, frame.source, frame.truth, event.p_person, event.ticks, event.latency_us, equal)
+
+
+def _line(
+    header: RunHeader, path: str, truth: int | None, p_person: float, ticks: int, latency_us: int, equal: bool | None
+) -> str:
+    name = PurePath(path).name
+    if len(name) > _NAME_WIDTH:
+        name = f"{name[: _NAME_WIDTH - 9]}…{name[-8:]}"
+    label = int(p_person >= header.threshold)
+    mark = "  " if truth is None else "[green] ✓[/]" if truth == label else "[red] ✗[/]"
+    style = "bold green" if label else "default"
+    latency = f"{ticks:,}" if header.clock == "instructions" else f"{latency_us / 1000:.2f}"
+    return (
+        f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{LABELS[label]:9}[/]{mark} {p_person:9.3f}  "
+        f"{latency:>13}  {_EQUAL[equal]}"
+    )
+
+
+def print_summary(store: Store, run: int) -> None:
+    """What a run amounts to, on stdout."""
+    from vww_deploy.runs import metrics
+
+    summary = store.run(run)
+    header = summary.header
+    results = list(store.results(run))
+    counts = f"{summary.results} of {summary.pictures} pictures"
+    if summary.skipped:
+        counts += f", [yellow]{summary.skipped} skipped[/]"
+    if summary.compared:
+        style = "green" if summary.equal == summary.compared else "bold red"
+        counts += f", [{style}]{summary.equal} of {summary.compared} equal to the host reference[/]"
+    retries = sum(result.retries for result in results)
+    common.out.print()
+    common.out.print(f"{counts}, {retries} {'retry' if retries == 1 else 'retries'}", soft_wrap=True)
+    ticks = header.clock == "instructions"
+    spread = metrics.spread(result.ticks if ticks else result.latency_us for result in results)
+    if spread is not None:
+        values = (spread.minimum, spread.median, spread.p95)
+        low, median, p95 = (f"{value:,}" if ticks else f"{value / 1000:.2f}" for value in values)
+        unit = "instructions" if ticks else "ms"
+        common.out.print(f"latency on the device: min {low}, median {median}, p95 {p95} {unit}", soft_wrap=True)
+    accuracy = metrics.accuracy(results)
+    if accuracy is not None:
+        labelled = f"{accuracy.total} labelled picture{'' if accuracy.total == 1 else 's'}"
+        common.out.print(f"top-1: [bold]{accuracy.top1:.1%}[/] of {labelled}")
+        common.out.print(_confusion_table(accuracy.confusion))
+    common.out.print(
+        f"run {run}: {STATES[summary.state]}, board {escape(header.board)}, model {escape(header.model)} "
+        f"({header.model_sha256[:12]}), firmware {escape(header.firmware_version) or '-'}",
+        soft_wrap=True,
+    )
+    if summary.note:
+        common.out.print(f"[red]{escape(summary.note)}[/]", soft_wrap=True)
+    common.out.print(f"stored in {escape(str(store.path))}", soft_wrap=True)
+
+
+def _confusion_table(confusion: tuple[tuple[int, int], tuple[int, int]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("truth \\ predicted")
+    for name in LABELS:
+        table.add_column(name, justify="right")
+    for truth, row in enumerate(confusion):
+        cells = (f"[{'green' if truth == label else 'red'}]{value}[/]" for label, value in enumerate(row))
+        table.add_row(LABELS[truth], *cells)
+    return table
