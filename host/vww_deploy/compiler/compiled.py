@@ -1,0 +1,98 @@
+"""From a .tflite file to a C++ library: the compiler's public face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from vww_deploy.compiler.emit import emit, layer_table
+from vww_deploy.compiler.lower import Kernel, lower
+from vww_deploy.compiler.passes import prepare
+from vww_deploy.compiler.plan import Layout, Plan
+from vww_deploy.compiler.planner import choose_plan
+from vww_deploy.errors import ModelError
+from vww_deploy.graph.ir import Activation, Graph, Op
+from vww_deploy.graph.reader import read_model
+
+Optimize = Literal["speed", "ram"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the emitted library, as its hook numbers it.
+
+    ``kind`` and ``name`` are the operator's and its output tensor's in the file; ``activation`` says what is compared
+    with the reference: its shape and, after folding, which of the file's channels are left.
+    """
+
+    index: int
+    kind: str
+    name: str
+    activation: Activation
+    macs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A compiled model.
+
+    ``source`` is the graph as read, ``graph`` the one after all passes, which the library computes.
+    """
+
+    source: Graph
+    graph: Graph
+    plan: Plan
+    kernels: Mapping[int, Kernel]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The library's layers in execution order."""
+        return tuple(
+            Layer(index, *_named(self.graph, self.graph.ops[position]))
+            for index, position in enumerate(layer_table(self.graph).positions)
+        )
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """The library's files: text by path relative to its folder. The same model gives the same bytes."""
+        return emit(self.graph, self.plan, self.kernels)
+
+    def write(self, folder: str | Path) -> Path:
+        """Writes the library into a folder (made when missing; files there of the same names are replaced)."""
+        folder = Path(folder)
+        try:
+            for name, text in self.files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise ModelError(f"{folder}: cannot be written: {error.strerror}", hint="choose another folder") from error
+        return folder
+
+
+def compile_model(source: str | Path | bytes | Graph, *, optimize: Optimize = "speed", name: str = "model") -> Compiled:
+    """Compiles a .tflite file (path, bytes, or a graph that was read already).
+
+    ``optimize`` says what the planner prefers: "speed" trades at most 2 % of it for RAM, "ram" takes the least RAM.
+    Raises ModelError for what cannot be compiled.
+    """
+    read = source if isinstance(source, Graph) else read_model(source, name=name)
+    graph = prepare(read)
+    kernels = {i: lower(graph, op, _input_layout(graph, op)) for i, op in enumerate(graph.ops)}
+    scratch = {i: kernel.scratch_bytes for i, kernel in kernels.items()}
+    plan = choose_plan(graph, scratch, optimize=optimize)
+    return Compiled(read, graph, plan, kernels)
+
+
+def _input_layout(graph: Graph, op: Op) -> Layout:
+    source = graph.activations[op.inputs[0]]
+    interleaved = op.inputs[0] == graph.input and source.channels > 1 and source.height * source.width > 1
+    return Layout.INTERLEAVED if interleaved else Layout.PLANAR
+
+
+def _named(graph: Graph, op: Op) -> tuple[str, str, Activation, int]:
+    activation = graph.activations[op.output]
+    return op.kind, activation.name, activation, op.macs(graph)

@@ -1,0 +1,271 @@
+"""The C++ library: constants, parameter structs, views and the calls, in files that any C++17 compiler takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from string import Template
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.compiler.lower import FromInterleaved, Kernel, ToInterleaved
+from vww_deploy.compiler.plan import Plan
+from vww_deploy.compiler.schedule import Segment, rows_read
+from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph, Mean, Op, Pad, Pool, Softmax
+from vww_deploy.resources import firmware_dir
+
+_LINE = 30  # numbers on a line of an array
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """Which ops of the prepared graph are layers of the emitted library: index -> position in ``graph.ops``."""
+
+    positions: tuple[int, ...]
+
+
+def layer_table(graph: Graph) -> LayerTable:
+    """The file's operators; copies that the compiler put in are no layers."""
+    return LayerTable(tuple(i for i, op in enumerate(graph.ops) if op.index >= 0))
+
+
+def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> dict[str, str]:
+    """The library's files by path relative to its folder; the same model gives the same text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vww_deploy.compiler"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters["float"] = lambda value: f"{float(np.float32(value)):.9e}f"
+    writer = _Writer(graph, plan, kernels)
+    values = writer.values()
+    files = {
+        "src/vww_model.h": environment.get_template("vww_model.h.jinja").render(values),
+        "src/vww_model.cpp": environment.get_template("vww_model.cpp.jinja").render(values),
+        "library.json": _library_json(),
+        "library.properties": _library_properties(graph),
+    }
+    kernels_dir = firmware_dir() / "lib" / "vww_nn"
+    wanted = {kernel.source for kernel in kernels.values()}
+    for path in sorted(kernels_dir.iterdir()):
+        if path.suffix == ".h" or (path.suffix == ".cpp" and path.stem in wanted):
+            files[f"src/vww_nn/{path.name}"] = path.read_text(encoding="utf-8")
+    return files
+
+
+def _version() -> str:
+    return metadata.version("vww-deploy")
+
+
+def _library_json() -> str:
+    library = {
+        "name": "vww_model",
+        "version": _version(),
+        "description": "A person detection network as C++, written by vww-deploy",
+        "build": {"flags": ["-O2", "-std=gnu++17"], "unflags": ["-Os", "-std=gnu++14", "-std=gnu++11"]},
+    }
+    return json.dumps(library, indent=2) + "\n"
+
+
+def _library_properties(graph: Graph) -> str:
+    return "".join(
+        f"{key}={value}\n"
+        for key, value in {
+            "name": "vww_model",
+            "version": _version(),
+            "author": "vww-deploy",
+            "maintainer": "vww-deploy",
+            "sentence": f"The person detection network {_clean(graph.name)} as C++.",
+            "paragraph": "Written by vww-deploy; no interpreter, no heap.",
+            "category": "Data Processing",
+            "url": "https://github.com/vww-deploy/vww-deploy",
+            "architectures": "*",
+            "includes": "vww_model.h",
+        }.items()
+    )
+
+
+def _clean(name: str) -> str:
+    """A model's name fit for a C string and a comment."""
+    return "".join(c if c.isalnum() or c in " ._-" else "_" for c in name)
+
+
+class _Writer:
+    def __init__(self, graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> None:
+        self.graph = graph
+        self.plan = plan
+        self.kernels = kernels
+        self.layer_of = {position: i for i, position in enumerate(layer_table(graph).positions)}
+        self.view_names: dict[tuple[int, int, int, int], str] = {}
+        self.views: list[dict[str, object]] = []
+
+    def values(self) -> dict[str, object]:
+        body = [line for segment in self.plan.segments for line in self._segment(segment)]
+        arrays, structs = self._constants()
+        graph, plan = self.graph, self.plan
+        return {
+            "model": _clean(graph.name),
+            "version": _version(),
+            "sha256": graph.sha256,
+            "input": graph.input_activation,
+            "output": graph.output_activation,
+            "input_offset": plan.places[graph.input].offset,
+            "output_offset": plan.places[graph.output].offset,
+            "arena_bytes": plan.arena_bytes,
+            "layers": self.layer_of,
+            "arrays": arrays,
+            "structs": structs,
+            "views": self.views,
+            "has_bands": any(segment.is_band for segment in plan.segments),
+            "body": body,
+        }
+
+    def _constants(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        arrays: list[dict[str, str]] = []
+        structs: list[dict[str, str]] = []
+        seen: dict[bytes, str] = {}
+        for position, kernel in self.kernels.items():
+            names = {}
+            for name, kind, values in kernel.arrays:
+                key = kind.encode() + values.tobytes()
+                if key not in seen:
+                    seen[key] = f"k{name.capitalize()}{position}"
+                    arrays.append({"type": kind, "name": seen[key], "text": _numbers(values)})
+                names[name] = seen[key]
+            if kernel.struct:
+                fields = ", ".join(f"/*{label}=*/{Template(text).substitute(names)}" for label, text in kernel.fields)
+                structs.append({"struct": kernel.struct, "name": f"kLayer{position}", "fields": _wrap(fields)})
+        return arrays, structs
+
+    # --- calls ---
+
+    def _view(self, tensor: int) -> str:
+        place = self.plan.places[tensor]
+        return self._view_named(place.offset, place.channel_stride, place.row_stride, place.rows)
+
+    def _view_named(self, offset: int, channel_stride: int, row_stride: int, rows: int) -> str:
+        key = (offset, channel_stride, row_stride, rows)
+        if key not in self.view_names:
+            name = self.view_names[key] = f"kView{len(self.views)}"
+            self.views.append(
+                {"name": name, "offset": offset, "channel_stride": channel_stride, "row_stride": row_stride, "rows": rows}
+            )
+        return self.view_names[key]
+
+    def _segment(self, segment: Segment) -> list[str]:
+        if not segment.is_band:
+            position = segment.begin
+            height = self.graph.activations[self.graph.ops[position].output].height
+            return [*self._call(position, "0", str(height)), *self._report(position, "0", str(height))]
+        return self._band(segment)
+
+    def _band(self, segment: Segment) -> list[str]:
+        positions = range(segment.begin, segment.end)
+        ops = [self.graph.ops[i] for i in positions]
+        heights = [self.graph.activations[op.output].height for op in ops]
+        lines = ["{"]
+        made = ", ".join(f"made{i} = 0" for i in positions[:-1])
+        if made:
+            lines.append(f"  int {made};")
+        last = positions[-1]
+        step = f"row += {segment.rows}" if segment.rows > 1 else "++row"
+        lines.append(f"  for (int row = 0; row < {heights[-1]}; {step}) {{")
+        end = f"least(row + {segment.rows}, {heights[-1]})" if heights[-1] % segment.rows else f"row + {segment.rows}"
+        lines.append(f"    const int need{last} = {end};")
+        for offset in range(len(ops) - 2, -1, -1):
+            consumer = positions[offset + 1]
+            need = self._rows_expression(ops[offset + 1], f"need{consumer}", heights[offset])
+            whole = f"need{last} == {heights[-1]} ? {heights[offset]} : "
+            lines.append(f"    const int need{positions[offset]} = {whole}{need};")
+        for offset, position in enumerate(positions):
+            begin = f"made{position}" if offset + 1 < len(ops) else "row"
+            lines += [f"    {line}" for line in self._call(position, begin, f"need{position}")]
+            lines += [f"    {line}" for line in self._report(position, begin, f"need{position}")]
+            if offset + 1 < len(ops):
+                lines.append(f"    made{position} = need{position};")
+        return [*lines, "  }", "}"]
+
+    def _rows_expression(self, op: Op, need: str, height: int) -> str:
+        """C++ for the rows that an operator reads of its input, of ``height`` rows, to make its first ``need`` rows."""
+        if isinstance(op, Conv2D | DepthwiseConv2D | Pool):
+            window = op.window
+            stride = window.stride[0]
+            constant = (window.kernel[0] - 1) * window.dilation[0] + 1 - window.padding.top - stride
+            expression = need if stride == 1 else f"{need} * {stride}"
+        elif isinstance(op, Pad):
+            constant = -op.padding.top
+            expression = need
+        else:
+            constant, expression = 0, need
+        if constant:
+            expression += f" {'+' if constant > 0 else '-'} {abs(constant)}"
+        first = rows_read(self.graph, op, 0, 1)[1]
+        text = f"least({expression}, {height})"
+        return text if constant >= -1 or first > 0 else f"({expression} < 0 ? 0 : {text})"
+
+    def _call(self, position: int, begin: str, end: str) -> list[str]:
+        op, kernel = self.graph.ops[position], self.kernels[position]
+        params = f"kLayer{position}"
+        places = self.plan.places
+        out = f"g_arena + {places[op.output].offset}"
+        source = f"g_arena + {places[op.inputs[0]].offset}"
+        if isinstance(op, Softmax):
+            return [f"vww::softmax({params}, {source}, {out});"]
+        if isinstance(op, ToInterleaved | FromInterleaved):
+            leading = ", ".join(str(n) for n in kernel.leading)
+            if isinstance(op, ToInterleaved):
+                arguments = f"{self._view(op.inputs[0])}, {out}"
+            else:
+                arguments = f"{source}, {self._view(op.output)}"
+            return [f"vww::{kernel.function}({leading}, {arguments}, {begin}, {end});"]
+        if isinstance(op, Mean):
+            return self._mean(position, op)
+        views = ", ".join(self._view(i) for i in (*op.inputs, op.output))
+        scratch = ""
+        if kernel.function in ("conv2d", "depthwise_conv2d"):
+            offset = self.plan.scratch.get(position)
+            scratch = f", g_arena + {offset}" if offset is not None else ", nullptr"
+        return [f"vww::{kernel.function}({params}, {views}, {begin}, {end}{scratch});"]
+
+    def _mean(self, position: int, op: Mean) -> list[str]:
+        source = self.graph.activations[op.inputs[0]]
+        place, out = self.plan.places[op.inputs[0]], self.plan.places[op.output].offset
+        params = f"kLayer{position}"
+        if op.axes == (1,):
+            view = self._view_named(place.offset, place.row_stride, place.row_stride, 1)
+            return [f"vww::mean_hw({params}, {view}, g_arena + {out});"]
+        if op.axes == (0,) and source.width > 1:
+            view = f"vww::View{{g_arena + {place.offset} + c * {place.channel_stride}, 1, {place.row_stride}, {place.rows}}}"
+            return [
+                f"for (int c = 0; c < {source.channels}; ++c)",
+                f"  vww::mean_hw({params}, {view}, g_arena + {out} + c * {source.width});",
+            ]
+        return [f"vww::mean_hw({params}, {self._view(op.inputs[0])}, g_arena + {out});"]
+
+    def _report(self, position: int, begin: str, end: str) -> list[str]:
+        layer = self.layer_of.get(position)
+        if layer is None:
+            return []
+        out = self.graph.activations[self.graph.ops[position].output]
+        view = self._view(out.id)
+        shape = f"{out.channels}, {out.width}, {out.height}"
+        return [f"if constexpr (kHooked) report(hook, context, {layer}, {view}, {shape}, {begin}, {end});"]
+
+
+def _numbers(values: npt.NDArray[np.generic]) -> str:
+    texts = [str(v) for v in values.reshape(-1).tolist()]
+    if values.dtype == np.int32:
+        texts = ["INT32_MIN" if text == "-2147483648" else text for text in texts]
+    per_line = _LINE if values.dtype.itemsize == 1 else _LINE // 3
+    return "\n".join("    " + ", ".join(texts[i : i + per_line]) + "," for i in range(0, len(texts), per_line))
+
+
+def _wrap(fields: str) -> str:
+    lines = [""]
+    for part in fields.split(", "):
+        if len(lines[-1]) + len(part) > 108:
+            lines.append("")
+        lines[-1] += ("" if not lines[-1] else " ") + part + ","
+    return "\n    ".join(lines).rstrip(",")

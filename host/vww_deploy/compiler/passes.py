@@ -1,0 +1,74 @@
+"""Passes: Graph -> Graph, each exact to the last bit, each tested on its own."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vww_deploy.compiler.lower import FromInterleaved, ToInterleaved
+from vww_deploy.graph.ir import Activation, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
+
+
+def prepare(graph: Graph) -> Graph:
+    """All the passes that the kernels rely on, in order."""
+    return add_copies(convolutions_only(graph))
+
+
+def convolutions_only(graph: Graph) -> Graph:
+    """Weighted layers that are convolutions in disguise become CONV_2D, whose kernel is the fastest.
+
+    A depthwise convolution of one channel is a convolution; a dense layer is one whose window is the whole picture.
+    """
+    ops: list[Op] = []
+    for op in graph.ops:
+        source = graph.activations[op.inputs[0]]
+        if isinstance(op, DepthwiseConv2D) and source.channels == 1:
+            weights = op.weights.transpose(2, 0, 1)[:, :, :, None]
+            op = Conv2D(op.index, op.kind, op.inputs, op.output, weights, op.window, op.requantization)
+        elif isinstance(op, FullyConnected):
+            weights = op.weights.reshape(-1, *source.shape)
+            window = Window((source.height, source.width), (1, 1))
+            op = Conv2D(op.index, op.kind, op.inputs, op.output, weights, window, op.requantization)
+        ops.append(op)
+    return graph.replace(ops=tuple(ops))
+
+
+def add_copies(graph: Graph) -> Graph:
+    """Copies between height-width-channel order and planes where a tensor's order in memory matters to somebody else.
+
+    The host sends the input interleaved, which only convolutions read; it reads the output interleaved; and RESHAPE is
+    defined on that order.
+    """
+    activations = dict(graph.activations)
+    ops: list[Op] = []
+
+    def copy_of(activation: Activation, **changes: object) -> int:
+        identity = max(activations) + 1
+        activations[identity] = dataclasses.replace(activation, id=identity, **changes)  # type: ignore[arg-type]
+        return identity
+
+    renamed: dict[int, int] = {}
+    source = graph.input_activation
+    readers = [op for op in graph.ops if graph.input in op.inputs]
+    if not _same_in_both_orders(source) and not all(isinstance(op, Conv2D) for op in readers):
+        planes = copy_of(source)
+        ops.append(FromInterleaved(-1, "COPY", (graph.input,), planes))
+        renamed[graph.input] = planes
+    for op in graph.ops:
+        if isinstance(op, Reshape):
+            tensor = renamed.get(op.inputs[0], op.inputs[0])
+            if not _same_in_both_orders(activations[tensor]):
+                flat = copy_of(activations[tensor])
+                ops.append(ToInterleaved(-1, "COPY", (tensor,), flat))
+                tensor = flat
+            ops.append(FromInterleaved(op.index, op.kind, (tensor,), op.output))
+            continue
+        ops.append(dataclasses.replace(op, inputs=tuple(renamed.get(i, i) for i in op.inputs)))
+    output = graph.output
+    if not _same_in_both_orders(activations[output]):
+        output = copy_of(activations[output])
+        ops.append(ToInterleaved(-1, "COPY", (graph.output,), output))
+    return graph.replace(ops=tuple(ops), activations=activations, output=output)
+
+
+def _same_in_both_orders(activation: Activation) -> bool:
+    return activation.channels == 1 or activation.height * activation.width == 1

@@ -1,0 +1,385 @@
+"""Where every byte of RAM lies: which tensors share memory, which stream, and at which offset each is placed.
+
+A storage is memory that one tensor, or several that replace one another in place, live in. Time is the list of kernel calls. For every call a
+storage has an extent: the bytes of it that hold something still needed. Two storages may overlap wherever their extents never do at the same
+time; so a band's output may follow the input that it consumes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.compiler.schedule import Call, Segment, calls_of, ring_rows, rows_read, segments_of
+from vww_deploy.graph.ir import (
+    Activation,
+    Add,
+    Conv2D,
+    DepthwiseConv2D,
+    Graph,
+    Mean,
+    Op,
+    Pool,
+    Requantize,
+    Softmax,
+)
+
+Extents = npt.NDArray[np.int64]
+
+
+class Layout(Enum):
+    """How a tensor lies in memory."""
+
+    PLANAR = "planar"  # channel after channel
+    ROWS = "rows"  # row after row, in each row channel after channel; may be a ring of rows
+    INTERLEAVED = "interleaved"  # row after row, pixel after pixel: the model's input
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor lies: element (c, y, x) is at ``offset + c * channel_stride + (y % rows) * row_stride + x``.
+
+    An interleaved tensor has x and c the other way round. All in bytes; ``offset`` counts from the arena's start.
+    """
+
+    layout: Layout
+    offset: int
+    channel_stride: int
+    row_stride: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class StorageUse:
+    """A storage in the plan: the tensors (activation ids) in it, its offset, and its extent [low, high) at every call."""
+
+    name: str
+    tensors: tuple[int, ...]
+    offset: int
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule and the memory for it.
+
+    ``places`` by activation id; ``scratch`` the arena offset of each layer's scratch memory; ``arena_bytes`` the whole.
+    """
+
+    segments: tuple[Segment, ...]
+    calls: tuple[Call, ...]
+    places: Mapping[int, TensorPlace]
+    scratch: Mapping[int, int]
+    scratch_bytes: Mapping[int, int]
+    storages: tuple[StorageUse, ...]
+    arena_bytes: int
+
+    @property
+    def activation_bytes(self) -> int:
+        """The most bytes that tensors take at any call."""
+        return self._peak([s for s in self.storages if s.tensors])
+
+    @property
+    def most_scratch_bytes(self) -> int:
+        """The largest scratch memory of a layer."""
+        return max(self.scratch_bytes.values(), default=0)
+
+    def _peak(self, storages: Sequence[StorageUse]) -> int:
+        return max(sum(s.high[t] - s.low[t] for s in storages) for t in range(len(self.calls)))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the planner may choose: the bands, and the tensors (activation ids) that lie row after row."""
+
+    bands: tuple[Segment, ...] = ()
+    by_rows: frozenset[int] = frozenset()
+
+
+@dataclass
+class _Storage:
+    name: str
+    tensors: list[int]
+    layout: Layout
+    width: int = 0
+    channels: int = 0
+    rows: int = 0
+
+
+def make_plan(graph: Graph, choice: Choice, scratch_bytes: Mapping[int, int], *, effort: int = 1) -> Plan:
+    """The plan that follows from a choice; ``effort`` is how many placement orders are tried."""
+    builder = _Builder(graph, choice, scratch_bytes)
+    return builder.build(effort)
+
+
+def is_pointwise(op: Op) -> bool:
+    """True for 1x1 convolutions that read just the pixel they write."""
+    return (
+        isinstance(op, Conv2D)
+        and op.window.kernel == (1, 1)
+        and op.window.stride == (1, 1)
+        and not any((op.window.padding.top, op.window.padding.left, op.window.padding.bottom, op.window.padding.right))
+    )
+
+
+class _Builder:
+    def __init__(self, graph: Graph, choice: Choice, scratch_bytes: Mapping[int, int]) -> None:
+        self.graph = graph
+        self.choice = choice
+        self.scratch_bytes = scratch_bytes
+        self.segments = segments_of(len(graph.ops), choice.bands)
+        self.calls = [call for segment in self.segments for call in calls_of(graph, segment)]
+        self.last_reader = {i: index for index, op in enumerate(graph.ops) for i in op.inputs}
+        self.last_reader[graph.output] = len(graph.ops)
+        self.band_of = {i: s for s in self.segments if s.is_band for i in range(s.begin, s.end)}
+        self.storages: list[_Storage] = []
+        self.storage_of: dict[int, _Storage] = {}
+
+    def build(self, effort: int) -> Plan:
+        self._assign()
+        extents = [self._extents(storage) for storage in self.storages]
+        for layer, size in self.scratch_bytes.items():
+            if size:
+                self.storages.append(_Storage(f"scratch {layer}", [], Layout.PLANAR))
+                running = np.array([size if call.layer == layer else 0 for call in self.calls], np.int64)
+                extents.append((np.zeros_like(running), running))
+        offsets, arena = _place(extents, effort)
+        places = {
+            tensor: self._tensor_place(tensor, storage, offset)
+            for storage, offset in zip(self.storages, offsets, strict=True)
+            for tensor in storage.tensors
+        }
+        scratch = {
+            int(storage.name.split()[1]): offset
+            for storage, offset in zip(self.storages, offsets, strict=True)
+            if not storage.tensors
+        }
+        uses = tuple(
+            StorageUse(storage.name, tuple(storage.tensors), offset, tuple(low.tolist()), tuple(high.tolist()))
+            for storage, offset, (low, high) in zip(self.storages, offsets, extents, strict=True)
+        )
+        return Plan(
+            segments=tuple(self.segments),
+            calls=tuple(self.calls),
+            places=places,
+            scratch=scratch,
+            scratch_bytes=dict(self.scratch_bytes),
+            storages=uses,
+            arena_bytes=arena,
+        )
+
+    # --- which tensors share a storage ---
+
+    def _assign(self) -> None:
+        graph = self.graph
+        source = graph.input_activation
+        planar_input = source.channels == 1 or source.height * source.width == 1
+        self._open(graph.input, Layout.PLANAR if planar_input else Layout.INTERLEAVED, source.height)
+        for index, op in enumerate(graph.ops):
+            layout, rows = self._wanted(index)
+            host = self._in_place(index, op, layout, rows)
+            if host is None:
+                self._open(op.output, layout, rows)
+            else:
+                storage = self.storage_of[host]
+                storage.tensors.append(op.output)
+                storage.channels = max(storage.channels, graph.activations[op.output].channels)
+                self.storage_of[op.output] = storage
+
+    def _open(self, tensor: int, layout: Layout, rows: int) -> None:
+        activation = self.graph.activations[tensor]
+        storage = _Storage(activation.name, [tensor], layout, activation.width, activation.channels, rows)
+        self.storages.append(storage)
+        self.storage_of[tensor] = storage
+
+    def _wanted(self, index: int) -> tuple[Layout, int]:
+        """Layout and rows of a layer's output."""
+        tensor = self.graph.ops[index].output
+        height = self.graph.activations[tensor].height
+        band = self.band_of.get(index)
+        if band is not None and index + 1 < band.end:
+            # A pointwise layer works in place in the ring, which must then serve its consumer, too.
+            position = index
+            while position + 2 < band.end and self._ring_in_place(position + 1):
+                position += 1
+            rows = max(ring_rows(self.graph, band, i - band.begin) for i in range(index, position + 1))
+            return Layout.ROWS, min(rows, height)
+        return (Layout.ROWS if tensor in self.choice.by_rows else Layout.PLANAR), height
+
+    def _ring_in_place(self, index: int) -> bool:
+        op = self.graph.ops[index]
+        return is_pointwise(op) or isinstance(op, Add | Requantize)
+
+    def _in_place(self, index: int, op: Op, layout: Layout, rows: int) -> int | None:
+        """The input whose storage the output may take over, or None."""
+        graph = self.graph
+        out = graph.activations[op.output]
+        in_band = index in self.band_of
+        for tensor in op.inputs:
+            source = graph.activations[tensor]
+            storage = self.storage_of[tensor]
+            if self.last_reader[tensor] != index or storage.layout is Layout.INTERLEAVED or storage.layout is not layout:
+                continue
+            if op.inputs.count(tensor) > 1 and len(op.inputs) > 1:
+                continue
+            same = (source.height, source.width) == (out.height, out.width) and storage.rows == rows
+            if is_pointwise(op) or isinstance(op, Requantize | Add):
+                if same:
+                    return tensor
+            elif in_band:
+                continue
+            elif isinstance(op, DepthwiseConv2D) and op.depth_multiplier == 1:
+                if same or (layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width):
+                    return tensor
+            elif isinstance(op, Pool) and op.window.padding.top == op.window.padding.left == 0:
+                if layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width:
+                    return tensor
+            elif isinstance(op, Softmax) or (isinstance(op, Mean) and out.size == out.channels):
+                return tensor
+        return None
+
+    # --- how much of it is in use, and when ---
+
+    def _extents(self, storage: _Storage) -> tuple[Extents, Extents]:
+        low = np.zeros(len(self.calls), np.int64)
+        high = np.zeros(len(self.calls), np.int64)
+        for tensor in storage.tensors:
+            first, last = self._tensor_extent(tensor, storage)
+            empty = high == low
+            live = last > first
+            low = np.where(live, np.where(empty, first, np.minimum(low, first)), low)
+            high = np.where(live, np.maximum(high, last), high)
+        return low, high
+
+    def _tensor_extent(self, tensor: int, storage: _Storage) -> tuple[Extents, Extents]:
+        """Extent of one tensor over time: from the first row still to be read to the last row written."""
+        graph, activation = self.graph, self.graph.activations[tensor]
+        count = len(self.calls)
+        written = np.zeros(count, np.int64)
+        needed = np.full(count, activation.height, np.int64)
+        rows = activation.height if tensor == graph.input else 0
+        for t, call in enumerate(self.calls):
+            if graph.ops[call.layer].output == tensor:
+                rows = max(rows, call.row_end)
+            written[t] = rows
+        first = 0 if tensor == graph.output else activation.height
+        for t in reversed(range(count)):
+            op = graph.ops[self.calls[t].layer]
+            if tensor in op.inputs:
+                first = min(first, rows_read(graph, op, self.calls[t].row_begin, self.calls[t].row_end)[0])
+            if op.output == tensor:
+                first = min(first, self.calls[t].row_begin)
+            needed[t] = first
+        live = needed < written
+        if tensor == graph.output:
+            live = written > 0
+        if storage.layout is Layout.PLANAR or storage.rows < activation.height:
+            size = self._whole_bytes(activation, storage)
+            return np.zeros(count, np.int64), np.where(live, size, 0)
+        pitch = self._pitch(activation, storage)
+        width = activation.width * activation.channels
+        low = np.where(live, needed * pitch, 0)
+        return low, np.where(live, (written - 1) * pitch + width, 0)
+
+    def _pitch(self, activation: Activation, storage: _Storage) -> int:
+        if storage.layout is Layout.INTERLEAVED:
+            return activation.width * activation.channels
+        return storage.width * storage.channels if storage.layout is Layout.ROWS else activation.width
+
+    def _whole_bytes(self, activation: Activation, storage: _Storage) -> int:
+        if storage.layout is Layout.PLANAR:
+            return activation.size
+        return (storage.rows - 1) * self._pitch(activation, storage) + activation.width * activation.channels
+
+    def _tensor_place(self, tensor: int, storage: _Storage, offset: int) -> TensorPlace:
+        activation = self.graph.activations[tensor]
+        pitch = self._pitch(activation, storage)
+        if storage.layout is Layout.PLANAR:
+            return TensorPlace(storage.layout, offset, activation.height * activation.width, pitch, activation.height)
+        channel_stride = activation.width if storage.layout is Layout.ROWS else 0
+        return TensorPlace(storage.layout, offset, channel_stride, pitch, storage.rows)
+
+
+# --- placing ---
+
+
+def _place(extents: Sequence[tuple[Extents, Extents]], effort: int) -> tuple[list[int], int]:
+    """Offsets (multiples of 4) for storages so that no two extents overlap at any call, and the bytes they take."""
+    count = len(extents)
+    size = [int(high.max(initial=0)) for _, high in extents]
+    span = [int((high > low).sum()) for low, high in extents]
+    area = [int((high - low).sum()) for low, high in extents]
+    start = [int(np.argmax(high > low)) for low, high in extents]
+    keys = [
+        lambda i: (-size[i], start[i]),
+        lambda i: (-area[i], start[i]),
+        lambda i: (-span[i], -size[i]),
+        lambda i: (start[i], -size[i]),
+        lambda i: (-start[i], -size[i]),
+    ]
+    orders = [sorted(range(count), key=key) for key in keys]
+    random = np.random.default_rng(1)  # a fixed seed: the same model gives the same plan
+    bound = int(sum(high - low for low, high in extents).max(initial=0)) if count else 0
+    best: tuple[list[int], int] | None = None
+    for order in itertools.chain(orders[: max(effort, 1)], _shuffles(orders[0], size, random, effort - len(orders))):
+        found = _place_in_order(extents, order)
+        if best is None or found[1] < best[1]:
+            best = found
+        if best[1] <= bound:
+            break
+    assert best is not None
+    return best
+
+
+def _shuffles(order: Sequence[int], size: Sequence[int], random: np.random.Generator, count: int) -> list[list[int]]:
+    """Variations of a largest-first order: sizes are blurred, so that near equals change places."""
+    return [
+        sorted(order, key=lambda i: -size[i] * blur[i]) for blur in random.uniform(0.3, 1.0, (max(count, 0), len(size)))
+    ]
+
+
+def _place_in_order(extents: Sequence[tuple[Extents, Extents]], order: Sequence[int]) -> tuple[list[int], int]:
+    offsets = [0] * len(extents)
+    placed: list[int] = []
+    top = 0
+    for i in order:
+        low, high = extents[i]
+        forbidden: list[tuple[int, int]] = []
+        for j in placed:
+            other_low, other_high = extents[j][0] + offsets[j], extents[j][1] + offsets[j]
+            both = (high > low) & (extents[j][1] > extents[j][0])
+            if both.any():
+                forbidden.append((int((other_low - high)[both].min()), int((other_high - low)[both].max())))
+                # Between those two some offsets may still be free, where extents move against each other.
+                forbidden[-1:] = _merge((other_low - high)[both], (other_high - low)[both])
+        offset = _lowest_free(forbidden)
+        offsets[i] = offset
+        placed.append(i)
+        top = max(top, offset + int(high.max(initial=0)))
+    return offsets, -(-top // 4) * 4
+
+
+def _merge(begin: Extents, end: Extents) -> list[tuple[int, int]]:
+    """Open intervals united."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(zip(begin.tolist(), end.tolist(), strict=True)):
+        if merged and low < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _lowest_free(forbidden: Sequence[tuple[int, int]]) -> int:
+    """The lowest multiple of 4, at least 0, inside none of the open intervals."""
+    offset = 0
+    for low, high in sorted(forbidden):
+        if low < offset < high:
+            offset = -(-high // 4) * 4
+    return offset
