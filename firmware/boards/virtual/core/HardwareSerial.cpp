@@ -1,0 +1,54 @@
+#include "HardwareSerial.h"
+
+#include "machine.h"
+
+namespace {
+
+constexpr uint32_t kStatus = 0x00;
+constexpr uint32_t kData = 0x04;
+constexpr uint32_t kControl1 = 0x0C;
+constexpr uint32_t kReceiveNotEmpty = 1u << 5;
+constexpr uint32_t kEnable = (1u << 13) | (1u << 3) | (1u << 2);  // UE, TE, RE
+constexpr uint32_t kReceiveInterrupt = 1u << 5;
+
+// A few chunks of an upload: what arrives while a layer runs waits here.
+uint8_t console_ring[4096];
+uint8_t camera_ring[2048];
+
+}  // namespace
+
+HardwareSerial Serial(0x40011000u, console_ring, sizeof(console_ring));
+HardwareSerial Serial1(0x40004400u, camera_ring, sizeof(camera_ring));
+
+void HardwareSerial::begin(unsigned long) { reg(registers_ + kControl1) = kEnable | kReceiveInterrupt; }
+void HardwareSerial::end() { reg(registers_ + kControl1) = 0; }
+
+void HardwareSerial::receive_interrupt() {
+  if ((reg(registers_ + kStatus) & kReceiveNotEmpty) == 0) return;
+  const uint32_t head = head_;
+  if (((head + 1) & mask_) == tail_) {
+    reg(registers_ + kControl1) = kEnable;
+    return;
+  }
+  buffer_[head] = static_cast<uint8_t>(reg(registers_ + kData));
+  head_ = (head + 1) & mask_;
+}
+
+int HardwareSerial::available() { return static_cast<int>((head_ - tail_) & mask_); }
+
+int HardwareSerial::peek() { return head_ == tail_ ? -1 : buffer_[tail_]; }
+
+int HardwareSerial::read() {
+  const uint32_t tail = tail_;
+  if (head_ == tail) return -1;
+  const uint8_t value = buffer_[tail];
+  tail_ = (tail + 1) & mask_;
+  // The ring may have been full, and the interrupt off.
+  if (static_cast<uint32_t>(available()) == mask_ / 2) reg(registers_ + kControl1) = kEnable | kReceiveInterrupt;
+  return value;
+}
+
+size_t HardwareSerial::write(uint8_t value) {
+  reg(registers_ + kData) = value;
+  return 1;
+}

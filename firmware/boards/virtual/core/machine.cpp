@@ -1,0 +1,119 @@
+#include "machine.h"
+
+#include "Arduino.h"
+
+namespace {
+
+#define kTim2Count reg(0x40000024u)
+#define kNvicEnable(n) reg(0xE000E100u + 4 * ((n) / 32))
+#define kSysTickControl reg(0xE000E010u)
+#define kSysTickReload reg(0xE000E014u)
+#define kSysTickValue reg(0xE000E018u)
+#define kAircr reg(0xE000ED0Cu)
+#define kUsart1Status reg(0x40011000u)
+#define kUsart1Data reg(0x40011004u)
+
+// SysTick runs at the machine's 168 MHz; 10 ms is often enough for what waits on time, and rare enough to cost the host
+// nothing.
+constexpr uint32_t kIdleTick = 1'680'000;
+
+// Instructions of a handler before its first and after its last reading of the counter (entry sequence, additions,
+// return).
+constexpr uint32_t kSerialHandlerEdges = 9;
+constexpr uint32_t kTickHandlerInstructions = 6;
+
+volatile uint32_t instructions_in_handlers;
+
+// TIM2 counts at 1 GHz and is 32 bits wide: the high word is kept here, by whoever asks at least every four seconds
+// (loop does).
+uint32_t last_count;
+uint32_t wraps;
+
+uint64_t nanoseconds() {
+  noInterrupts();
+  const uint32_t now = kTim2Count;
+  if (now < last_count) wraps++;
+  last_count = now;
+  const uint64_t result = (static_cast<uint64_t>(wraps) << 32) | now;
+  interrupts();
+  return result;
+}
+
+}  // namespace
+
+extern "C" {
+
+uint32_t machine_instructions() {
+  noInterrupts();
+  const uint32_t result = kTim2Count - instructions_in_handlers;
+  interrupts();
+  return result;
+}
+
+void Usart1_Handler() {
+  const uint32_t start = kTim2Count;
+  Serial.receive_interrupt();
+  instructions_in_handlers = instructions_in_handlers + (kTim2Count - start) + kSerialHandlerEdges;
+}
+
+void Usart2_Handler() {
+  const uint32_t start = kTim2Count;
+  Serial1.receive_interrupt();
+  instructions_in_handlers = instructions_in_handlers + (kTim2Count - start) + kSerialHandlerEdges;
+}
+
+// Only here to wake the core from its sleep.
+void SysTick_Handler() { instructions_in_handlers = instructions_in_handlers + kTickHandlerInstructions; }
+}
+
+void machine_begin() {
+  kSysTickReload = kIdleTick - 1;
+  kSysTickValue = 0;
+  kSysTickControl = 7;
+  kNvicEnable(kUsart1Interrupt) = 1u << (kUsart1Interrupt % 32);
+  kNvicEnable(kUsart2Interrupt) = 1u << (kUsart2Interrupt % 32);
+  interrupts();
+}
+
+void machine_idle() {
+  nanoseconds();
+  // With interrupts masked a byte that comes between the question and the sleep still ends the sleep.
+  noInterrupts();
+  if (Serial.available() == 0 && Serial1.available() == 0) asm volatile("wfi");
+  interrupts();
+}
+
+void machine_reset() {
+  kAircr = 0x05FA0004;
+  for (;;) {
+  }
+}
+
+void uart_write_text(const char* text) {
+  for (; *text != 0; text++) kUsart1Data = static_cast<uint8_t>(*text);
+}
+
+uint32_t micros() { return static_cast<uint32_t>(nanoseconds() / 1000); }
+uint32_t millis() { return static_cast<uint32_t>(nanoseconds() / 1'000'000); }
+
+void delayMicroseconds(uint32_t us) {
+  const uint32_t start = micros();
+  while (micros() - start < us) {
+  }
+}
+
+void delay(uint32_t ms) {
+  const uint32_t start = millis();
+  while (millis() - start < ms) yield();
+}
+
+namespace {
+uint32_t pin_levels;
+}
+
+void pinMode(int, int) {}
+void digitalWrite(int pin, int level) {
+  const uint32_t mask = 1u << (pin & 31);
+  pin_levels = level == LOW ? pin_levels & ~mask : pin_levels | mask;
+}
+int digitalRead(int pin) { return (pin_levels >> (pin & 31)) & 1 ? HIGH : LOW; }

@@ -1,0 +1,26 @@
+// The registers of the emulated STM32F405 that this core uses, and what it does with them.
+// QEMU models USART, TIM, SysTick and NVIC; clocks, GPIO and DWT are not modelled.
+#pragma once
+
+#include <cstdint>
+
+constexpr int kSysTickException = 15;
+constexpr int kUsart1Interrupt = 37;
+constexpr int kUsart2Interrupt = 38;
+
+inline volatile uint32_t& reg(uint32_t address) { return *reinterpret_cast<volatile uint32_t*>(address); }
+
+#define kCpacr reg(0xE000ED88u)
+
+/// Starts the free-running instruction counter and the idle tick.
+void machine_begin();
+/// Sleeps until the next interrupt when there is nothing to read; called after every loop().
+void machine_idle();
+/// Starts the firmware again, as the reset button would.
+[[noreturn]] void machine_reset();
+/// Writes to the console's UART without any state, so that it works in a fault handler.
+void uart_write_text(const char* text);
+
+/// Instructions since the start, interrupt handlers not counted; with -icount shift=0 one instruction is one
+/// nanosecond.
+extern "C" uint32_t machine_instructions();

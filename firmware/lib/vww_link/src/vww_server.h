@@ -1,0 +1,134 @@
+// The device's side of the link: takes requests apart, answers them, runs the model. docs/protocol.md.
+//
+// Everything that a lost or repeated message can do is settled here: a picture is written by offset, an inference has
+// an id, its result is kept. All memory is given from outside; nothing blocks but the inference itself and a bounded
+// flush.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "vww_console.h"
+#include "vww_engine.h"
+#include "vww_frame.h"
+#include "vww_outbox.h"
+
+namespace vww {
+
+class ByteReader;
+class ByteWriter;
+
+class Server : private LayerObserver {
+ public:
+  /// Bytes of a picture in one Write. Its frame is 23 bytes longer: 2.2 % of the line.
+  static constexpr size_t kChunk = 1024;
+  /// Writes that the host may have under way; what the port cannot hold it holds back.
+  static constexpr uint8_t kWindow = 8;
+  /// Results that are kept for hosts that did not get them.
+  static constexpr size_t kKeptResults = 4;
+  /// A frame whose next byte does not come for so long is given up, so that a line typed after a host died is heard.
+  static constexpr uint32_t kFrameGapMs = 500;
+
+  static constexpr size_t kReceiveBytes = encoded_bytes(8 + kChunk);
+
+  struct Memory {
+    /// A second input buffer, or null: without it a picture is uploaded straight into the engine, between inferences
+    /// only.
+    int8_t* staging;
+    /// kKeptResults times the engine's outputs.
+    int8_t* results;
+    /// One value a layer each, or null.
+    uint32_t* digests;
+    uint32_t* ticks;
+  };
+
+  Server(Port& port, Engine& engine, const Memory& memory, Commands* commands = nullptr)
+      : port_(port),
+        engine_(engine),
+        memory_(memory),
+        outbox_(port),
+        decoder_(receive_, sizeof(receive_)),
+        console_(commands) {}
+
+  /// Reads what came and answers it; call it from loop().
+  void service();
+  /// True once the host asked for a restart and was answered.
+  bool reset_requested() const { return reset_requested_; }
+
+  Outbox& outbox() { return outbox_; }
+  Engine& engine() { return engine_; }
+  Port& port() { return port_; }
+
+  // What the console's commands use.
+  /// Runs the model on the picture that was uploaded last, on a gray one when there is none; returns whether it was
+  /// there.
+  bool infer_once(uint64_t* ticks);
+  void request_reset() { reset_requested_ = true; }
+
+  struct Counters {
+    uint32_t inferences, frames, bad_frames, repeats, abandoned, console_lines;
+  };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Upload {
+    uint32_t id;
+    uint32_t received;
+    bool open;
+  };
+  struct Kept {
+    uint32_t id;
+    uint64_t ticks;
+    bool valid;
+  };
+  struct Request {
+    uint32_t id;
+    uint32_t crc;
+    uint16_t sequence;
+    uint8_t flags;
+    bool waiting;
+  };
+
+  void receive();
+  void handle(const Frame& frame);
+  void hello(const Frame& frame, ByteReader& in);
+  void write(const Frame& frame, ByteReader& in);
+  void ask_infer(const Frame& frame, ByteReader& in);
+  void layers(const Frame& frame, ByteReader& in);
+  void stats(const Frame& frame);
+  void refuse(const Frame& frame, uint8_t code, const char* why);
+  void run_request();
+  void send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept);
+  Kept* find_kept(uint32_t id);
+  uint64_t invoke(uint8_t flags);
+  int8_t* upload_buffer() { return memory_.staging != nullptr ? memory_.staging : engine_.input(); }
+  void respond(const Frame& frame, const ByteWriter& out);
+
+  void layer_done(uint16_t layer, uint32_t digest, uint32_t ticks) override;
+  void between_layers() override;
+
+  Port& port_;
+  Engine& engine_;
+  Memory memory_;
+  Outbox outbox_;
+  uint8_t receive_[kReceiveBytes];
+  Decoder decoder_;
+  Console console_;
+  uint8_t payload_[kChunk];
+  uint32_t session_ = 0;
+  uint32_t last_byte_ms_ = 0;
+  Upload upload_{};
+  Request request_{};
+  Kept kept_[kKeptResults] = {};
+  size_t next_kept_ = 0;
+  uint32_t layers_id_ = 0;
+  uint8_t layers_flags_ = 0;
+  uint8_t recording_ = 0;
+  bool in_console_ = false;
+  bool inferring_ = false;
+  uint32_t inferring_id_ = 0;
+  bool reset_requested_ = false;
+  Counters counters_{};
+};
+
+}  // namespace vww

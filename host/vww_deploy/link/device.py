@@ -1,0 +1,547 @@
+"""The client: a board that runs a model, as a Python object (docs/protocol.md, "The host's side").
+
+Every wait ends: a lost request or answer is asked for again, a board that restarted is greeted and given its picture again, and a board
+that stays silent becomes a :class:`LinkError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
+from vww_deploy.link import messages as m
+from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
+from vww_deploy.link.transport import Transport
+
+# A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow line.
+ANSWER_TIMEOUT_S: Final = 0.5
+# While the board infers it answers between layers or, without a second input buffer, only afterwards.
+BUSY_TIMEOUT_S: Final = 2.0
+# The first answer of a board that may still be starting, or may first have to be woken from a half-sent frame.
+HELLO_TIMEOUT_S: Final = 5.0
+# No answer at all for so long, whatever is asked: the board is gone or hangs.
+SILENCE_TIMEOUT_S: Final = 15.0
+# An inference of the slowest model on the slowest board takes a few seconds; the emulator on a loaded host is slower.
+INFERENCE_TIMEOUT_S: Final = 120.0
+# How often a link that fails is mended for one request before it is given up.
+RECONNECTS: Final = 5
+
+_T = TypeVar("_T")
+_Response = TypeVar("_Response", bound=m.Message)
+
+_RESET_HINT: Final = "press the board's reset button; when that does not help, flash it again"
+_POWER_HINT: Final = "a weak cable or hub browns the board out; try another"
+
+_CLOCK_NAMES: Final = {m.Clock.INSTRUCTIONS: "instructions", m.Clock.CYCLES: "cycles", m.Clock.MICROS: "micros"}
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the board says of itself, its firmware and its model."""
+
+    protocol_version: int
+    schema_hash: int
+    board: str
+    firmware_version: str
+    model_sha256: str
+    height: int
+    width: int
+    channels: int
+    input_scale: float
+    input_zero_point: int
+    outputs: int
+    output_scale: float
+    output_zero_point: int
+    clock: str
+    """What ticks count: ``instructions``, ``cycles`` or ``micros``."""
+    clock_hz: int
+    chunk_bytes: int
+    window: int
+    layers: int
+    features: m.Feature
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One picture's result."""
+
+    id: int
+    output: npt.NDArray[np.int8]
+    """int8 [outputs], as the model gives them."""
+    ticks: int
+    """Of the device's ``clock``, in the engine alone."""
+    clock: str
+    latency_us: int
+    """``ticks`` in microseconds of the device's clock; on the virtual board one instruction counts as one nanosecond."""
+    retries: int
+    """Requests that had to be sent again for this picture."""
+    stages: dict[str, int] = field(default_factory=dict)
+    """Ticks by stage."""
+
+
+@dataclass
+class LinkStats:
+    """What the link had to do, as the host saw it."""
+
+    frames: int = 0
+    bad_frames: int = 0
+    retries: int = 0
+    reconnects: int = 0
+    resets: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+
+class _Restarted(Exception):  # noqa: N818
+    """The board started again since it was greeted."""
+
+
+class _PortLost(Exception):  # noqa: N818
+    """The port failed; connecting again may mend it."""
+
+    def __init__(self, error: LinkError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass
+class _Job:
+    """A picture under way."""
+
+    id: int
+    data: bytes
+    flags: int = 0
+    retries: int = 0
+
+    @property
+    def crc(self) -> int:
+        return zlib.crc32(self.data)
+
+
+class Device:
+    """A board whose firmware answers. Made by :meth:`connect`; a context manager that closes its port."""
+
+    def __init__(self, transport: Transport, *, expect_model: str | None = None) -> None:
+        """Does not talk yet; use :meth:`connect`."""
+        self._transport = transport
+        self._expect_model = expect_model
+        self._decoder = Decoder()
+        self._sequence = secrets.randbelow(1 << 16)
+        self._next_id = secrets.randbelow(1 << 31) + 1
+        self._session = 0
+        self._answers: dict[int, m.Message] = {}
+        self._jobs: set[int] = set()
+        self._results: dict[int, m.Result] = {}
+        self._acks: dict[int, m.Ack] = {}
+        self._last_heard = time.monotonic()
+        self._info: DeviceInfo | None = None
+        self.link = LinkStats()
+        self.on_console: Callable[[str], None] | None = None
+        """Called with each line of console text that the board sends."""
+        self._console = bytearray()
+        self._last_line = ""
+
+    @classmethod
+    def connect(cls, transport: Transport, *, expect_model: str | None = None) -> Self:
+        """Greets the board behind ``transport``.
+
+        Args:
+            expect_model: SHA-256 in hex of the ``.tflite`` that must be on the board.
+
+        Raises:
+            ProtocolMismatch: the firmware speaks another version, or has another model.
+            LinkError: nothing answers, or something else than this firmware does.
+        """
+        device = cls(transport, expect_model=expect_model)
+        try:
+            device._mended(device._greet)
+        except BaseException:
+            transport.close()
+            raise
+        return device
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the board said when it was greeted."""
+        assert self._info is not None
+        return self._info
+
+    @property
+    def port(self) -> str:
+        """The port's name."""
+        return self._transport.name
+
+    def close(self) -> None:
+        """Gives the port back; harmless when it is closed."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what a board can be asked ------------------------------------------------------------------------------------
+
+    def infer(self, image: npt.NDArray[np.int8]) -> Inference:
+        """Runs the model on ``image``, int8 [height, width, channels]."""
+        return next(iter(self.infer_many([image])))
+
+    def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
+        """Results of ``images`` in order; with a second input buffer on the board the next upload overlaps the inference."""
+        ahead = m.Feature.STAGED_INPUT in self.info.features
+        running: _Job | None = None
+        for image in images:
+            job = _Job(self._new_id(), self._bytes_of(image))
+            if running is not None and not ahead:
+                yield self._finish(running)
+                running = None
+            self._mended(lambda job=job, running=running: self._upload_and_start(job, running))  # type: ignore[misc]
+            if running is not None:
+                yield self._finish(running)
+            running = job
+        if running is not None:
+            yield self._finish(running)
+
+    def layer_digests(self, image: npt.NDArray[np.int8]) -> list[int]:
+        """A digest of each layer's output for ``image``, in the compiler's order of layers."""
+        return self._layers(image, m.InferFlag.DIGESTS, m.LayerKind.DIGESTS)
+
+    def layer_ticks(self, image: npt.NDArray[np.int8]) -> list[int]:
+        """Ticks of each layer for ``image``."""
+        return self._layers(image, m.InferFlag.TICKS, m.LayerKind.TICKS)
+
+    def stats(self) -> m.Stats:
+        """The board's own counters."""
+        return self._mended(lambda: self._request(m.GetStats(), m.Stats))
+
+    def reset(self) -> None:
+        """Restarts the board and greets it again."""
+        with contextlib.suppress(_Restarted, _PortLost):
+            self._request(m.Reset(), m.ResetDone)
+        self._mended(self._greet)
+
+    def type_line(self, line: str) -> None:
+        """Types ``line`` into the board's text console; what it prints comes through :attr:`on_console`."""
+        self._send(line.encode() + b"\n")
+
+    def poll(self, duration_s: float) -> None:
+        """Listens for console text for ``duration_s`` seconds."""
+        deadline = time.monotonic() + duration_s
+        while (left := deadline - time.monotonic()) > 0:
+            self._listen(left)
+
+    # -- jobs ---------------------------------------------------------------------------------------------------------
+
+    def _new_id(self) -> int:
+        self._next_id = self._next_id % 0xFFFFFFFF + 1
+        return self._next_id
+
+    def _bytes_of(self, image: npt.NDArray[np.int8]) -> bytes:
+        if image.dtype != np.int8 or image.shape != self.info.input_shape:
+            raise DataError(
+                f"the board's model takes int8 {list(self.info.input_shape)}, not {image.dtype} {list(image.shape)}"
+            )
+        return image.tobytes()
+
+    def _upload_and_start(self, job: _Job, running: _Job | None) -> None:
+        """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board."""
+        self._jobs.add(job.id)
+        self._upload(job, running)
+        self._ask(job)
+
+    def _ask(self, job: _Job) -> None:
+        self._send_message(m.Infer(job.id, job.crc, job.flags))
+
+    def _upload(self, job: _Job, running: _Job | None) -> None:
+        chunk, window, size = self.info.chunk_bytes, self.info.window, len(job.data)
+        acked = sent = 0
+        went_back_to = -1
+        self._acks.pop(job.id, None)
+        last_progress = time.monotonic()
+        while acked < size:
+            while sent < size and sent - acked < window * chunk:
+                self._send_message(m.Write(job.id, sent, job.data[sent : sent + chunk]))
+                sent = min(sent + chunk, size)
+            busy = running is not None and running.id not in self._results
+            patience = BUSY_TIMEOUT_S if busy else ANSWER_TIMEOUT_S
+            waited = time.monotonic() - last_progress
+            if waited < patience:
+                self._listen(patience - waited)
+            ack = self._acks.pop(job.id, None)
+            if ack is not None and ack.received != acked:
+                acked = min(ack.received, size)
+                sent = max(sent, acked)
+                last_progress = time.monotonic()
+                continue
+            # An answer without progress: the piece at `acked` was lost, what came after it is of no use. Every later piece of the
+            # window brings the same answer, so go back only once for each; after that only when nothing comes for too long.
+            lost = ack is not None and went_back_to != acked
+            if lost or time.monotonic() - last_progress >= patience:
+                self._check_silence()
+                self._count_retry(job)
+                went_back_to = sent = acked
+                last_progress = time.monotonic()
+
+    def _count_retry(self, job: _Job) -> None:
+        job.retries += 1
+        self.link.retries += 1
+
+    def _finish(self, job: _Job) -> Inference:
+        """Waits for the result of ``job``, uploading it again when the board has lost it."""
+        try:
+            return self._mended(lambda: self._result(job))
+        finally:
+            self._jobs.discard(job.id)
+
+    def _result(self, job: _Job) -> Inference:
+        deadline = time.monotonic() + INFERENCE_TIMEOUT_S
+        asked = time.monotonic()
+        while True:
+            result = self._results.pop(job.id, None)
+            if result is not None and result.status == m.Status.OK:
+                break
+            if result is not None:
+                self._count_retry(job)
+                self._upload(job, None)
+                self._ask(job)
+                asked = time.monotonic()
+            now = time.monotonic()
+            if now > deadline:
+                raise LinkError(f"{self.port}: no result after {INFERENCE_TIMEOUT_S:.0f} s", hint=_RESET_HINT)
+            if now - asked > BUSY_TIMEOUT_S:
+                self._count_retry(job)
+                self._check_silence()
+                self._ask(job)
+                asked = now
+            self._listen(min(BUSY_TIMEOUT_S, deadline - now))
+        output = np.frombuffer(result.outputs, np.int8).copy()
+        if len(output) != self.info.outputs:
+            raise LinkError(f"{self.port}: {len(output)} outputs instead of {self.info.outputs}")
+        return Inference(
+            id=job.id,
+            output=output,
+            ticks=result.ticks,
+            clock=self.info.clock,
+            latency_us=result.ticks * 1_000_000 // self.info.clock_hz,
+            retries=job.retries,
+            stages={"inference": result.ticks},
+        )
+
+    def _layers(self, image: npt.NDArray[np.int8], flag: m.InferFlag, kind: m.LayerKind) -> list[int]:
+        if m.Feature.LAYERS not in self.info.features:
+            raise LinkError(f"{self.port}: this firmware keeps nothing of single layers", hint="flash it again")
+        for _ in range(RECONNECTS):
+            job = _Job(self._new_id(), self._bytes_of(image), int(flag))
+            self._mended(lambda job=job: self._upload_and_start(job, None))  # type: ignore[misc]
+            self._finish(job)
+            values = self._mended(lambda job=job: self._values(job.id, kind))  # type: ignore[misc]
+            if values is not None:
+                return values
+        raise LinkError(f"{self.port}: the board loses what it kept of its layers", hint=_RESET_HINT)
+
+    def _values(self, inference: int, kind: m.LayerKind) -> list[int] | None:
+        values: list[int] = []
+        while True:
+            answer = self._request(m.Layers(inference, int(kind), len(values)), m.Values)
+            if answer.total == 0:
+                return None
+            values += struct.unpack(f"<{len(answer.values) // 4}I", answer.values[: len(answer.values) // 4 * 4])
+            if len(values) >= answer.total or not answer.values:
+                return values
+
+    # -- the link -----------------------------------------------------------------------------------------------------
+
+    def _mended(self, action: Callable[[], _T]) -> _T:
+        """Runs ``action``; when the board restarts or its port vanishes, connects again and runs it once more."""
+        self._last_heard = time.monotonic()
+        failed = False
+        for attempt in range(RECONNECTS + 1):
+            try:
+                if failed:
+                    self._greet()
+                return action()
+            except _Restarted:
+                self.link.resets += 1
+                if attempt == RECONNECTS:
+                    raise LinkError(f"{self.port}: the board keeps restarting", hint=_POWER_HINT) from None
+                failed = True
+            except _PortLost as lost:
+                if attempt == RECONNECTS:
+                    raise lost.error from lost
+                self.link.reconnects += 1
+                self._transport.reopen()
+                self._decoder = Decoder()
+                failed = True
+        raise AssertionError("unreachable")
+
+    def _greet(self) -> None:
+        """Says hello until the board answers, and checks that it is the right one."""
+        self._session = secrets.randbelow((1 << 32) - 1) + 1
+        self._results.clear()
+        self._acks.clear()
+        # Closes a frame that somebody left unfinished.
+        self._send(b"\0")
+        hello = m.Hello(PROTOCOL_VERSION, m.SCHEMA_HASH, self._session)
+        info = self._request(hello, m.Info, timeout_s=HELLO_TIMEOUT_S)
+        if info.version != PROTOCOL_VERSION or info.schema != m.SCHEMA_HASH:
+            raise _other_protocol(self.port, info.version)
+        sha256 = info.model_sha256.hex()
+        if self._expect_model is not None and sha256 != self._expect_model:
+            raise ProtocolMismatch(
+                f"{self.port}: the board has model {sha256[:12]}, not {self._expect_model[:12]}",
+                hint=f"`vww-deploy flash MODEL --board {info.board}` puts the model on it",
+            )
+        if not (info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs):
+            raise LinkError(f"{self.port}: the board describes itself in a way that makes no sense", hint=_RESET_HINT)
+        self._info = DeviceInfo(
+            protocol_version=info.version,
+            schema_hash=info.schema,
+            board=info.board,
+            firmware_version=info.firmware,
+            model_sha256=sha256,
+            height=info.height,
+            width=info.width,
+            channels=info.channels,
+            input_scale=info.input_scale,
+            input_zero_point=info.input_zero_point,
+            outputs=info.outputs,
+            output_scale=info.output_scale,
+            output_zero_point=info.output_zero_point,
+            clock=_CLOCK_NAMES[m.Clock(info.clock)],
+            clock_hz=info.clock_hz,
+            chunk_bytes=info.chunk,
+            window=info.window,
+            layers=info.layers,
+            features=m.Feature(info.features),
+        )
+
+    def _request(
+        self, message: m.Message, response: type[_Response], timeout_s: float = SILENCE_TIMEOUT_S
+    ) -> _Response:
+        """Sends ``message`` until its answer comes; every request may be repeated without harm."""
+        sequence = self._take_sequence()
+        frame = encode_frame(message.TYPE, sequence, message.pack())
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self._send(frame)
+            again = min(deadline, time.monotonic() + ANSWER_TIMEOUT_S)
+            while (left := again - time.monotonic()) > 0:
+                self._listen(left)
+                answer = self._answers.pop(sequence, None)
+                if isinstance(answer, response):
+                    return answer
+            self.link.retries += 1
+        return self._silent()
+
+    def _take_sequence(self) -> int:
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return self._sequence
+
+    def _send_message(self, message: m.Message) -> None:
+        self._send(encode_frame(message.TYPE, self._take_sequence(), message.pack()))
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._transport.write(data)
+        except LinkError as error:
+            raise _PortLost(error) from error
+        self.link.bytes_sent += len(data)
+
+    def _listen(self, timeout_s: float) -> None:
+        """Takes in what comes within ``timeout_s``; returns after the first bytes."""
+        try:
+            data = self._transport.read(timeout_s)
+        except LinkError as error:
+            raise _PortLost(error) from error
+        self.link.bytes_received += len(data)
+        for event in self._decoder.feed(data):
+            if isinstance(event, Text):
+                self._on_text(event.data)
+            elif isinstance(event, Broken):
+                self.link.bad_frames += 1
+            else:
+                self.link.frames += 1
+                self._last_heard = time.monotonic()
+                self._on_frame(event)
+
+    def _on_text(self, data: bytes) -> None:
+        self._console += data
+        *lines, rest = self._console.split(b"\n")
+        # A line without end is no reason to fill the memory.
+        self._console = rest[-4096:]
+        for line in lines:
+            self._last_line = line.decode(errors="replace").strip("\r")
+            if self.on_console is not None:
+                self.on_console(self._last_line)
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.version != PROTOCOL_VERSION:
+            raise _other_protocol(self.port, frame.version)
+        kind = m.BY_TYPE.get(frame.type)
+        if kind is None:
+            return
+        try:
+            message = kind.unpack(frame.payload)
+        except m.BadMessageError:
+            self.link.bad_frames += 1
+            return
+        if isinstance(message, m.Refused):
+            if message.code == m.ErrorCode.VERSION:
+                raise _other_protocol(self.port, None)
+            raise LinkError(f"{self.port}: the board refused a request: {message.text}", hint=_RESET_HINT)
+        session = getattr(message, "session", self._session)
+        if session != self._session:
+            if session == 0:
+                raise _Restarted
+            return
+        if isinstance(message, m.Ack):
+            if message.id in self._jobs:
+                self._acks[message.id] = message
+        elif isinstance(message, m.Result):
+            if message.id in self._jobs:
+                self._results[message.id] = message
+        else:
+            self._answers = {frame.sequence: message}
+
+    def _check_silence(self) -> None:
+        if time.monotonic() - self._last_heard > SILENCE_TIMEOUT_S:
+            self._silent()
+
+    def _silent(self) -> NoReturn:
+        if self._info is not None:
+            raise LinkError(f"{self.port}: the board does not answer any more", hint=_RESET_HINT)
+        said = bytes(self._console).decode(errors="replace").strip() or self._last_line
+        if said or self.link.bad_frames:
+            raise LinkError(
+                f"{self.port}: something else than vww-deploy's firmware answers"
+                + (f": {said[:60]!r}" if said else ""),
+                hint="`vww-deploy flash MODEL --board BOARD` puts the firmware on the board",
+            )
+        raise LinkError(
+            f"{self.port}: nothing answers",
+            hint="`vww-deploy boards` shows the ports; `vww-deploy flash MODEL --board BOARD` puts the firmware on a board",
+        )
+
+
+def _other_protocol(port: str, version: int | None) -> ProtocolMismatch:
+    theirs = "another protocol version" if version is None else f"protocol version {version}"
+    return ProtocolMismatch(
+        f"{port}: the firmware speaks {theirs}, or its messages differ; this side speaks version {PROTOCOL_VERSION}",
+        hint="`vww-deploy flash MODEL --board BOARD` puts the firmware of this vww-deploy on the board",
+    )

@@ -1,0 +1,164 @@
+"""Ports: a device path or any pyserial URL, opened for this process alone; failures become :class:`LinkError`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import serial
+
+from vww_deploy.errors import LinkError
+
+# A board that restarts takes its port along and comes back under another name: USB enumeration takes
+# 1-3 s, a slow hub longer.
+REOPEN_TIMEOUT_S: Final = 10.0
+REOPEN_INTERVAL_S: Final = 0.1
+
+# Longest a write may wait for a board that holds the sender back (it stops reading while it infers).
+WRITE_TIMEOUT_S: Final = 15.0
+
+
+class Transport(Protocol):
+    """A way for bytes to a board and back. Failures are :class:`LinkError`."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages: ``/dev/ttyACM0``."""
+        ...
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has come, at least one byte unless ``timeout_s`` passes first; then ``b""``."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Hands over all of ``data``."""
+        ...
+
+    def reopen(self) -> None:
+        """Connects again after a failure, waiting for the port to come back."""
+        ...
+
+    def close(self) -> None:
+        """Gives the port back; harmless when it is closed."""
+        ...
+
+
+class SerialTransport:
+    """A serial port. ``locate`` says under which name the board is now, for boards that come back renamed."""
+
+    def __init__(self, port: str, baudrate: int, locate: Callable[[], str | None] | None = None) -> None:
+        self._port = port
+        self._baudrate = baudrate
+        self._locate = locate
+        self._serial: serial.Serial = _open(port, baudrate)
+
+    @property
+    def name(self) -> str:
+        return self._port
+
+    def read(self, timeout_s: float) -> bytes:
+        try:
+            self._serial.timeout = max(0.0, timeout_s)
+            first = self._serial.read(1)
+            waiting = self._serial.in_waiting if first else 0
+            rest = self._serial.read(waiting) if waiting else b""
+            return bytes(first) + bytes(rest)
+        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed by another thread
+            raise _lost(self._port, error) from error
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._serial.write(data)
+        except serial.SerialTimeoutException as error:
+            raise LinkError(
+                f"{self._port}: the board takes no more bytes",
+                hint="press its reset button, or unplug it and plug it in again",
+            ) from error
+        except (serial.SerialException, OSError, TypeError) as error:
+            raise _lost(self._port, error) from error
+
+    def reopen(self) -> None:
+        self.close()
+        deadline = time.monotonic() + REOPEN_TIMEOUT_S
+        while True:
+            port = self._port if self._locate is None else self._locate()
+            try:
+                if port is not None:
+                    self._serial = _open(port, self._baudrate)
+                    self._port = port
+                    return
+                failure = LinkError(f"{self._port}: the board did not come back", hint=_PLUG_HINT)
+            except LinkError as error:
+                failure = error
+            if time.monotonic() > deadline:
+                raise failure
+            time.sleep(REOPEN_INTERVAL_S)
+
+    def close(self) -> None:
+        with contextlib.suppress(serial.SerialException, OSError, TypeError):
+            self._serial.close()
+
+
+_PLUG_HINT: Final = "plug the board in again; `vww-deploy boards` shows what is attached"
+
+
+def open_transport(
+    port: str, baudrate: int = 115200, locate: Callable[[], str | None] | None = None
+) -> SerialTransport:
+    """Opens ``port``, a device path or a pyserial URL (``socket://host:port``, ``rfc2217://host:port``).
+
+    Raises :class:`LinkError` when it is missing, busy, not permitted, or no port at all.
+    """
+    return SerialTransport(port, baudrate, locate)
+
+
+def _open(port: str, baudrate: int) -> serial.Serial:
+    try:
+        opened: serial.Serial = serial.serial_for_url(port, do_not_open=True)
+        opened.baudrate = baudrate
+        opened.write_timeout = WRITE_TIMEOUT_S
+        if "://" not in port:
+            opened.exclusive = True
+        opened.open()
+        with contextlib.suppress(serial.SerialException, OSError):
+            opened.reset_input_buffer()
+        return opened
+    except (serial.SerialException, OSError, ValueError, AttributeError) as error:
+        raise _unopened(port, error) from error
+
+
+def _errno(error: BaseException) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    inner = error.__context__
+    return inner.errno if isinstance(inner, OSError) else None
+
+
+def _unopened(port: str, error: BaseException) -> LinkError:
+    if "://" in port:
+        return LinkError(f"{port}: {error}", hint="check the address, and that the other side is listening")
+    number = _errno(error)
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not Path(port).exists():
+        return LinkError(f"{port}: there is no such port", hint="`vww-deploy boards` shows what is attached")
+    if number in (errno.EACCES, errno.EPERM):
+        return LinkError(
+            f"{port}: no permission to open it", hint=f"`sudo usermod -aG dialout {_user()}`, then log in again"
+        )
+    if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in str(error).lower():
+        return LinkError(
+            f"{port}: another program has it open", hint=f"close the other serial monitor; `fuser {port}` names it"
+        )
+    return LinkError(f"{port}: not a serial port ({error})", hint="`vww-deploy boards` shows the ports")
+
+
+def _lost(port: str, error: BaseException) -> LinkError:
+    return LinkError(f"{port}: the board is gone ({error})", hint=_PLUG_HINT)
+
+
+def _user() -> str:
+    return os.environ.get("USER") or "$USER"
