@@ -149,9 +149,8 @@ class _Writer:
         key = (offset, channel_stride, row_stride, rows)
         if key not in self.view_names:
             name = self.view_names[key] = f"kView{len(self.views)}"
-            self.views.append(
-                {"name": name, "offset": offset, "channel_stride": channel_stride, "row_stride": row_stride, "rows": rows}
-            )
+            fields = zip(("offset", "channel_stride", "row_stride", "rows"), key, strict=True)
+            self.views.append({"name": name, **dict(fields)})
         return self.view_names[key]
 
     def _segment(self, segment: Segment) -> list[str]:
@@ -237,7 +236,8 @@ class _Writer:
             view = self._view_named(place.offset, place.row_stride, place.row_stride, 1)
             return [f"vww::mean_hw({params}, {view}, g_arena + {out});"]
         if op.axes == (0,) and source.width > 1:
-            view = f"vww::View{{g_arena + {place.offset} + c * {place.channel_stride}, 1, {place.row_stride}, {place.rows}}}"
+            data = f"g_arena + {place.offset} + c * {place.channel_stride}"
+            view = f"vww::View{{{data}, 1, {place.row_stride}, {place.rows}}}"
             return [
                 f"for (int c = 0; c < {source.channels}; ++c)",
                 f"  vww::mean_hw({params}, {view}, g_arena + {out} + c * {source.width});",

@@ -59,7 +59,7 @@ class HostEngine:
         built = _build(compiled.files, (*_FLAGS, *extra_flags))
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copy(built, Path(folder) / built.name)
-            self._library = ctypes.CDLL(copy)
+            self._library = ctypes.CDLL(str(copy))
         self._library.vww_model_input.restype = ctypes.POINTER(ctypes.c_int8)
         self._library.vww_model_output.restype = ctypes.POINTER(ctypes.c_int8)
         graph = compiled.graph
@@ -103,7 +103,9 @@ class HostEngine:
 
     def _load(self, picture: npt.NDArray[np.int8]) -> None:
         if picture.dtype != np.int8 or picture.shape != self._input_shape:
-            raise DataError(f"the model takes int8 {list(self._input_shape)}, not {picture.dtype} {list(picture.shape)}")
+            raise DataError(
+                f"the model takes int8 {list(self._input_shape)}, not {picture.dtype} {list(picture.shape)}"
+            )
         data = np.ascontiguousarray(picture)
         ctypes.memmove(self._library.vww_model_input(), data.ctypes.data, data.size)
 
@@ -133,7 +135,10 @@ def _build(files: Mapping[str, str], flags: Sequence[str]) -> Path:
         sources = sorted(str(root / name) for name in files if name.endswith(".cpp"))
         output = root / "library.so"
         done = subprocess.run(
-            [compiler, *flags, f"-I{root / 'src'}", *sources, "-o", str(output)], capture_output=True, text=True, check=False
+            [compiler, *flags, f"-I{root / 'src'}", *sources, "-o", str(output)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise BuildError(f"the emitted library does not build with {compiler}:\n{done.stderr[-4000:]}")

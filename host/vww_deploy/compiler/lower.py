@@ -79,14 +79,23 @@ def _lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
     if isinstance(op, Conv2D):
         hwc = input_layout is Layout.INTERLEAVED
         packed = packing.pack_conv(
-            op.weights, op.requantization.bias, source.quantization.zero_point, _scale(op.requantization, out), input_is_hwc=hwc
+            op.weights,
+            op.requantization.bias,
+            source.quantization.zero_point,
+            _scale(op.requantization, out),
+            input_is_hwc=hwc,
         )
         kernel = op.window.kernel
         return _weighted(
             "conv2d",
             "ConvParams",
             packed,
-            [*_shapes(source, out), *_window(op), ("input_zero_point", source.quantization.zero_point), ("input_is_hwc", int(hwc))],
+            [
+                *_shapes(source, out),
+                *_window(op),
+                ("input_zero_point", source.quantization.zero_point),
+                ("input_is_hwc", int(hwc)),
+            ],
             packing.conv_scratch_bytes(kernel[0], kernel[1], source.channels, input_is_hwc=hwc),
         )
     if isinstance(op, DepthwiseConv2D):
@@ -162,7 +171,7 @@ def _lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
         height, width, channels = source.shape
         if op.axes == (1,):  # one row of each of height * channels planes
             height, channels = 1, height * channels
-        elif op.axes == (0,):  # channel by channel: its columns as planes one pixel wide
+        elif op.axes == (0,) and width > 1:  # channel by channel: its columns as planes one pixel wide
             width, channels = 1, width
         multiplier, shift = packing.mean_multiplier(op.multiplier, op.shift, height * width)
         return _plain(
@@ -181,8 +190,8 @@ def _lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
         )
     if isinstance(op, Softmax):
         multiplier, left_shift, diff_min = packing.softmax_scaling(source.quantization.scale, op.beta)
-        fields = [("size", source.channels), ("multiplier", multiplier), ("left_shift", left_shift), ("diff_min", diff_min)]
-        return _plain("softmax", "SoftmaxParams", fields, by_rows=False)
+        numbers = [("multiplier", multiplier), ("left_shift", left_shift), ("diff_min", diff_min)]
+        return _plain("softmax", "SoftmaxParams", [("size", source.channels), *numbers], by_rows=False)
     if isinstance(op, Requantize):
         return _plain(
             "requantize",
@@ -236,11 +245,13 @@ def _fields(fields: Sequence[Field]) -> tuple[tuple[str, str], ...]:
         limit = 1 << 31 if "multiplier" in name or name in ("diff_min", "left_shift", "shift") else 1 << 15
         if not -limit <= value < limit:
             raise ValueError(f"{name} = {value} is beyond the kernels' range")
-    return tuple((name, "true" if (name, value) == ("input_is_hwc", 1) else _literal(name, value)) for name, value in fields)
+    return tuple((name, _literal(name, value)) for name, value in fields)
 
 
 def _literal(name: str, value: int) -> str:
-    return "false" if name == "input_is_hwc" else str(value)
+    if name == "input_is_hwc":
+        return "true" if value else "false"
+    return str(value)
 
 
 def _shape(prefix: str, activation: Activation) -> list[Field]:

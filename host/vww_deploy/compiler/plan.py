@@ -1,8 +1,9 @@
 """Where every byte of RAM lies: which tensors share memory, which stream, and at which offset each is placed.
 
-A storage is memory that one tensor, or several that replace one another in place, live in. Time is the list of kernel calls. For every call a
-storage has an extent: the bytes of it that hold something still needed. Two storages may overlap wherever their extents never do at the same
-time; so a band's output may follow the input that it consumes.
+A storage is memory that one tensor, or several that replace one another in place, live in. Time is the list of
+kernel calls. For every call a storage has an extent: the bytes of it that hold something still needed. Two storages
+may overlap wherever their extents never do at the same time; so a band's output may follow the input that it
+consumes.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class StorageUse:
-    """A storage in the plan: the tensors (activation ids) in it, its offset, and its extent [low, high) at every call."""
+    """A storage in the plan: the tensors (activation ids) in it, its offset, and its extent [low, high) at every
+    call.
+    """
 
     name: str
     tensors: tuple[int, ...]
@@ -224,7 +227,11 @@ class _Builder:
         for tensor in op.inputs:
             source = graph.activations[tensor]
             storage = self.storage_of[tensor]
-            if self.last_reader[tensor] != index or storage.layout is Layout.INTERLEAVED or storage.layout is not layout:
+            if (
+                self.last_reader[tensor] != index
+                or storage.layout is Layout.INTERLEAVED
+                or storage.layout is not layout
+            ):
                 continue
             if op.inputs.count(tensor) > 1 and len(op.inputs) > 1:
                 continue
@@ -325,7 +332,7 @@ def _place(extents: Sequence[tuple[Extents, Extents]], effort: int) -> tuple[lis
     ]
     orders = [sorted(range(count), key=key) for key in keys]
     random = np.random.default_rng(1)  # a fixed seed: the same model gives the same plan
-    bound = int(sum(high - low for low, high in extents).max(initial=0)) if count else 0
+    bound = int(np.sum([high - low for low, high in extents], axis=0).max(initial=0))
     best: tuple[list[int], int] | None = None
     for order in itertools.chain(orders[: max(effort, 1)], _shuffles(orders[0], size, random, effort - len(orders))):
         found = _place_in_order(extents, order)

@@ -1,7 +1,7 @@
 """In which order rows are computed: whole layers, or bands of layers that stream rows through small rings.
 
-A schedule is a list of calls. Each call computes some output rows of one layer; a band's calls are interleaved so that the rows between its
-layers are used soon after they are made, and never exist all at once.
+A schedule is a list of calls. Each call computes some output rows of one layer; a band's calls are interleaved so
+that the rows between its layers are used soon after they are made, and never exist all at once.
 """
 
 from __future__ import annotations
