@@ -1,0 +1,97 @@
+"""``vww-deploy run``: stream pictures to a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common, tables
+from vww_deploy.errors import DataError
+
+
+def command(
+    pictures: Annotated[
+        list[str] | None, typer.Argument(help="Picture files, folders, globs.", metavar="PICTURES...")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
+    ] = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="A CSV with the columns file and label (1 person, 0 none).", dir_okay=False),
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference/--no-reference", help="Compare with the reference on this computer.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the last run instead of starting one.")] = False,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Stream pictures to a board; predictions and latency go to the screen and to the run store.
+
+    Folders named person and no_person, or a labels file, also give accuracy. The board must run the model: see flash.
+
+    Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
+    """
+    from vww_deploy.graph.model import Model
+    from vww_deploy.runs import events
+    from vww_deploy.runs.connect import open_session
+    from vww_deploy.runs.export import run_to_json
+    from vww_deploy.runs.pictures import gather
+    from vww_deploy.runs.store import Store
+
+    if resume == bool(pictures):
+        raise DataError(
+            "give either pictures or --resume",
+            hint="vww-deploy run photos/   or, to go on where the last run stopped: vww-deploy run --resume",
+        )
+    with Store(store) as opened:
+        last = opened.last() if resume else None
+        if resume and last is None:
+            raise DataError(f"{opened.path} holds no run to continue")
+        planned = gather(pictures or [], labels)
+        if last is not None:
+            model, board = model or last.header.model_path, board or last.header.board
+        with open_session(Model.load(model), board=board, port=port, compare=reference) as session:
+            if last is not None:
+                writer, rest = opened.resume(last.id)
+            else:
+                writer, rest = opened.begin(session.header, planned), dict(enumerate(planned))
+            header = writer.header
+            if not as_json:
+                common.out.print(
+                    f"{len(rest)} pictures to [bold]{escape(header.board)}[/] on {escape(header.port)}, "
+                    f"model {escape(header.model)}",
+                    soft_wrap=True,
+                )
+                common.out.print(tables.result_heading(header), soft_wrap=True)
+            try:
+                with common.progress() as progress:
+                    task = progress.add_task("streaming", total=len(rest))
+                    for event in session.stream(writer, rest):
+                        if isinstance(event, events.Console):
+                            common.err.print(f"[dim]board: {escape(event.text)}[/]", soft_wrap=True)
+                        elif isinstance(event, events.Skipped):
+                            common.err.print(f"[yellow]skipped:[/] {escape(event.reason)}", soft_wrap=True)
+                            progress.advance(task)
+                        elif isinstance(event, events.Frame):
+                            frame = event
+                        elif isinstance(event, events.Result):
+                            progress.advance(task)
+                            if not as_json:
+                                common.out.print(tables.event_line(header, frame, event), soft_wrap=True)
+            except KeyboardInterrupt:
+                common.err.print("[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume")
+                raise typer.Exit(130) from None
+        if as_json:
+            common.print_json(run_to_json(opened, writer.run))
+        else:
+            tables.print_summary(opened, writer.run)
+        summary = opened.run(writer.run)
+    if summary.equal != summary.compared or not summary.results:
+        raise typer.Exit(1)

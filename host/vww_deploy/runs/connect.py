@@ -1,0 +1,63 @@
+"""From a board's name, or none, to a connected device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vww_deploy.boards import ports
+from vww_deploy.boards.catalogue import Board, get_board
+from vww_deploy.errors import BoardError
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device
+from vww_deploy.link.transport import open_transport
+from vww_deploy.runs.session import Session
+
+VIRTUAL = "virtual"
+
+
+def choose_board(name: str | None = None) -> Board:
+    """The named board; without a name the one that is attached, and the virtual one if none is.
+
+    Raises:
+        BoardError: there is no such board, or several are attached and none is named.
+    """
+    if name is not None:
+        return get_board(name)
+    attached = sorted({found.board.name for found in ports.attached()} - {VIRTUAL})
+    if len(attached) > 1:
+        raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
+    return get_board(attached[0] if attached else VIRTUAL)
+
+
+@contextmanager
+def open_device(model: Model, *, board: str | None = None, port: str | None = None) -> Iterator[Device]:
+    """A connected device that runs ``model``; closed at the end.
+
+    Args:
+        model: that must be on the board.
+        board: catalogue name; see :func:`choose_board`.
+        port: device path or pyserial URL; the board's own when None.
+
+    Raises:
+        BoardError: the board cannot be found.
+        LinkError: its port cannot be opened, or no firmware of ours answers.
+        ProtocolMismatch: it speaks another protocol version or runs another model.
+    """
+    chosen = choose_board(board)
+    transport = open_transport(port or ports.find_port(chosen), chosen.baudrate)
+    with Device.connect(transport, expect_model=model.sha256) as device:
+        yield device
+
+
+@contextmanager
+def open_session(
+    model: Model, *, board: str | None = None, port: str | None = None, compare: bool = True
+) -> Iterator[Session]:
+    """A session with a board that runs ``model``; arguments and errors as :func:`open_device` has them.
+
+    Args:
+        compare: run the host reference beside the device.
+    """
+    with open_device(model, board=board, port=port) as device:
+        yield Session(device, model, compare=compare)
