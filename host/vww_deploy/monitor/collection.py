@@ -1,0 +1,93 @@
+"""A folder of labelled frames, in the two forms that ``train`` reads: ``person/`` and ``no_person/``, and a CSV."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.errors import DataError
+from vww_deploy.runs.events import Frame
+from vww_deploy.runs.recording import to_png
+
+_COLUMNS: Final = ("file", "label", "split", "source")
+_FOLDERS: Final = ("no_person", "person")
+
+
+class Collection:
+    """Frames with labels in ``folder``; made when the first one is added.
+
+    ``labels.csv`` has a line for each file: its path relative to the CSV, the label (1 person, 0 none), the split
+    (``train``) and the source. A frame is stored as the camera gave it where that is known, else as the model saw it;
+    both give the same input, since the model's frame is made from the camera's by the one definition of preprocessing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder
+
+    @property
+    def csv_path(self) -> Path:
+        """The table of labels."""
+        return self.folder / "labels.csv"
+
+    def add(self, frame: Frame, person: bool, board: str = "") -> Path:
+        """Store a frame with its label. A frame that is there already only changes its label.
+
+        Returns:
+            The PNG file.
+
+        Raises:
+            DataError: the folder cannot be written, or its CSV is another program's.
+        """
+        data = to_png(frame.raw if frame.raw is not None else frame.pixels)
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        name = f"{_FOLDERS[person]}/{digest}.png"
+        try:
+            rows = [row for row in self._read() if not row["file"].endswith(f"/{digest}.png")]
+            for label in _FOLDERS:
+                (self.folder / label).mkdir(parents=True, exist_ok=True)
+                if label != _FOLDERS[person]:
+                    (self.folder / label / f"{digest}.png").unlink(missing_ok=True)
+            (self.folder / name).write_bytes(data)
+            source = re.sub(r"[^\w.-]+", "_", f"collected_{board}" if board else "collected")
+            rows.append({"file": name, "label": str(int(person)), "split": "train", "source": source})
+            self._write(rows)
+        except OSError as error:
+            raise DataError(
+                f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
+            ) from error
+        return self.folder / name
+
+    def counts(self) -> tuple[int, int]:
+        """Frames stored without and with a person.
+
+        Raises:
+            DataError: as :meth:`add`.
+        """
+        labels = [row["label"] for row in self._read()]
+        return labels.count("0"), labels.count("1")
+
+    def _read(self) -> list[dict[str, str]]:
+        try:
+            with self.csv_path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                if tuple(reader.fieldnames or ()) != _COLUMNS:
+                    raise DataError(
+                        f"{self.csv_path} was not made by this program", hint="Name another folder with --out."
+                    )
+                return list(reader)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"{self.csv_path} cannot be read: {error.strerror or error}") from error
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
+        """Through a second file, so that the table is whole at any moment."""
+        fresh = self.csv_path.with_suffix(".new")
+        with fresh.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        fresh.replace(self.csv_path)

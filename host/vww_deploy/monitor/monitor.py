@@ -1,0 +1,227 @@
+"""The monitor without a face: a source in a background thread, its state, and everything a user may do.
+
+with Monitor(source, folder=Path("vww-monitor")) as monitor:
+    view = monitor.view()
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.errors import DataError, StoreError, VwwError
+from vww_deploy.monitor.collection import Collection
+from vww_deploy.monitor.state import Shown, State, View
+from vww_deploy.runs.events import Connection, Event, Timing
+from vww_deploy.runs.recording import Recorder, to_json, to_png
+from vww_deploy.runs.source import Control, SentPicture, Source
+
+_STOP_TIMEOUT_S: Final = 10.0  # longest that a source may take to end: an inference on a slow board and its retries
+
+RECORDING_SUFFIX: Final = ".vwwrec"
+
+
+class Monitor:
+    """Watches a source. Every method may be called from any thread; none waits for the board.
+
+    Args:
+        source: what to watch.
+        threshold: P(person) from which a frame counts as one with a person; the model card's when None.
+        folder: where snapshots, labelled frames and recordings go; made when needed.
+        listener: called in the source's thread with every event, after the state has taken it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        threshold: float | None = None,
+        folder: Path,
+        listener: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.source: Final = source
+        self.control: Final = Control()
+        self.folder: Final = folder
+        self.collection: Final = Collection(folder / "labelled")
+        self.error: VwwError | None = None
+        """What ended the source, if it did not end by itself."""
+        self.ended: Final = threading.Event()
+        """Set when no more events come."""
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
+        self._state = State(threshold)
+        self._view: View | None = None
+        self._recorder: Recorder | None = None
+        self._connected: Connection | None = None  # a recording begins with these two to make sense
+        self._timing: Timing | None = None
+        self._thread = threading.Thread(target=self._run, name="monitor source", daemon=True)
+
+    def __enter__(self) -> Monitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.control.stop()
+        self._thread.join(_STOP_TIMEOUT_S)
+        self.stop_recording()
+
+    def view(self) -> View:
+        """The moment as it is; the same object as long as nothing changes."""
+        with self._lock:
+            if self._view is None or self._view.version != self._state.version:
+                self._view = self._state.view()
+            return self._view
+
+    # -- what a user may do -----------------------------------------------------------------------------------------
+
+    def pause(self, paused: bool) -> None:
+        """Hold the source, or let it go on."""
+        self.control.pause(paused)
+        with self._lock:
+            self._state.paused = paused
+            self._state.version += 1
+
+    def step(self, frames: int) -> None:
+        """Pause, and show the next frame (replays: negative goes back)."""
+        if not self.control.paused:
+            self.pause(True)
+        self.control.step(frames)
+
+    def set_threshold(self, threshold: float) -> None:
+        """P(person), 0..1."""
+        with self._lock:
+            self._state.threshold = threshold
+            self._state.version += 1
+
+    def snapshot(self, number: int | None = None) -> Path:
+        """Save a frame (the newest, or one still kept) as PNG, the raw one beside it, and its result as JSON.
+
+        Returns:
+            The PNG of the frame that the model saw.
+
+        Raises:
+            DataError: there is no such frame, or the folder cannot be written.
+        """
+        shown = self._shown(number)
+        stem = f"{datetime.fromtimestamp(shown.result.at):%Y%m%d-%H%M%S}-{shown.frame.number}"
+        folder = self.folder / "snapshots"
+        path = folder / f"{stem}.png"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(to_png(shown.frame.pixels))
+            if shown.frame.raw is not None:
+                (folder / f"{stem}-raw.png").write_bytes(to_png(shown.frame.raw))
+            facts = {"frame": to_json(shown.frame), "result": to_json(shown.result)}
+            path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DataError(
+                f"{folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
+            ) from error
+        return path
+
+    def label(self, person: bool, number: int | None = None) -> Path:
+        """Add a frame (the newest, or one still kept) to the labelled ones.
+
+        Raises:
+            DataError: there is no such frame, or the folder cannot be written.
+        """
+        shown = self._shown(number)
+        board = self.view().board
+        with self._labelling:
+            return self.collection.add(shown.frame, person, board.board if board else "")
+
+    def start_recording(self, path: Path | None = None) -> Path:
+        """Record from now on, to ``path`` or a new file in the folder.
+
+        Raises:
+            StoreError: it records already, or the file cannot be written.
+        """
+        path = path or self.folder / f"{datetime.now():%Y%m%d-%H%M%S}{RECORDING_SUFFIX}"
+        with self._lock:
+            if self._recorder is not None:
+                raise StoreError(f"{self._recorder.path} is being recorded already")
+            self._recorder = Recorder(path)
+            for event in (self._connected, self._timing):
+                if event is not None:
+                    self._recorder.add(event)
+            self._state.recording = str(path)
+            self._state.version += 1
+        return path
+
+    def stop_recording(self) -> Path | None:
+        """Close the recording; its path, or None if there was none.
+
+        Raises:
+            StoreError: it could not be written to the end.
+        """
+        with self._lock:
+            recorder, self._recorder = self._recorder, None
+            self._state.recording = ""
+            self._state.version += 1
+        if recorder is None:
+            return None
+        recorder.close()
+        if recorder.error:
+            raise recorder.error
+        return recorder.path
+
+    def send(self, name: str, data: bytes) -> None:
+        """Have the board look at a picture file from the user's computer.
+
+        Raises:
+            DataError: this source takes no pictures, or too many wait already.
+        """
+        if not self.source.takes_pictures:
+            raise DataError("a recording takes no pictures", hint="Watch a board: vww-deploy monitor --board BOARD")
+        if not self.control.send(SentPicture(name, data)):
+            raise DataError("too many pictures wait for the board", hint="Send it again in a moment.")
+
+    def tell(self, text: str) -> None:
+        """A line of the program's own on the console."""
+        with self._lock:
+            self._state.notice(text)
+            self._state.version += 1
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _shown(self, number: int | None) -> Shown:
+        with self._lock:
+            shown = self._state.shown(number)
+        if shown is None:
+            raise DataError(
+                "there is no frame yet" if number is None else f"frame {number} is no longer kept",
+                hint="Pause first, then there is time to decide.",
+            )
+        return shown
+
+    def _run(self) -> None:
+        try:
+            for event in self.source.events(self.control):
+                self._take(event)
+        except VwwError as error:
+            self.error = error
+            self._take(Connection("ended", error.message + (f" ({error.hint})" if error.hint else "")))
+        finally:
+            self.ended.set()
+
+    def _take(self, event: Event) -> None:
+        with self._lock:
+            self._state.apply(event)
+            if isinstance(event, Connection) and event.state == "connected":
+                self._connected, self._timing = event, None
+            elif isinstance(event, Timing):
+                self._timing = event
+            if self._recorder is not None:
+                self._recorder.add(event)
+                if self._recorder.error:
+                    self._state.notice(f"recording stopped: {self._recorder.error.message}")
+                    self._recorder, self._state.recording = None, ""
+        if self._listener is not None:
+            self._listener(event)
+        if isinstance(event, Connection) and event.state == "ended":
+            self.ended.set()

@@ -1,0 +1,272 @@
+"""What a viewer sees at one moment, computed from the events so far. Both faces draw this and nothing else.
+
+All history is bounded: a monitor that runs for a day holds as much as one that runs for ten minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Final
+
+from vww_deploy.runs.events import (
+    BoardInfo,
+    Connection,
+    ConnectionState,
+    Console,
+    Event,
+    Frame,
+    LinkStats,
+    Result,
+    Skipped,
+    Timing,
+)
+
+HISTORY: Final = 600
+"""Results whose probability and latency are kept for the charts: a minute at 10 frames a second."""
+
+KEPT_FRAMES: Final = 64
+"""Frames that can still be labelled or saved after newer ones came."""
+
+CONSOLE_LINES: Final = 500
+"""Lines of the device's console that are kept."""
+
+MAX_CONSOLE_LINE: Final = 400
+"""Characters of a console line that are kept: a device that never ends its line costs no memory."""
+
+_RATE_WINDOW_S: Final = 3.0  # frames and bytes a second are averages over this long
+
+
+@dataclass(frozen=True)
+class Point:
+    """A result, as the charts need it."""
+
+    number: int
+    at: float
+    p_person: float
+    latency_us: int
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A frame with its result; ``arrived`` is when the result reached the monitor (seconds since 1970)."""
+
+    frame: Frame
+    result: Result
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the console; ``serial`` counts all lines since the start, also those no longer kept."""
+
+    serial: int
+    text: str
+    at: float
+    notice: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """All that is to be seen.
+
+    Attributes:
+        version: grows with every change.
+        connection: of the board.
+        reason: why it is lost, or what is happening.
+        board: the one that is or was last connected.
+        shown: the newest frame that has a result; None before the first.
+        threshold: P(person) from which a frame counts as one with a person, 0..1.
+        fps: results a second by the results' own times.
+        history: the last results, the oldest first.
+        layers: ticks by layer, in the network's order.
+        lines: the console.
+        link: the link's counters.
+        bytes_in_per_s: throughput from the device.
+        bytes_out_per_s: throughput to the device.
+        results: since the start.
+        skipped: pictures that could not be used.
+        missed: frames that never got a result or were dropped on the way, by gaps in their numbers.
+        retries: messages sent again, over all results.
+        paused: whether the source holds.
+        recording: path of the recording that is being written, or empty.
+    """
+
+    version: int
+    connection: ConnectionState
+    reason: str
+    board: BoardInfo | None
+    shown: Shown | None
+    threshold: float
+    fps: float
+    history: tuple[Point, ...]
+    layers: tuple[tuple[str, int], ...]
+    lines: tuple[Line, ...]
+    link: LinkStats | None
+    bytes_in_per_s: float
+    bytes_out_per_s: float
+    results: int
+    skipped: int
+    missed: int
+    retries: int
+    paused: bool
+    recording: str
+
+    @property
+    def person(self) -> bool | None:
+        """Whether the newest frame counts as one with a person; None before the first result."""
+        return None if self.shown is None else self.shown.result.p_person >= self.threshold
+
+    @property
+    def label(self) -> str:
+        """The prediction in the model's own words; empty before the first result."""
+        if self.person is None:
+            return ""
+        labels = self.board.labels if self.board else ("no person", "person")
+        return labels[int(self.person)]
+
+
+class State:
+    """Takes events, gives views. Not thread-safe: :class:`vww_deploy.monitor.monitor.Monitor` holds a lock around it.
+
+    Args:
+        threshold: P(person); the model card's when None.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self.version = 0
+        self.paused = False
+        self.recording = ""
+        self._threshold = threshold
+        self._connection: ConnectionState = "connecting"
+        self._reason = ""
+        self._board: BoardInfo | None = None
+        self._waiting: Frame | None = None
+        self._shown: OrderedDict[int, Shown] = OrderedDict()
+        self._latest: Shown | None = None
+        self._history: deque[Point] = deque(maxlen=HISTORY)
+        self._layers: tuple[tuple[str, int], ...] = ()
+        self._lines: deque[Line] = deque(maxlen=CONSOLE_LINES)
+        self._serial = 0
+        self._links: deque[LinkStats] = deque(maxlen=64)
+        self._results = self._skipped = self._missed = self._retries = 0
+
+    def apply(self, event: Event) -> None:
+        """One event further."""
+        self.version += 1
+        match event:
+            case Frame():
+                self._waiting = event
+            case Result():
+                self._result(event)
+            case Skipped():
+                self._skipped += 1
+                self.notice(f"skipped {event.source}: {event.reason}", event.at)
+            case Timing():
+                self._layers = event.layers
+            case Console():
+                self._line(event.text, event.at)
+            case LinkStats():
+                if self._links and event.bytes_in < self._links[-1].bytes_in:
+                    self._links.clear()  # a new connection counts from zero
+                while len(self._links) > 1 and event.at - self._links[0].at > _RATE_WINDOW_S:
+                    self._links.popleft()
+                self._links.append(event)
+            case Connection():
+                self._connected(event)
+
+    @property
+    def threshold(self) -> float:
+        """The user's, or the model card's."""
+        if self._threshold is not None:
+            return self._threshold
+        return self._board.threshold if self._board else 0.5
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self._threshold = min(1.0, max(0.0, value))
+
+    def shown(self, number: int | None = None) -> Shown | None:
+        """A frame by its number, or the newest; None if it is no longer kept."""
+        return self._latest if number is None else self._shown.get(number)
+
+    def notice(self, text: str, at: float | None = None) -> None:
+        """A line of the program's own among the console's."""
+        self._line(text, time.time() if at is None else at, notice=True)
+
+    def view(self) -> View:
+        """The moment as it is."""
+        in_rate, out_rate = self._throughput()
+        return View(
+            version=self.version,
+            connection=self._connection,
+            reason=self._reason,
+            board=self._board,
+            shown=self._latest,
+            threshold=self.threshold,
+            fps=self._fps(),
+            history=tuple(self._history),
+            layers=self._layers,
+            lines=tuple(self._lines),
+            link=self._links[-1] if self._links else None,
+            bytes_in_per_s=in_rate,
+            bytes_out_per_s=out_rate,
+            results=self._results,
+            skipped=self._skipped,
+            missed=self._missed,
+            retries=self._retries,
+            paused=self.paused,
+            recording=self.recording,
+        )
+
+    def _result(self, event: Result) -> None:
+        frame = self._waiting
+        if frame is None or frame.number != event.number:
+            return  # a recording that was begun between a frame and its result
+        self._waiting = None
+        while self._history and self._history[-1].number >= event.number:
+            self._history.pop()  # a replay went back
+        if self._history:
+            self._missed += event.number - self._history[-1].number - 1
+        self._latest = self._shown[event.number] = Shown(frame, event, time.time())
+        self._shown.move_to_end(event.number)
+        while len(self._shown) > KEPT_FRAMES:
+            self._shown.popitem(last=False)
+        self._history.append(Point(event.number, event.at, event.p_person, event.latency_us))
+        self._results += 1
+        self._retries += event.retries
+
+    def _connected(self, event: Connection) -> None:
+        changed = self._connection != event.state
+        self._connection = event.state
+        self._reason = event.reason
+        if event.board is not None:
+            if self._board is not None and event.board.model_sha256 != self._board.model_sha256:
+                self._layers = ()
+            self._board = event.board
+        if event.state in ("connected", "lost") and changed:
+            self.notice(f"board {event.state}" + (f": {event.reason}" if event.reason else ""), event.at)
+
+    def _line(self, text: str, at: float, *, notice: bool = False) -> None:
+        self._serial += 1
+        self._lines.append(Line(self._serial, text[:MAX_CONSOLE_LINE], at, notice))
+
+    def _fps(self) -> float:
+        if len(self._history) < 2:
+            return 0.0
+        newest = self._history[-1].at
+        recent = [p.at for p in self._history if p.at > newest - _RATE_WINDOW_S]
+        if len(recent) < 2:  # slower than one in three seconds
+            recent = [self._history[-2].at, newest]
+        elapsed = newest - recent[0]
+        return (len(recent) - 1) / elapsed if elapsed > 0 else 0.0
+
+    def _throughput(self) -> tuple[float, float]:
+        if len(self._links) < 2:
+            return 0.0, 0.0
+        first, last = self._links[0], self._links[-1]
+        elapsed = last.at - first.at
+        if elapsed <= 0:
+            return 0.0, 0.0
+        return (last.bytes_in - first.bytes_in) / elapsed, (last.bytes_out - first.bytes_out) / elapsed

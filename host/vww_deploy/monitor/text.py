@@ -1,0 +1,42 @@
+"""Text from outside (a device, a file name) made safe to show, and numbers made short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+_BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would obey (escape sequences, control characters) made visible."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else "�" for c in text)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last ``width`` values as bars between the smallest and the largest of them."""
+    recent = values[-width:]
+    if not recent:
+        return ""
+    low, high = min(recent), max(recent)
+    if high == low:
+        return _BARS[0] * len(recent)
+    return "".join(_BARS[min(7, int((v - low) / (high - low) * 8))] for v in recent)
+
+
+def milliseconds(us: float) -> str:
+    """Microseconds as milliseconds with three significant digits: ``72.3 ms``."""
+    ms = us / 1000
+    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
+
+
+def rate(bytes_per_s: float) -> str:
+    """Bytes a second: ``940 B/s``, ``12.3 kB/s``."""
+    return f"{bytes_per_s:.0f} B/s" if bytes_per_s < 1000 else f"{bytes_per_s / 1000:.1f} kB/s"
+
+
+def ticks(count: int, clock: str) -> str:
+    """Device ticks: ``10.2 M instructions``."""
+    if count >= 10_000_000:
+        return f"{count / 1e6:.1f} M {clock}"
+    return f"{count:,} {clock}"
