@@ -3,5 +3,17 @@
 from vww_deploy.compiler.compiled import Compiled, Layer, Optimize, compile_model
 from vww_deploy.compiler.digest import layer_digest
 from vww_deploy.compiler.host_engine import HostEngine
+from vww_deploy.compiler.report import Fit, LayerReport, PassReport, Report
 
-__all__ = ["Compiled", "HostEngine", "Layer", "Optimize", "compile_model", "layer_digest"]
+__all__ = [
+    "Compiled",
+    "Fit",
+    "HostEngine",
+    "Layer",
+    "LayerReport",
+    "Optimize",
+    "PassReport",
+    "Report",
+    "compile_model",
+    "layer_digest",
+]

@@ -13,6 +13,7 @@ from vww_deploy.compiler.lower import Kernel, lower
 from vww_deploy.compiler.passes import prepare
 from vww_deploy.compiler.plan import Layout, Plan
 from vww_deploy.compiler.planner import choose_plan
+from vww_deploy.compiler.report import PassReport, Report, make_report
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.ir import Activation, Graph, Op
 from vww_deploy.graph.reader import read_model
@@ -46,6 +47,7 @@ class Compiled:
     graph: Graph
     plan: Plan
     kernels: Mapping[int, Kernel]
+    passes: tuple[PassReport, ...] = ()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -59,6 +61,10 @@ class Compiled:
     def files(self) -> Mapping[str, str]:
         """The library's files: text by path relative to its folder. The same model gives the same bytes."""
         return emit(self.graph, self.plan, self.kernels)
+
+    def report(self) -> Report:
+        """RAM, flash, stack, layers and what the passes saved."""
+        return make_report(self.source, self.graph, self.plan, self.kernels, self.passes)
 
     def write(self, folder: str | Path) -> Path:
         """Writes the library into a folder (made when missing; files there of the same names are replaced)."""

@@ -1,0 +1,81 @@
+"""What a plan takes on a Cortex-M4: flash and stack, estimated before anything is built.
+
+Weights and tables are exact. Code and stack are looked up in figures measured with arm-none-eabi-gcc 12.2, -O2 -mcpu=cortex-m4;
+a test measures them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vww_deploy.compiler.lower import Kernel
+from vww_deploy.compiler.plan import Plan
+
+CODE_BYTES: Final[Mapping[str, int]] = {
+    "add": 400,
+    "average_pool": 400,
+    "conv2d": 5700,
+    "copy": 400,
+    "depthwise_conv2d": 900,
+    "max_pool": 400,
+    "mean_hw": 300,
+    "pad": 300,
+    "requantize": 300,
+    "softmax": 1060,
+}
+"""Code of each source file of vww_nn."""
+
+STACK_BYTES: Final[Mapping[str, int]] = {
+    "add": 150,
+    "average_pool": 150,
+    "conv2d": 500,
+    "copy": 100,
+    "depthwise_conv2d": 300,
+    "max_pool": 150,
+    "mean_hw": 150,
+    "pad": 150,
+    "requantize": 150,
+    "softmax": 200,
+}
+"""Deepest stack of each source file of vww_nn, callees included."""
+
+_CALL_BYTES: Final = 28  # passing a call's arguments
+_BAND_BYTES: Final = 60  # a band's loop and row arithmetic, for each of its layers
+_VIEW_BYTES: Final = 16
+_INVOKE_STACK_BYTES: Final = 80
+_STRUCT_BYTES: Final[Mapping[str, int]] = {
+    "": 0,
+    "AddParams": 36,
+    "ConvParams": 60,
+    "DepthwiseParams": 56,
+    "MeanParams": 20,
+    "PadParams": 20,
+    "PoolParams": 26,
+    "RequantizeParams": 20,
+    "SoftmaxParams": 16,
+}
+
+
+def constant_bytes(kernels: Mapping[int, Kernel]) -> int:
+    """Flash for weights, biases and scales; equal arrays are stored once."""
+    unique = {(kind, values.tobytes()): values.nbytes for k in kernels.values() for _, kind, values in k.arrays}
+    return sum(-(-size // 4) * 4 for size in unique.values())
+
+
+def table_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:
+    """Flash for parameter structs and views."""
+    views = {(p.offset, p.channel_stride, p.row_stride, p.rows) for p in plan.places.values()}
+    return sum(_STRUCT_BYTES[k.struct] for k in kernels.values()) + _VIEW_BYTES * len(views)
+
+
+def code_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:
+    """Flash for the kernels used and the calls of them, without the hooked variant."""
+    kernel_code = sum(CODE_BYTES[source] for source in {kernel.source for kernel in kernels.values()})
+    bands = sum(s.end - s.begin for s in plan.segments if s.is_band)
+    return kernel_code + _CALL_BYTES * len(kernels) + _BAND_BYTES * bands
+
+
+def stack_bytes(kernels: Mapping[int, Kernel]) -> int:
+    """The deepest stack of an inference."""
+    return _INVOKE_STACK_BYTES + max(STACK_BYTES[kernel.source] for kernel in kernels.values())
