@@ -1,0 +1,37 @@
+# make demo   everything from nothing to predictions of a (virtual) board
+# make test   the test suite
+# make lint   formatting, types, import layers
+# make dev    the virtual environment with all extras but TensorFlow's
+# make train-deps   TensorFlow as well
+
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.vww-deploy
+
+.PHONY: demo test lint dev train-deps clean
+
+demo: $(STAMP)-demo
+	@$(VENV)/bin/vww-deploy demo
+
+test: $(STAMP)-test
+	@$(PYTHON) -m pytest
+
+lint: $(STAMP)-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	git ls-files 'firmware/*.h' 'firmware/*.cpp' | xargs $(VENV)/bin/clang-format --dry-run -Werror
+
+dev: $(STAMP)-dev
+
+train-deps: $(STAMP)-dev
+	$(PYTHON) -m pip install --quiet --editable '.[dev,train]'
+
+# The stamp names the extra that is installed; it is older than pyproject.toml when a dependency may have changed.
+$(STAMP)-%: pyproject.toml scripts/setup
+	@scripts/setup '$(VENV)' '$*'
+	@touch '$@'
+
+clean:
+	rm -rf '$(VENV)' work build dist
