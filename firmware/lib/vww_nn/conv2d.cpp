@@ -7,7 +7,9 @@
 // four as pairs (0, 2), (1, 3), and a rest of one to three bytes as (0, -), (0, 1) or (0, 2), (1, -). What pairs lack
 // is zero, with a zero weight.
 //
-// Weights: for each pair of output channels and each pair of taps the bytes (c0 k0, c1 k0, c0 k1, c1 k1).
+// Constants, for each pair of output channels c0, c1 (a missing one all zero): the biases with the input's zero point
+// folded in (two int32), the weights as bytes (c0 k0, c1 k0, c0 k1, c1 k1) for each pair of taps, twice the Q31
+// multipliers (two words), 32 + TFLite's shifts (two bytes), two bytes of nothing.
 #include "requant.h"
 #include "vww_nn.h"
 
@@ -135,22 +137,21 @@ struct Block {
 
 // Scales and stores the accumulators of one channel.
 template <RequantKind kind, int pixels>
-inline void store(const int32_t (&acc)[pixels], const Requant& r, int channel, int8_t* out) {
-  const ChannelScale s = channel_scale(r, channel);
+inline void store(const int32_t (&acc)[pixels], ChannelScale s, const Requant& r, int8_t* out) {
   for (int i = 0; i < pixels; ++i) out[i] = requantize<kind>(acc[i], s, r);
 }
 
 template <int pixels>
-inline void store(const int32_t (&acc)[pixels], const Requant& r, int channel, int8_t* out) {
+inline void store(const int32_t (&acc)[pixels], ChannelScale s, const Requant& r, int8_t* out) {
   switch (r.kind) {
     case RequantKind::kRelu:
-      return store<RequantKind::kRelu>(acc, r, channel, out);
+      return store<RequantKind::kRelu>(acc, s, r, out);
     case RequantKind::kSaturate:
-      return store<RequantKind::kSaturate>(acc, r, channel, out);
+      return store<RequantKind::kSaturate>(acc, s, r, out);
     case RequantKind::kClamp:
-      return store<RequantKind::kClamp>(acc, r, channel, out);
+      return store<RequantKind::kClamp>(acc, s, r, out);
     case RequantKind::kGeneric:
-      return store<RequantKind::kGeneric>(acc, r, channel, out);
+      return store<RequantKind::kGeneric>(acc, s, r, out);
   }
 }
 
@@ -242,21 +243,15 @@ inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels
 template <int pixels>
 void multiply(const Block& b, int8_t* out) {
   const ConvParams& p = b.p;
-  const Requant& r = p.requant;
-  const int8_t* w = p.weights;
-  int32_t acc0[pixels], acc1[pixels];  // dot() takes the bias in the last and fills all
-  int c = 0;
-  for (; c + 1 < p.out_c; c += 2, out += 2 * b.channel_stride) {
-    acc0[pixels - 1] = r.bias[c];
-    acc1[pixels - 1] = r.bias[c + 1];
-    w = dot(b, w, acc0, acc1);
-    store(acc0, r, c, out);
-    store(acc1, r, c + 1, out + b.channel_stride);
-  }
-  if (c < p.out_c) {
-    acc0[pixels - 1] = acc1[pixels - 1] = r.bias[c];
-    dot(b, w, acc0, acc1);
-    store(acc0, r, c, out);
+  const int8_t* w = p.constants;
+  for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
+    int32_t acc0[pixels], acc1[pixels];  // dot() takes the bias in the last and fills all
+    acc0[pixels - 1] = load_int32(w);
+    acc1[pixels - 1] = load_int32(w + 4);
+    w = dot(b, w + 8, acc0, acc1);
+    store(acc0, {load_int32(w), w[8]}, p.requant, out);
+    if (left > 1) store(acc1, {load_int32(w + 4), w[9]}, p.requant, out + b.channel_stride);
+    w += 12;
   }
 }
 

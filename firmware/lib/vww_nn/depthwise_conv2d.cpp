@@ -1,4 +1,7 @@
 // DEPTHWISE_CONV_2D, channel by channel.
+//
+// Constants, for each output channel and without gaps: the bias with the input's zero point folded in (int32), twice
+// the Q31 multiplier (a word), the weights (kernel_h * kernel_w bytes), 32 + TFLite's shift (a byte).
 #include "requant.h"
 #include "vww_nn.h"
 
@@ -23,8 +26,11 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
   const int reach = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
   const int width = (reach + 1) / 2 * 2;
   const int channels = p.in_c * p.multiplier;
+  const int taps = p.kernel_h * p.kernel_w;
   for (int c = 0; c < channels; ++c) {
-    const int8_t* const w = p.weights + c * p.kernel_h * p.kernel_w;
+    const int8_t* const record = p.constants + c * (taps + 9);
+    const int8_t* const w = record + 8;
+    const ChannelScale scale{load_int32(record + 4), w[taps]};
     int next = row_begin * p.stride_h - p.pad_top;  // the next input row to copy
     for (int y = row_begin; y < row_end; ++y) {
       const int top = y * p.stride_h - p.pad_top;
@@ -33,12 +39,12 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
         widen_row(p, in, c / p.multiplier, next, ring + (next + p.pad_top) % span * width, width);
       int8_t* const to = row_of(out, y) + c * out.channel_stride;
       for (int x = 0; x < p.out_w; ++x) {
-        int32_t acc = p.requant.bias[c];
+        int32_t acc = load_int32(record);
         for (int ky = 0; ky < p.kernel_h; ++ky) {
           const int16_t* row = ring + (top + ky * p.dilation_h + p.pad_top) % span * width + x * p.stride_w;
           for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
         }
-        to[x] = requantize<RequantKind::kGeneric>(acc, channel_scale(p.requant, c), p.requant);
+        to[x] = requantize<RequantKind::kGeneric>(acc, scale, p.requant);
       }
     }
   }

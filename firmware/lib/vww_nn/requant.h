@@ -2,6 +2,8 @@
 #ifndef VWW_NN_REQUANT_H_
 #define VWW_NN_REQUANT_H_
 
+#include <string.h>
+
 #include "dsp.h"
 #include "vww_nn.h"
 
@@ -26,8 +28,11 @@ struct ChannelScale {
   int32_t exponent;
 };
 
-inline ChannelScale channel_scale(const Requant& r, int channel) {
-  return {r.multiplier[channel], r.exponent[channel]};
+// A little-endian word at any address.
+inline int32_t load_int32(const int8_t* p) {
+  int32_t r;
+  memcpy(&r, p, 4);
+  return r;
 }
 
 #if defined(__ARM_FEATURE_DSP)

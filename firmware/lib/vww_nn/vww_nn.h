@@ -21,7 +21,7 @@ struct View {
   int32_t rows;
 };
 
-// How a layer's int32 accumulators become int8, as packed by packing.pack_requant.
+// What the scaling of a layer's int32 accumulators to int8 asks for, as packing tells it.
 enum class RequantKind : uint8_t {
   kGeneric = 0,   // anything: left shifts, right shifts below 2, any clamp
   kClamp = 1,     // every channel's right shift is 2..31
@@ -30,20 +30,17 @@ enum class RequantKind : uint8_t {
 };
 
 struct Requant {
-  const int32_t* bias;        // with the input's zero point folded in: bias - input_zero_point * sum(weights)
-  const int32_t* multiplier;  // twice the Q31 multiplier, as an unsigned word
-  const uint8_t* exponent;    // 32 + the TFLite shift: below 32 a right shift by 32 - exponent, above a left shift
   int16_t output_offset;
   int16_t clamp_min;
   int16_t clamp_max;
   RequantKind kind;
 };
 
-// A 2-D convolution. Weights as packed by packing.pack_conv for the same in_layout. kernel, stride and dilation 1 make
-// it a pointwise one. FULLY_CONNECTED is one too: a single pixel whose views have channel_stride 1 and whose
-// weights' columns are in the order that the input lies in.
+// A 2-D convolution. Constants (weights, biases, scales; aligned to 4) as packed by packing.pack_conv for the same
+// in_layout. kernel, stride and dilation 1 make it a pointwise one. FULLY_CONNECTED is one too: a single pixel whose
+// views have channel_stride 1 and whose columns are in the order that the input lies in.
 struct ConvParams {
-  const int8_t* weights;
+  const int8_t* constants;
   Requant requant;
   int16_t in_h, in_w, in_c;
   int16_t out_h, out_w, out_c;
@@ -56,10 +53,10 @@ struct ConvParams {
                       // channel_stride is not used
 };
 
-// A depthwise convolution: output channel c reads input channel c / multiplier. Weights as packed by
+// A depthwise convolution: output channel c reads input channel c / multiplier. Constants as packed by
 // packing.pack_depthwise.
 struct DepthwiseParams {
-  const int8_t* weights;
+  const int8_t* constants;
   Requant requant;
   int16_t in_h, in_w, in_c;
   int16_t out_h, out_w, multiplier;
@@ -123,9 +120,10 @@ struct RequantizeParams {
   int32_t shift;
 };
 
-// Scratch is memory of the size that packing.*_scratch_bytes gives, aligned to 4; it is free again when the call
-// returns. Rows are [row_begin, row_end) of the output; the input rows that they need must be present in the input's
-// view.
+// A kernel may read up to 3 bytes past the end of a tensor (never write them): what holds tensors needs so many
+// readable bytes after it. Scratch is memory of the size that packing.*_scratch_bytes gives, aligned to 4; it is free
+// again when the call returns. Rows are [row_begin, row_end) of the output; the input rows that they need must be
+// present in the input's view.
 
 // In place (in and out the same view) is right for pointwise convolutions, widening and narrowing, and for views that
 // differ in nothing but channel count; otherwise in and out must not overlap in what is still to be read.

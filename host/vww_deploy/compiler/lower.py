@@ -222,17 +222,11 @@ def _scale(requantization: Requantization, out: Activation) -> packing.Scale:
 
 
 def _weighted(function: str, struct: str, packed: packing.Packed, fields: Sequence[Field], scratch: int) -> Kernel:
-    arrays = (
-        ("weights", "int8_t", packed.weights),
-        ("bias", "int32_t", packed.bias),
-        ("multiplier", "int32_t", packed.multiplier.view(np.int32)),
-        ("exponent", "uint8_t", packed.exponent),
-    )
+    arrays = (("constants", "int8_t", packed.constants),)
     requant = (
-        f"{{$bias, $multiplier, $exponent, {packed.output_offset}, {packed.clamp_min}, {packed.clamp_max}, "
-        f"vww::RequantKind::{packed.kind.value}}}"
+        f"{{{packed.output_offset}, {packed.clamp_min}, {packed.clamp_max}, vww::RequantKind::{packed.kind.value}}}"
     )
-    head = (("weights", "$weights"), ("requant", requant))
+    head = (("constants", "$constants"), ("requant", requant))
     return Kernel(function, function, struct, (*head, *_fields(fields)), arrays, scratch)
 
 

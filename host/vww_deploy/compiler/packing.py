@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,21 +47,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer's constants, in the order of ``vww::Requant`` after the weights; write the arrays out as they are."""
+    """A layer's weights, biases and scales as one run of bytes, to be aligned to 4, and the fields of ``vww::Requant``."""
 
-    weights: Int8
-    bias: Int32
-    multiplier: npt.NDArray[np.uint32]
-    exponent: npt.NDArray[np.uint8]
+    constants: Int8
     output_offset: int
     clamp_min: int
     clamp_max: int
     kind: RequantKind
-
-    @property
-    def nbytes(self) -> int:
-        """Flash that the arrays take, in bytes."""
-        return self.weights.nbytes + self.bias.nbytes + self.multiplier.nbytes + self.exponent.nbytes
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -98,30 +91,41 @@ def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: S
     """A CONV_2D or FULLY_CONNECTED layer's constants.
 
     ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
-    Packed order: pairs of output channels, in them pairs of taps, in them (c0 k0, c1 k0, c0 k1, c1 k1); missing
-    channels and taps are zero. The order of the taps is told at the top of conv2d.cpp.
+    The order of the bytes is told at the top of conv2d.cpp.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """
     channels = weights.shape[0]
     live = _live_weights(weights, scale)
     taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
-    padded = np.zeros((_even(channels), taps.shape[1]), np.int8)
-    padded[:channels] = taps
-    pairs = padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2)
-    return _packed(pairs.transpose(0, 2, 3, 1), taps, bias, input_zero_point, scale)
+    bias, multipliers, exponents = _folded(taps, bias, input_zero_point, scale)
+    blocks = []
+    for first in range(0, channels, 2):
+        both = slice(first, min(first + 2, channels))
+        weights = np.zeros((2, taps.shape[1] // 2, 2), np.int8)
+        weights[: both.stop - first] = taps[both].reshape(-1, taps.shape[1] // 2, 2)
+        blocks += [
+            _two(bias[both]),
+            weights.transpose(1, 2, 0),
+            _two(multipliers[both]),
+            _two(exponents[both]),
+            np.zeros(2, np.int8),
+        ]
+    return _packed(blocks, exponents, multipliers, scale)
 
 
 def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
     """A DEPTHWISE_CONV_2D layer's constants.
 
     ``weights`` int8 (kernel height, kernel width, out channels); ``bias`` int32 (out channels,) or None.
-    Packed order: by channel.
+    The order of the bytes is told at the top of depthwise_conv2d.cpp.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """
     rows = _live_weights(weights.transpose(2, 0, 1), scale).reshape(weights.shape[2], -1)
-    return _packed(rows, rows, bias, input_zero_point, scale)
+    bias, multipliers, exponents = _folded(rows, bias, input_zero_point, scale)
+    blocks = [part for c in range(len(rows)) for part in (bias[c], multipliers[c], rows[c], exponents[c])]
+    return _packed(blocks, exponents, multipliers, scale)
 
 
 def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc: bool) -> int:
@@ -156,7 +160,7 @@ def _planar_taps(weights: Int8) -> Int8:
 
 
 def _interleaved_taps(weights: Int8) -> Int8:
-    """(channels, taps): by kernel row, groups of four bytes as (0, 2), (1, 3), the rest as (0, -), (0, 1) or (0, 2), (1, -)."""
+    """(channels, taps): by kernel row, its bytes in pairs as conv2d.cpp gathers them."""
     out_c, kernel_h, kernel_w, in_c = weights.shape
     row = kernel_w * in_c
     rest = {0: [], 1: [0, -1], 2: [0, 1], 3: [0, 2, 1, -1]}[row % 4]
@@ -173,32 +177,46 @@ def _live_weights(weights: Int8, scale: Scale) -> Int8:
     return np.where(dead.reshape(-1, *[1] * (weights.ndim - 1)), np.int8(0), weights)
 
 
-def _packed(packed: Int8, rows: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
-    folded = -input_zero_point * rows.astype(np.int64).sum(axis=1)
+def _folded(
+    rows: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale
+) -> tuple[Int32, npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+    """Biases with the input's zero point folded in, doubled multipliers and exponents, by channel."""
+    if (scale.multipliers < 0).any() or scale.shifts.min() < -31 or scale.shifts.max() > 30:
+        raise ValueError("a multiplier or shift is out of TFLite's range")
     dead = scale.multipliers == 0
+    folded = -input_zero_point * rows.astype(np.int64).sum(axis=1)
     if bias is not None:
         folded = folded + np.where(dead, 0, bias)
+    if np.abs(folded).max(initial=0) >= 1 << 31:
+        raise ValueError("a bias leaves 32 bits when the input's zero point is folded into it")
     # With its weights and bias cleared a channel scaled by 0 may have any scale: one that the fast kernels take.
     multipliers = np.where(dead, 1 << 30, scale.multipliers)
     shifts = np.where(dead, -2, scale.shifts)
-    if np.abs(folded).max(initial=0) >= 1 << 31:
-        raise ValueError("a bias leaves 32 bits when the input's zero point is folded into it")
-    if (scale.multipliers < 0).any() or scale.shifts.min() < -31 or scale.shifts.max() > 30:
-        raise ValueError("a multiplier or shift is out of TFLite's range")
+    return folded.astype(np.int32), (2 * multipliers).astype(np.uint32), (32 + shifts).astype(np.uint8)
+
+
+def _two(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """One or two values as two, the missing one zero."""
+    return np.concatenate([values, np.zeros(2 - len(values), values.dtype)])
+
+
+def _packed(
+    blocks: Sequence[npt.NDArray[np.generic] | np.generic],
+    exponents: npt.NDArray[np.uint8],
+    multipliers: npt.NDArray[np.uint32],
+    scale: Scale,
+) -> Packed:
     return Packed(
-        weights=np.ascontiguousarray(packed).reshape(-1),
-        bias=folded.astype(np.int32),
-        multiplier=multipliers.astype(np.uint32) << np.uint32(1),
-        exponent=(32 + shifts).astype(np.uint8),
+        constants=np.frombuffer(b"".join(block.tobytes() for block in blocks), np.int8),
         output_offset=scale.output_zero_point,
         clamp_min=scale.clamp_min,
         clamp_max=scale.clamp_max,
-        kind=_kind(multipliers, shifts, scale),
+        kind=_kind(exponents, multipliers, scale),
     )
 
 
-def _kind(multipliers: Int32, shifts: Int32, scale: Scale) -> RequantKind:
-    if multipliers.min() < 1 << 30 or shifts.max() > -2:
+def _kind(exponents: npt.NDArray[np.uint8], multipliers: npt.NDArray[np.uint32], scale: Scale) -> RequantKind:
+    if multipliers.min() < 1 << 31 or exponents.max() > 30:
         return RequantKind.GENERIC
     if (scale.clamp_min, scale.clamp_max) != (-128, 127):
         return RequantKind.CLAMP
