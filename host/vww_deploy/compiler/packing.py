@@ -47,7 +47,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer's weights, biases and scales as one run of bytes, to be aligned to 4, and the fields of ``vww::Requant``."""
+    """A layer's weights, biases and scales as one run of bytes (align it to 4), and ``vww::Requant``'s fields."""
 
     constants: Int8
     output_offset: int
