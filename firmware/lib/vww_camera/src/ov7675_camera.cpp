@@ -1,0 +1,88 @@
+#include "ov7675_camera.h"
+
+#if defined(VWW_CAMERA_OV7675)
+
+#include <Arduino.h>
+#include <Arduino_OV767X.h>
+#include <Wire.h>
+
+namespace vww {
+
+namespace {
+
+// The sensor's address on the control bus, and the registers that say what it is (PID 0x76, VER 0x73).
+constexpr uint8_t kAddress = 0x21;
+constexpr uint8_t kProductRegister = 0x0A;
+constexpr uint8_t kProduct = 0x76;
+
+// The rates that the library has for the Nano 33 BLE are 1 and 5 frames a second.
+constexpr int kFramesPerSecond = 5;
+
+// True when the pin changes its level twice before the time is over.
+bool moves(int pin, uint32_t limit_ms) {
+  const uint32_t start = millis();
+  int level = digitalRead(pin);
+  int changes = 0;
+  while (millis() - start < limit_ms) {
+    const int now = digitalRead(pin);
+    if (now != level && ++changes == 2) return true;
+    level = now;
+  }
+  return false;
+}
+
+}  // namespace
+
+CameraStatus Ov7675Camera::begin(const CameraMode& mode) {
+  mode_ = mode;
+  int size;
+  if (mode.frame.width == 176 && mode.frame.height == 144) {
+    size = QCIF;
+  } else if (mode.frame.width == 160 && mode.frame.height == 120) {
+    size = QQVGA;
+  } else {
+    return CameraStatus::kUnsupported;
+  }
+  int format;
+  if (mode.frame.pixels == PixelFormat::kGray8) {
+    format = GRAYSCALE;
+  } else if (mode.frame.pixels == PixelFormat::kRgb565Big) {
+    format = RGB565;
+  } else {
+    return CameraStatus::kUnsupported;
+  }
+  // The sensor answers only while it gets its clock, which the library's begin() starts. It takes a second, and returns
+  // 0 when nothing answers. Only a begin() that succeeded may be ended: the library frees its state in end().
+  if (running_) ::Camera.end();
+  running_ = ::Camera.begin(size, format, kFramesPerSecond, OV7675) != 0;
+  if (!running_) return CameraStatus::kNoCamera;
+  if (mode.pattern == TestPattern::kNone) {
+    ::Camera.noTestPattern();
+  } else {
+    ::Camera.testPattern(static_cast<int>(mode.pattern));
+  }
+  const bool synchronous = moves(OV7670_VSYNC, kSyncMs) && moves(OV7670_HREF, kSyncMs) && moves(OV7670_PLK, kSyncMs);
+  return synchronous ? CameraStatus::kOk : CameraStatus::kNoFrame;
+}
+
+CameraStatus Ov7675Camera::poll(FrameSink& sink) {
+  if (!running_ || !answers()) return CameraStatus::kNoCamera;
+  if (!moves(OV7670_VSYNC, kSyncMs) || !moves(OV7670_HREF, kSyncMs) || !moves(OV7670_PLK, kSyncMs)) {
+    return CameraStatus::kNoFrame;
+  }
+  ::Camera.readFrame(frame_);
+  sink.take(frame_, frame_bytes(mode_.frame));
+  return CameraStatus::kOk;
+}
+
+bool Ov7675Camera::answers() const {
+  Wire.beginTransmission(kAddress);
+  Wire.write(kProductRegister);
+  if (Wire.endTransmission() != 0) return false;
+  if (Wire.requestFrom(kAddress, static_cast<uint8_t>(1)) != 1) return false;
+  return Wire.read() == kProduct;
+}
+
+}  // namespace vww
+
+#endif  // VWW_CAMERA_OV7675

@@ -1,0 +1,37 @@
+// The Tiny Machine Learning Kit's camera, an OV7675 on the Nano 33 BLE, through the library Arduino_OV767X
+// (GPL-2.0-only; not part of this project, PlatformIO fetches it for the environments that name it).
+//
+// That library's readFrame() masks interrupts and waits for the camera's sync lines for ever. So before every frame
+// this driver asks the sensor's identity over the control bus and looks whether the sync lines move, each with a limit
+// in time.
+#pragma once
+
+#if defined(VWW_CAMERA_OV7675)
+
+#include "vww_camera.h"
+
+namespace vww {
+
+class Ov7675Camera final : public Camera {
+ public:
+  // QCIF at two bytes a pixel; the library fills whole frames only.
+  static constexpr size_t kFrameBytes = 176 * 144 * 2;
+  // Two frames at the library's slower rate of one a second, when looking for a line that moves.
+  static constexpr uint32_t kSyncMs = 2100;
+
+  CameraStatus begin(const CameraMode& mode) override;
+  void request() override {}
+  CameraStatus poll(FrameSink& sink) override;
+  const char* name() const override { return running_ ? "OV7675" : ""; }
+
+ private:
+  bool answers() const;
+
+  CameraMode mode_{};
+  bool running_ = false;
+  uint8_t frame_[kFrameBytes] = {};
+};
+
+}  // namespace vww
+
+#endif  // VWW_CAMERA_OV7675
