@@ -19,8 +19,8 @@ from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("doctor",),
-    "Models": (),
-    "On a board": (),
+    "Models": ("compile",),
+    "On a board": ("run", "verify"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
@@ -51,7 +51,7 @@ def build() -> typer.Typer:
 def main() -> None:
     """The entry point: errors that a user can meet become a message and a hint on stderr, and the exit code."""
     try:
-        build()()
+        build()(prog_name="vww-deploy")
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)

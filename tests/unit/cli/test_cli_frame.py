@@ -1,0 +1,79 @@
+"""The command line as a whole: help, errors, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer.main
+
+from vww_deploy import __version__
+from vww_deploy import cli as command_line
+from vww_deploy.cli import common
+from vww_deploy.errors import VwwError
+
+
+def all_help() -> dict[str, str]:
+    def walk(name: str, command: Any) -> dict[str, str]:
+        if hasattr(command, "commands"):
+            below = (walk(f"{name} {child}".strip(), sub) for child, sub in command.commands.items())
+            return {path: text for found in below for path, text in found.items()}
+        return {name: command.help or ""}
+
+    return walk("", typer.main.get_command(command_line.build()))
+
+
+@pytest.mark.parametrize(("name", "text"), all_help().items(), ids=all_help())
+def test_every_command_says_what_it_does_with_an_example(name: str, text: str) -> None:
+    assert len(text.split("Example:")[0]) > 20
+    assert f"Example: vww-deploy {name}" in text
+
+
+def test_help_lists_the_commands_under_their_headings(cli: Callable[..., Any]) -> None:
+    ran = cli("--help")
+    assert ran.code == 0
+    for heading in command_line.COMMANDS:
+        assert heading in ran.out
+
+
+def test_version(cli: Callable[..., Any]) -> None:
+    assert cli("--version").out.strip() == f"vww-deploy {__version__}"
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from vww_deploy import cli; cli.build(); "
+        "print([m for m in ('numpy.linalg.lapack_lite', 'ai_edge_litert', 'tflite', 'PIL', 'tensorflow', 'platformio', "
+        "'nicegui', 'plotly', 'serial') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_error_is_a_message_and_a_hint(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    class OddError(VwwError):
+        exit_code = 7
+
+    def fail() -> None:
+        raise OddError("the board [red]is[/] away", hint="look under the [desk]")
+
+    monkeypatch.setattr("vww_deploy.boards.doctor.examine", fail)
+    ran = cli("doctor")
+    assert ran.code == 7
+    assert "error: the board [red]is[/] away" in ran.err
+    assert "try: look under the [desk]" in ran.err
+    assert ran.out == ""
+
+
+def test_a_wrong_option_is_a_usage_error(cli: Callable[..., Any]) -> None:
+    ran = cli("doctor", "--colour", "green")
+    assert ran.code == 2
+    assert "--colour" in ran.err
+
+
+def test_what_has_no_json_form_is_a_programming_error() -> None:
+    with pytest.raises(TypeError, match="object"):
+        common.print_json(object())

@@ -1,0 +1,84 @@
+"""``vww-deploy runs``: list, show, export, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vww_deploy.runs.store import Picture, Result, RunHeader, Store
+
+HEADER = RunHeader(
+    board="virtual", port="/dev/pts/1", model="m", model_sha256="ab" * 32, clock="instructions", clock_hz=10**9
+)
+
+
+@pytest.fixture
+def filled(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    with Store(tmp_path / "state" / "runs.sqlite") as store:
+        pictures = [Picture("person/[bold]a.png", 1), Picture("b.png", 0), Picture("broken.png"), Picture("c.png", 0)]
+        writer = store.begin(HEADER, pictures)
+        for position, (p_person, same) in {0: (0.9, True), 1: (0.8, False), 3: (0.1, True)}.items():
+            outputs = np.array([int(127 - 255 * p_person), int(255 * p_person - 128)], dtype=np.int8)
+            writer.record(
+                Result(
+                    position=position,
+                    path=pictures[position].path,
+                    truth=pictures[position].truth,
+                    sha256="00" * 32,
+                    outputs=outputs,
+                    label=int(p_person >= 0.5),
+                    p_person=p_person,
+                    latency_us=9000,
+                    ticks=9_000_000 + position,
+                    retries=position,
+                    reference=outputs if same else outputs[::-1].copy(),
+                )
+            )
+        writer.skip(2, "broken.png is empty (0 bytes)")
+        writer.finish("complete")
+    return cli
+
+
+def test_an_empty_store_says_how_to_fill_it(cli: Callable[..., Any]) -> None:
+    for arguments in (("list",), ("show",), ("export",)):
+        ran = cli("runs", *arguments)
+        assert ran.code == 1
+        assert "vww-deploy run PICTURES" in ran.err
+
+
+def test_list(filled: Callable[..., Any]) -> None:
+    ran = filled("runs", "list")
+    assert ran.code == 0
+    assert "2/3" in ran.out
+    (run,) = json.loads(filled("runs", "list", "--json").out)
+    assert (run["board"], run["results"], run["skipped"], run["equal"]) == ("virtual", 3, 1, 2)
+
+
+def test_show(filled: Callable[..., Any]) -> None:
+    ran = filled("runs", "show")
+    assert ran.code == 0
+    for expected in (
+        "[bold]a.png",
+        "9,000,003",
+        "DIFFERS",
+        "broken.png is empty",
+        "3 of 4 pictures, 1 skipped, 2 of 3 equal to the host reference, 4 retries",
+        "min 9,000,000, median 9,000,001, p95 9,000,003 instructions",
+        "top-1: 66.7% of 3 labelled pictures",
+    ):
+        assert expected in ran.out
+    assert json.loads(filled("runs", "show", "1", "--json").out)["results"][0]["outputs"] == [-102, 101]
+
+
+def test_export_and_delete(filled: Callable[..., Any], tmp_path: Path) -> None:
+    assert filled("runs", "export", "1", "-o", tmp_path / "x.csv").code == 0
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 4
+    assert filled("runs", "delete", "1").code == 0
+    ran = filled("runs", "show", "1")
+    assert ran.code == 1
+    assert "has no run 1" in ran.err
