@@ -157,54 +157,161 @@ inline void store(const int32_t (&acc)[pixels], ChannelScale s, const Requant& r
 
 #if defined(__ARM_FEATURE_DSP)
 
-// One pair of taps by two channels by four pixels. A00..A03 and A10..A13 are the accumulators, FROM the ones that start
-// it.
-#define VWW_STEP4(FROM00, FROM10, FROM01, FROM11, FROM02, FROM12) \
-  "ldr.w %[w1], [%[w]], #4\n"                                     \
-  "ldrd %[x0], %[x1], [%[x]], #8\n"                               \
-  "sxtb16.w %[w0], %[w1]\n"                                       \
-  "sxtb16.w %[w1], %[w1], ror #8\n"                               \
-  "smlad %[a00], %[x0], %[w0], %[" FROM00                         \
-  "]\n"                                                           \
-  "smlad %[a10], %[x0], %[w1], %[" FROM10                         \
-  "]\n"                                                           \
-  "smlad %[a01], %[x1], %[w0], %[" FROM01                         \
-  "]\n"                                                           \
-  "smlad %[a11], %[x1], %[w1], %[" FROM11                         \
-  "]\n"                                                           \
-  "ldrd %[x0], %[x1], [%[x]], #8\n"                               \
-  "smlad %[a02], %[x0], %[w0], %[" FROM02                         \
-  "]\n"                                                           \
-  "smlad %[a12], %[x0], %[w1], %[" FROM12                         \
-  "]\n"                                                           \
-  "smlad %[a03], %[x1], %[w0], %[a03]\n"                          \
-  "smlad %[a13], %[x1], %[w1], %[a13]\n"
+// What the assembly below finds on its stack.
+struct BlockArguments {
+  const uint32_t* gathered;
+  const uint32_t* end;    // of the gathered words
+  int32_t entry;          // bytes of the unrolled loop to skip at first
+  int32_t output_offset;  // -128: negative values need no care when rounding
+  int8_t* out;
+  int32_t channel_stride;
+  int32_t channels;
+};
 
-// The products of two channels and four pixels. All 14 registers are in use: what the loop needs besides lies on the
-// stack. With intrinsics gcc 12 spills accumulators: KERNEL_FIGURE.
-inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[4], int32_t (&acc1)[4]) {
-  constexpr int kUnroll = 8, kStepBytes = 52;
-  const uint32_t* x = b.gathered;
-  const uint32_t* const end = x + b.pairs * 4;
-  const int entry = (kUnroll - (b.pairs - 1) % kUnroll) * kStepBytes;
-  uint32_t w0, w1, x0, x1;
-  asm volatile(VWW_STEP4("a03", "a13", "a03", "a13", "a03", "a13")
-               // Into the unrolled loop, so far from its end as there are steps left over.
-               "ldr %[x0], %[entry]\n"
-               "add pc, %[x0]\n"
-               "nop.n\n"
-               "1:\n"
-               ".rept 8\n" VWW_STEP4("a00", "a10", "a01", "a11", "a02", "a12") ".endr\n"
-               "ldr %[x0], %[end]\n"
-               "cmp %[x], %[x0]\n"
-               "bne 1b\n"
-               : [a00] "=&r"(acc0[0]), [a01] "=&r"(acc0[1]), [a02] "=&r"(acc0[2]), [a03] "+&r"(acc0[3]), [a10] "=&r"(acc1[0]),
-                 [a11] "=&r"(acc1[1]), [a12] "=&r"(acc1[2]), [a13] "+&r"(acc1[3]), [w0] "=&r"(w0), [w1] "=&r"(w1), [x0] "=&r"(x0),
-                 [x1] "=&r"(x1), [w] "+&r"(w), [x] "+&r"(x)
-               : [entry] "m"(entry), [end] "m"(end)
-               : "cc", "memory");
-  return w;
+// A block of pixels by all output channels, clamped to -128..127. Two channels by four (three) pixels take 8 (6)
+// accumulators; with weights, pixels and pointers all 14 registers are in use, and what else is needed lies on the
+// stack. In C++ with intrinsics gcc 12 spills accumulators in the loop: FIGURE.
+//
+// r0 constants, r1 gathered words, r2 r3 weights; pixels r12 lr (r7 r11 r12); accumulators r4-r7 and r8-r11 (r4-r6 and
+// r8-r10).
+#define VWW_PROLOGUE                         \
+  "push {r4-r11, lr}\n"                      \
+  "ldm r1, {r2-r8}\n"                        \
+  "push {r2-r8}\n"                           \
+  "1:\n"                                     \
+  "ldr r1, [sp]\n"                           \
+  ".macro product a0, a1, x, from0, from1\n" \
+  "smlad \\a0, \\x, r2, \\from0\n"           \
+  "smlad \\a1, \\x, r3, \\from1\n"           \
+  ".endm\n"                                  \
+  ".macro high a, multiplier\n"              \
+  "smmlar \\a, \\a, \\multiplier, \\a\n"     \
+  ".endm\n"                                  \
+  ".macro sign a\n"                          \
+  "add.w \\a, \\a, \\a, asr #31\n"           \
+  ".endm\n"                                  \
+  ".macro finish a, power, at\n"             \
+  "smmlar \\a, \\a, \\power, r12\n"          \
+  "ssat \\a, #8, \\a\n"                      \
+  "strb \\a, [r1, #\\at]\n"                  \
+  ".endm\n"                                  \
+  ".macro widen\n"                           \
+  "sxtb16.w r2, r3\n"                        \
+  "sxtb16.w r3, r3, ror #8\n"                \
+  ".endm\n"
+// Into the unrolled loop, so far from its end as there are steps left over.
+#define VWW_ENTER       \
+  "ldr r12, [sp, #8]\n" \
+  "add pc, r12\n"       \
+  "nop.n\n"             \
+  "2:\n"
+#define VWW_REPEAT      \
+  "ldr r12, [sp, #4]\n" \
+  "cmp r1, r12\n"       \
+  "bne.w 2b\n"
+#define VWW_SCALES      \
+  "ldrb r2, [r0], #1\n" \
+  "ldrb r3, [r0], #3\n" \
+  "mov lr, #1\n"        \
+  "lsl r2, lr, r2\n"    \
+  "lsl r3, lr, r3\n"    \
+  "ldr r1, [sp, #16]\n"
+#define VWW_SECOND_CHANNEL \
+  "ldr r2, [sp, #24]\n"    \
+  "subs r2, r2, #2\n"      \
+  "bmi 4f\n"               \
+  "ldr lr, [sp, #20]\n"    \
+  "str r2, [sp, #24]\n"    \
+  "add r1, r1, lr\n"
+#define VWW_EPILOGUE    \
+  "cmp r2, #0\n"        \
+  "add r1, r1, lr\n"    \
+  "str r1, [sp, #16]\n" \
+  "bgt.w 1b\n"          \
+  "4:\n"                \
+  "add sp, sp, #28\n"   \
+  ".purgem product\n"   \
+  ".purgem high\n"      \
+  ".purgem sign\n"      \
+  ".purgem finish\n"    \
+  ".purgem widen\n"     \
+  ".purgem step\n"      \
+  "pop {r4-r11, pc}\n"
+
+constexpr int kUnroll4 = 8, kStepBytes4 = 52;
+
+__attribute__((naked, noinline)) void multiply4(const int8_t* /*constants*/, const BlockArguments* /*arguments*/) {
+  asm volatile(VWW_PROLOGUE
+               ".macro step a00, a10, a01, a11, a02, a12\n"
+               "ldr.w r3, [r0], #4\n"
+               "ldrd r12, lr, [r1], #8\n"
+               "widen\n"
+               "product r4, r8, r12, \\a00, \\a10\n"
+               "product r5, r9, lr, \\a01, \\a11\n"
+               "ldrd r12, lr, [r1], #8\n"
+               "product r6, r10, r12, \\a02, \\a12\n"
+               "product r7, r11, lr, r7, r11\n"
+               ".endm\n"
+               "ldr r7, [r0], #4\n"  // the biases; the first step hands them to the others
+               "ldr r11, [r0], #4\n"
+               "step r7, r11, r7, r11, r7, r11\n"  //
+               VWW_ENTER
+               ".rept 8\n"
+               "step r4, r8, r5, r9, r6, r10\n"
+               ".endr\n"  //
+               VWW_REPEAT
+               "ldrd r2, r3, [r0], #8\n"
+               "ldr r12, [sp, #12]\n"
+               "high r4, r2\n high r5, r2\n high r6, r2\n high r7, r2\n"
+               "high r8, r3\n high r9, r3\n high r10, r3\n high r11, r3\n"
+               "cmn r12, #128\n"
+               "beq 3f\n"
+               "sign r4\n sign r5\n sign r6\n sign r7\n sign r8\n sign r9\n sign r10\n sign r11\n"
+               "3:\n"                                                                                              //
+               VWW_SCALES "finish r4, r2, 0\n finish r5, r2, 1\n finish r6, r2, 2\n finish r7, r2, 3\n"            //
+               VWW_SECOND_CHANNEL "finish r8, r3, 0\n finish r9, r3, 1\n finish r10, r3, 2\n finish r11, r3, 3\n"  //
+               VWW_EPILOGUE);
 }
+
+constexpr int kUnroll3 = 4, kStepBytes3 = 40;
+
+__attribute__((naked, noinline)) void multiply3(const int8_t* /*constants*/, const BlockArguments* /*arguments*/) {
+  asm volatile(VWW_PROLOGUE
+               ".macro step a00, a10, a01, a11\n"
+               "ldr.w r3, [r0], #4\n"
+               "ldm.w r1!, {r7, r11, r12}\n"
+               "widen\n"
+               "product r4, r8, r7, \\a00, \\a10\n"
+               "product r5, r9, r11, \\a01, \\a11\n"
+               "product r6, r10, r12, r6, r10\n"
+               ".endm\n"
+               "ldr r6, [r0], #4\n"
+               "ldr r10, [r0], #4\n"
+               "step r6, r10, r6, r10\n"  //
+               VWW_ENTER
+               ".rept 4\n"
+               "step r4, r8, r5, r9\n"
+               ".endr\n"  //
+               VWW_REPEAT
+               "ldrd r2, r3, [r0], #8\n"
+               "ldr r12, [sp, #12]\n"
+               "high r4, r2\n high r5, r2\n high r6, r2\n"
+               "high r8, r3\n high r9, r3\n high r10, r3\n"
+               "cmn r12, #128\n"
+               "beq 3f\n"
+               "sign r4\n sign r5\n sign r6\n sign r8\n sign r9\n sign r10\n"
+               "3:\n"                                                                          //
+               VWW_SCALES "finish r4, r2, 0\n finish r5, r2, 1\n finish r6, r2, 2\n"           //
+               VWW_SECOND_CHANNEL "finish r8, r3, 0\n finish r9, r3, 1\n finish r10, r3, 2\n"  //
+               VWW_EPILOGUE);
+}
+
+#undef VWW_PROLOGUE
+#undef VWW_ENTER
+#undef VWW_REPEAT
+#undef VWW_SCALES
+#undef VWW_SECOND_CHANNEL
+#undef VWW_EPILOGUE
 
 template <int pixels>
 inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels], int32_t (&acc1)[pixels]) {
@@ -241,7 +348,7 @@ inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels
 
 // A block of pixels by all output channels.
 template <int pixels>
-void multiply(const Block& b, int8_t* out) {
+__attribute__((noinline)) void multiply(const Block& b, int8_t* out) {
   const ConvParams& p = b.p;
   const int8_t* w = p.constants;
   for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
@@ -256,6 +363,16 @@ void multiply(const Block& b, int8_t* out) {
 }
 
 void multiply_block(const Block& b, int pixels, int8_t* out) {
+#if defined(__ARM_FEATURE_DSP)
+  const Requant& r = b.p.requant;
+  if (pixels >= 3 && (r.kind == RequantKind::kRelu || r.kind == RequantKind::kSaturate)) {
+    const int unroll = pixels == 4 ? kUnroll4 : kUnroll3, bytes = pixels == 4 ? kStepBytes4 : kStepBytes3;
+    const int entry = (unroll - (b.pairs - 1) % unroll) * bytes;
+    const BlockArguments arguments{
+        b.gathered, b.gathered + b.pairs * pixels, entry, r.output_offset, out, b.channel_stride, b.p.out_c};
+    return pixels == 4 ? multiply4(b.p.constants, &arguments) : multiply3(b.p.constants, &arguments);
+  }
+#endif
   switch (pixels) {
     case 4:
       return multiply<4>(b, out);
