@@ -60,12 +60,12 @@ class SumEngine final : public vww::Engine {
   const vww::EngineInfo& info() const override { return kInfo; }
   int8_t* input() override { return input_; }
   const int8_t* output() const override { return output_; }
-  uint64_t invoke(vww::LayerObserver& observer, bool digests) override {
+  uint64_t invoke(vww::Observe observe, vww::LayerObserver& observer) override {
     const uint32_t crc = vww::crc32(input_, sizeof(input_));
     for (uint16_t layer = 0; layer < kLayers; layer++) {
       usleep(2000);
-      observer.layer_done(layer, digests ? crc + layer : 0, 100u * (layer + 1u));
-      observer.between_layers();
+      observer.rows_done(layer, observe == vww::Observe::kDigests ? crc + layer : 0, 100u * (layer + 1u));
+      observer.pause();
     }
     memset(input_, 0x55, sizeof(input_));
     output_[0] = static_cast<int8_t>(crc);

@@ -21,25 +21,29 @@ struct EngineInfo {
   uint16_t layers;
 };
 
-/// Told after every layer of an inference that asked for it, and between layers otherwise.
+/// Told of the layers of an inference as they are computed.
 class LayerObserver {
  public:
-  /// `digest` and `ticks` are of layer `layer`; digest 0 unless digests were asked for.
-  virtual void layer_done(uint16_t layer, uint32_t digest, uint32_t ticks) = 0;
-  /// The engine holds still: a moment to read what came in. Not counted in any ticks.
-  virtual void between_layers() = 0;
+  /// Some of layer `layer` was computed in `ticks`. `digest` is the sum of its rows' CRCs (docs/protocol.md), 0 unless
+  /// digests were asked for.
+  virtual void rows_done(uint16_t layer, uint32_t digest, uint32_t ticks) = 0;
+  /// The clock stands still: a moment to read what came in.
+  virtual void pause() = 0;
 
  protected:
   ~LayerObserver() = default;
 };
+
+/// What an inference tells besides its result.
+enum class Observe : uint8_t { kNothing, kPauses, kTicks, kDigests };
 
 class Engine {
  public:
   virtual const EngineInfo& info() const = 0;
   /// Where the picture is written before invoke(), which destroys it: height * width * channels bytes.
   virtual int8_t* input() = 0;
-  /// Runs the model, the clock over it alone. Returns its ticks; with `digests` the reading of tensors is not counted.
-  virtual uint64_t invoke(LayerObserver& observer, bool digests) = 0;
+  /// Runs the model. Returns the clock's ticks over the engine alone: what the observer does is not counted.
+  virtual uint64_t invoke(Observe observe, LayerObserver& observer) = 0;
   virtual const int8_t* output() const = 0;
 
   size_t input_bytes() const { return static_cast<size_t>(info().height) * info().width * info().channels; }

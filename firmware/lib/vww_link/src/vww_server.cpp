@@ -59,6 +59,8 @@ void Server::handle(const Frame& frame) {
   switch (frame.type) {
     case kHello:
       return hello(frame, in);
+    case kBeginFrame:
+      return begin_frame(frame, in);
     case kWrite:
       return write(frame, in);
     case kInfer:
@@ -75,6 +77,7 @@ void Server::handle(const Frame& frame) {
       return;
     }
     default:
+      if (extension_ != nullptr && extension_->handle(*this, frame)) return;
       return refuse(frame, errorcode::kUnknown, "unknown request");
   }
 }
@@ -118,7 +121,28 @@ void Server::hello(const Frame& frame, ByteReader& in) {
   out.u8(kWindow);
   out.u16(about.layers);
   out.u32((memory_.staging != nullptr ? uint32_t{feature::kStagedInput} : 0) |
-          (memory_.digests != nullptr ? uint32_t{feature::kLayers} : 0));
+          (memory_.digests != nullptr ? uint32_t{feature::kLayers} : 0) |
+          (extension_ != nullptr ? uint32_t{feature::kFrames} : 0));
+  respond(frame, out);
+}
+
+void Server::begin_frame(const Frame& frame, ByteReader& in) {
+  const uint32_t id = in.u32();
+  const uint16_t width = in.u16();
+  const uint16_t height = in.u16();
+  const uint8_t pixels = in.u8();
+  if (!in.done()) return refuse(frame, errorcode::kMalformed, "begin frame");
+  if (extension_ == nullptr) return refuse(frame, errorcode::kUnknown, "unknown request");
+  if (extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
+  uint32_t total = upload_.total;
+  if (!upload_.open || !upload_.frame || upload_.id != id) {
+    total = extension_->begin_frame(width, height, pixels, upload_buffer());
+    upload_ = {id, 0, total != 0, true, total, 0};
+  }
+  ByteWriter out = answer();
+  out.u32(session_);
+  out.u32(id);
+  out.u32(total);
   respond(frame, out);
 }
 
@@ -127,14 +151,22 @@ void Server::write(const Frame& frame, ByteReader& in) {
   const uint32_t offset = in.u32();
   if (!in.ok() || in.rest_size() > kChunk) return refuse(frame, errorcode::kMalformed, "write");
   const size_t size = in.rest_size();
-  const size_t total = engine_.input_bytes();
+  if (extension_ != nullptr && extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
+  const bool known = upload_.open && upload_.id == id;
+  const size_t total = known ? upload_.total : engine_.input_bytes();
   if (offset > total || size > total - offset)
     return refuse(frame, errorcode::kMalformed, "write past the picture's end");
-  if ((!upload_.open || upload_.id != id) && offset == 0) upload_ = {id, 0, true};
+  if (!known && offset == 0) upload_ = {id, 0, true, false, static_cast<uint32_t>(total), 0};
   const bool mine = upload_.open && upload_.id == id;
   if (mine && offset <= upload_.received) {
     if (offset + size > upload_.received) {
-      memcpy(upload_buffer() + offset, in.rest(), size);
+      if (upload_.frame) {
+        const size_t known_bytes = upload_.received - offset;
+        upload_.crc = crc32(in.rest() + known_bytes, size - known_bytes, upload_.crc);
+        extension_->push_frame(in.rest() + known_bytes, size - known_bytes);
+      } else {
+        memcpy(upload_buffer() + offset, in.rest(), size);
+      }
       upload_.received = static_cast<uint32_t>(offset + size);
     } else {
       counters_.repeats++;
@@ -157,7 +189,8 @@ Server::Kept* Server::find_kept(uint32_t id) {
 void Server::ask_infer(const Frame& frame, ByteReader& in) {
   const uint32_t id = in.u32();
   const uint32_t crc = in.u32();
-  const uint8_t flags = in.u8();
+  const uint8_t kept_flags = memory_.digests != nullptr ? inferflag::kDigests | inferflag::kTicks : 0;
+  const uint8_t flags = in.u8() & kept_flags;
   if (!in.done()) return refuse(frame, errorcode::kMalformed, "infer");
   if (const Kept* kept = find_kept(id)) {
     counters_.repeats++;
@@ -165,7 +198,7 @@ void Server::ask_infer(const Frame& frame, ByteReader& in) {
   }
   // Asked again while it runs or waits: the answer is on its way.
   if ((inferring_ && inferring_id_ == id) || (request_.waiting && request_.id == id)) return;
-  if (!upload_.open || upload_.id != id || upload_.received != engine_.input_bytes()) {
+  if (!upload_.open || upload_.id != id || upload_.received != upload_.total) {
     return send_result(frame.sequence, id, status::kNoInput, nullptr);
   }
   request_ = {id, crc, frame.sequence, flags, true};
@@ -175,7 +208,7 @@ void Server::run_request() {
   const Request request = request_;
   request_.waiting = false;
   const size_t bytes = engine_.input_bytes();
-  if (crc32(upload_buffer(), bytes) != request.crc) {
+  if ((upload_.frame ? upload_.crc : crc32(upload_buffer(), bytes)) != request.crc) {
     upload_.open = false;
     return send_result(request.sequence, request.id, status::kBadInput, nullptr);
   }
@@ -197,10 +230,19 @@ void Server::run_request() {
 
 uint64_t Server::invoke(uint8_t flags) {
   outbox_.flush();
-  inferring_ = true;
-  recording_ = flags;
+  const size_t layer_bytes = engine_.info().layers * sizeof(uint32_t);
+  const bool digests = (flags & inferflag::kDigests) != 0;
+  const bool layer_ticks = (flags & inferflag::kTicks) != 0;
+  if (digests) memset(memory_.digests, 0, layer_bytes);
+  if (layer_ticks) memset(memory_.ticks, 0, layer_bytes);
   if (flags != 0) layers_flags_ = 0;
-  const uint64_t ticks = engine_.invoke(*this, (flags & inferflag::kDigests) != 0);
+  recording_ = flags;
+  inferring_ = true;
+  const Observe observe = digests                      ? Observe::kDigests
+                          : layer_ticks                ? Observe::kTicks
+                          : memory_.staging != nullptr ? Observe::kPauses
+                                                       : Observe::kNothing;
+  const uint64_t ticks = engine_.invoke(observe, *this);
   recording_ = 0;
   inferring_ = false;
   counters_.inferences++;
@@ -208,7 +250,7 @@ uint64_t Server::invoke(uint8_t flags) {
 }
 
 bool Server::infer_once(uint64_t* ticks) {
-  const bool uploaded = upload_.open && upload_.received == engine_.input_bytes();
+  const bool uploaded = upload_.open && upload_.received == upload_.total;
   if (!uploaded) {
     memset(engine_.input(), 0, engine_.input_bytes());
   } else if (memory_.staging != nullptr) {
@@ -218,6 +260,12 @@ bool Server::infer_once(uint64_t* ticks) {
   inferring_id_ = 0;
   *ticks = invoke(0);
   return uploaded;
+}
+
+uint64_t Server::infer_input() {
+  if (memory_.staging == nullptr) upload_.open = false;
+  inferring_id_ = 0;
+  return invoke(0);
 }
 
 void Server::send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept) {
@@ -266,12 +314,13 @@ void Server::stats(const Frame& frame) {
   respond(frame, out);
 }
 
-void Server::layer_done(uint16_t layer, uint32_t digest, uint32_t ticks) {
-  if (memory_.digests != nullptr && (recording_ & inferflag::kDigests) != 0) memory_.digests[layer] = digest;
-  if (memory_.ticks != nullptr && (recording_ & inferflag::kTicks) != 0) memory_.ticks[layer] = ticks;
+void Server::rows_done(uint16_t layer, uint32_t digest, uint32_t ticks) {
+  if (layer >= engine_.info().layers) return;
+  if ((recording_ & inferflag::kDigests) != 0) memory_.digests[layer] += digest;
+  if ((recording_ & inferflag::kTicks) != 0) memory_.ticks[layer] += ticks;
 }
 
-void Server::between_layers() {
+void Server::pause() {
   // A console command runs inside receive() already.
   if (memory_.staging == nullptr || in_console_) return;
   receive();

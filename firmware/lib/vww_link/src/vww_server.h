@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vww_bytes.h"
 #include "vww_console.h"
 #include "vww_engine.h"
 #include "vww_frame.h"
@@ -16,7 +17,23 @@
 namespace vww {
 
 class ByteReader;
-class ByteWriter;
+class Server;
+
+/// What a firmware with camera frames answers beyond the built-in requests.
+class Extension {
+ public:
+  /// True when `frame` was one of its requests and is answered.
+  virtual bool handle(Server& server, const Frame& frame) = 0;
+  /// True while the engine is in use without the host's pictures; those are refused then.
+  virtual bool busy() const = 0;
+  /// The next picture comes as a camera frame and becomes the engine's `input` as it comes. Returns the frame's bytes,
+  /// 0 for a format that cannot be taken.
+  virtual uint32_t begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) = 0;
+  virtual void push_frame(const uint8_t* data, size_t size) = 0;
+
+ protected:
+  ~Extension() = default;
+};
 
 class Server : private LayerObserver {
  public:
@@ -29,6 +46,9 @@ class Server : private LayerObserver {
   /// A frame whose next byte does not come for so long is given up, so that a line typed after a host died is heard.
   static constexpr uint32_t kFrameGapMs = 500;
 
+  /// Outputs of a model that fit into one Result.
+  static constexpr size_t kMaxOutputs = kChunk - 32;
+
   static constexpr size_t kReceiveBytes = encoded_bytes(8 + kChunk);
 
   struct Memory {
@@ -37,7 +57,7 @@ class Server : private LayerObserver {
     int8_t* staging;
     /// kKeptResults times the engine's outputs.
     int8_t* results;
-    /// One value a layer each, or null.
+    /// One value a layer each, both or neither.
     uint32_t* digests;
     uint32_t* ticks;
   };
@@ -65,6 +85,16 @@ class Server : private LayerObserver {
   bool infer_once(uint64_t* ticks);
   void request_reset() { reset_requested_ = true; }
 
+  // What an extension uses.
+  void extend(Extension& extension) { extension_ = &extension; }
+  uint32_t session() const { return session_; }
+  /// Room for an answer, which respond() sends: one at a time.
+  ByteWriter answer() { return ByteWriter(payload_, sizeof(payload_)); }
+  void respond(const Frame& frame, const ByteWriter& out);
+  void refuse(const Frame& frame, uint8_t code, const char* why);
+  /// Runs the model on what engine().input() holds; a picture that was being uploaded there is lost.
+  uint64_t infer_input();
+
   struct Counters {
     uint32_t inferences, frames, bad_frames, repeats, abandoned, console_lines;
   };
@@ -75,6 +105,9 @@ class Server : private LayerObserver {
     uint32_t id;
     uint32_t received;
     bool open;
+    bool frame;      // as a camera frame, preprocessed as it comes
+    uint32_t total;  // bytes
+    uint32_t crc;    // of the frame's bytes so far
   };
   struct Kept {
     uint32_t id;
@@ -92,24 +125,24 @@ class Server : private LayerObserver {
   void receive();
   void handle(const Frame& frame);
   void hello(const Frame& frame, ByteReader& in);
+  void begin_frame(const Frame& frame, ByteReader& in);
   void write(const Frame& frame, ByteReader& in);
   void ask_infer(const Frame& frame, ByteReader& in);
   void layers(const Frame& frame, ByteReader& in);
   void stats(const Frame& frame);
-  void refuse(const Frame& frame, uint8_t code, const char* why);
   void run_request();
   void send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept);
   Kept* find_kept(uint32_t id);
   uint64_t invoke(uint8_t flags);
   int8_t* upload_buffer() { return memory_.staging != nullptr ? memory_.staging : engine_.input(); }
-  void respond(const Frame& frame, const ByteWriter& out);
 
-  void layer_done(uint16_t layer, uint32_t digest, uint32_t ticks) override;
-  void between_layers() override;
+  void rows_done(uint16_t layer, uint32_t digest, uint32_t ticks) override;
+  void pause() override;
 
   Port& port_;
   Engine& engine_;
   Memory memory_;
+  Extension* extension_ = nullptr;
   Outbox outbox_;
   uint8_t receive_[kReceiveBytes];
   Decoder decoder_;

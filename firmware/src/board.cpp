@@ -1,0 +1,57 @@
+#include "board.h"
+
+#include <vww_messages.h>
+
+#if defined(ARDUINO_VWW_VIRTUAL)
+#include "machine.h"
+#elif defined(__CORTEX_M) && __CORTEX_M >= 3
+#define VWW_HAS_CYCLE_COUNTER
+#endif
+
+#if defined(ARDUINO_VWW_VIRTUAL)
+
+// The emulator executes one instruction a nanosecond of its own time.
+uint8_t board_clock_kind() { return vww::clock::kInstructions; }
+uint32_t board_clock_hz() { return 1'000'000'000; }
+void board_clock_begin() {}
+uint32_t board_ticks() { return machine_instructions(); }
+
+#elif defined(VWW_HAS_CYCLE_COUNTER)
+
+uint8_t board_clock_kind() { return vww::clock::kCycles; }
+uint32_t board_clock_hz() { return SystemCoreClock; }
+void board_clock_begin() {
+  CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
+#if __CORTEX_M == 7
+  // The Cortex-M7 locks the counter until this key is written.
+  DWT->LAR = 0xC5ACCE55;
+#endif
+  DWT->CYCCNT = 0;
+  DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;
+}
+uint32_t board_ticks() { return DWT->CYCCNT; }
+
+#else
+
+uint8_t board_clock_kind() { return vww::clock::kMicros; }
+uint32_t board_clock_hz() { return 1'000'000; }
+void board_clock_begin() {}
+uint32_t board_ticks() { return micros(); }
+
+#endif
+
+void board_reset() {
+#if defined(ARDUINO_VWW_VIRTUAL)
+  machine_reset();
+#else
+  NVIC_SystemReset();
+#endif
+}
+
+void BoardPort::begin() { Serial.begin(VWW_BAUD); }
+
+size_t BoardPort::write(const uint8_t* data, size_t size) {
+  const int room = Serial.availableForWrite();
+  if (room <= 0) return 0;
+  return Serial.write(data, size < static_cast<size_t>(room) ? size : static_cast<size_t>(room));
+}

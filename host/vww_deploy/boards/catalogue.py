@@ -1,0 +1,82 @@
+"""The boards that there are: ``catalogue.toml`` as typed values."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.errors import BoardError
+
+_FILE: Final = Path(__file__).with_name("catalogue.toml")
+
+UsbId = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A kind of board."""
+
+    name: str
+    title: str
+    mcu: str
+    core: str
+    clock_hz: int
+    flash_bytes: int
+    """Flash that the framework leaves to an empty sketch."""
+    ram_bytes: int
+    """RAM that the framework leaves to an empty sketch, its stack not counted."""
+    environment: str
+    """Of ``platformio.ini``."""
+    usb_ids: tuple[UsbId, ...]
+    """(VID, PID) of the running application."""
+    bootloader_usb_ids: tuple[UsbId, ...]
+    baudrate: int
+    cameras: tuple[str, ...]
+    leds: Mapping[str, str]
+
+    @property
+    def is_virtual(self) -> bool:
+        """True for the board that the emulator runs."""
+        return self.name == "virtual"
+
+
+@cache
+def load_boards() -> tuple[Board, ...]:
+    """All boards, the virtual one first."""
+    entries = tomllib.loads(_FILE.read_text())
+    return tuple(
+        Board(
+            name=name,
+            title=entry["title"],
+            mcu=entry["mcu"],
+            core=entry["core"],
+            clock_hz=entry["clock_hz"],
+            flash_bytes=entry["flash_bytes"],
+            ram_bytes=entry["ram_bytes"],
+            environment=entry["environment"],
+            usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
+            bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
+            baudrate=entry["baudrate"],
+            cameras=tuple(entry["cameras"]),
+            leds=dict(entry["leds"]),
+        )
+        for name, entry in entries.items()
+    )
+
+
+def get_board(name: str) -> Board:
+    """The board called ``name``; :class:`BoardError` with the names there are when there is none."""
+    for board in load_boards():
+        if board.name == name:
+            return board
+    names = ", ".join(board.name for board in load_boards())
+    raise BoardError(f"there is no board {name!r}", hint=f"the boards are: {names}")
+
+
+def _usb_id(text: str) -> UsbId:
+    vendor, product = text.split(":")
+    return int(vendor, 16), int(product, 16)

@@ -1,0 +1,227 @@
+"""PlatformIO: the firmware built and uploaded in a work folder of the user's cache, nothing written anywhere else."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.boards.catalogue import Board
+from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
+from vww_deploy.resources import cache_dir, data_root, firmware_dir
+
+# A first build for a board whose toolchain has to be downloaded takes minutes; without progress for this long it hangs.
+BUILD_TIMEOUT_S: Final = 1800.0
+
+_SCONS_VERSION: Final = "4.41101.0"
+_SCONS_FILES: Final = {
+    "package.json": json.dumps({"name": "tool-scons", "version": _SCONS_VERSION, "system": "*"}),
+    ".piopm": json.dumps(
+        {
+            "type": "tool",
+            "name": "tool-scons",
+            "version": _SCONS_VERSION,
+            "spec": {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None},
+        }
+    ),
+    "scons.py": "import SCons.Script\n\nSCons.Script.main()\n",
+}
+
+_SIZE_LINE: Final = re.compile(r"^(RAM|Flash):.*used (\d+) bytes from (\d+) bytes", re.MULTILINE)
+_OVERFLOW_LINE: Final = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FirmwareImage:
+    """A built firmware; sizes in bytes, of everything in it."""
+
+    elf: Path
+    flash_bytes: int
+    ram_bytes: int
+
+
+def work_folder(board: Board) -> Path:
+    """The PlatformIO project that firmware for ``board`` is built in."""
+    return cache_dir() / "build" / board.name
+
+
+def build(
+    board: Board, model_library: Path, *, flags: Mapping[str, int] | None = None, progress: Progress | None = None
+) -> FirmwareImage:
+    """Builds the firmware with a compiled model.
+
+    Args:
+        model_library: the folder that ``Compiled.write`` wrote.
+        flags: macros for the compiler, ``VWW_STAGE_INPUT`` for example.
+        progress: called with each line that PlatformIO prints.
+
+    Raises:
+        ToolMissing: PlatformIO or the compiler is not installed.
+        DoesNotFit: the linker found too little flash or RAM.
+        BuildError: the compiler's complaint is in the message.
+    """
+    with _project(board, model_library) as project:
+        return _image(board, project, _run(board, project, [], flags, progress))
+
+
+def upload(
+    board: Board,
+    model_library: Path,
+    *,
+    port: str | None = None,
+    flags: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+) -> FirmwareImage:
+    """Builds as :func:`build` does and uploads to ``port``; the virtual board is (re)started."""
+    arguments = ["-t", "upload", *(["--upload-port", port] if port is not None else [])]
+    with _project(board, model_library) as project:
+        return _image(board, project, _run(board, project, arguments, flags, progress))
+
+
+def check_tools(board: Board) -> None:
+    """Raises :class:`ToolMissing` for what a build for ``board`` lacks on this machine."""
+    try:
+        import platformio  # noqa: F401
+    except ImportError as error:
+        raise ToolMissing(
+            "PlatformIO is not installed", hint=f"`{sys.executable} -m pip install platformio`"
+        ) from error
+    if board.is_virtual and shutil.which("arm-none-eabi-g++") is None:
+        raise ToolMissing(
+            "arm-none-eabi-g++ is not installed",
+            hint="`sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib`",
+        )
+
+
+@contextmanager
+def _project(board: Board, model_library: Path) -> Iterator[Path]:
+    """The project folder, brought up to date, for this process alone."""
+    check_tools(board)
+    project = work_folder(board)
+    project.mkdir(parents=True, exist_ok=True)
+    with (project / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _sync_file(data_root() / "platformio.ini", project / "platformio.ini")
+        _link(firmware_dir(), project / "firmware")
+        _sync_folder(model_library, project / "model" / "vww_model")
+        yield project
+
+
+def _link(target: Path, link: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def _sync_file(source: Path, target: Path) -> None:
+    """Copies only what changed, so that only what changed is built again."""
+    if not target.is_file() or source.read_bytes() != target.read_bytes():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _sync_folder(source: Path, target: Path) -> None:
+    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    for path in [path for path in target.rglob("*") if path.is_file()]:
+        if path.relative_to(target) not in wanted:
+            path.unlink()
+    for name in wanted:
+        _sync_file(source / name, target / name)
+
+
+def _run(
+    board: Board,
+    project: Path,
+    arguments: list[str],
+    flags: Mapping[str, int] | None,
+    progress: Progress | None,
+) -> str:
+    command = [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", board.environment, *arguments]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=_environment(board, flags or {}),
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if progress is not None:
+                progress(line.rstrip())
+        process.wait(timeout=BUILD_TIMEOUT_S)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    output = "".join(lines)
+    if process.returncode != 0:
+        raise _failure(board, output)
+    return output
+
+
+def _environment(board: Board, flags: Mapping[str, int]) -> dict[str, str]:
+    environment = {
+        **os.environ,
+        "PLATFORMIO_BUILD_FLAGS": " ".join(f"-D{name}={value}" for name, value in sorted(flags.items())),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "9999",
+        "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
+        # The platform's files may lie in site-packages.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VWW_DEPLOY_CACHE": str(cache_dir()),
+    }
+    if board.is_virtual:
+        # Its platform needs nothing from PlatformIO's registry but SCons, which came with this package.
+        environment["PLATFORMIO_CORE_DIR"] = str(_core_folder())
+    return environment
+
+
+def _core_folder() -> Path:
+    core = cache_dir() / "platformio"
+    scons = core / "packages" / "tool-scons"
+    scons.mkdir(parents=True, exist_ok=True)
+    for name, text in _SCONS_FILES.items():
+        if not (scons / name).is_file():
+            (scons / name).write_text(text)
+    return core
+
+
+def _image(board: Board, project: Path, output: str) -> FirmwareImage:
+    used = {kind: int(size) for kind, size, _ in _SIZE_LINE.findall(output)}
+    elf = project / ".pio" / "build" / board.environment / "firmware.elf"
+    if not elf.is_file():
+        raise BuildError(f"PlatformIO made no {elf.name} for {board.name}", hint=f"look into {elf.parent}")
+    return FirmwareImage(elf, used.get("Flash", 0), used.get("RAM", 0))
+
+
+def _failure(board: Board, output: str) -> BuildError | DoesNotFit:
+    if overflow := _OVERFLOW_LINE.search(output):
+        region, size = overflow.groups()
+        return DoesNotFit(
+            f"the firmware is {int(size):,} bytes too big for the {region} of {board.name}", hint="take a smaller model"
+        )
+    lines = output.splitlines()
+    errors = [line.strip() for line in lines if re.search(r"\berror\b|\bError\b|No such file|Could not", line)]
+    said = "\n".join((errors or lines)[:12])
+    if "HTTPClientError" in output or "InternetConnectionError" in output or "Could not find the package" in output:
+        hint = "the first build for this board downloads its toolchain from PlatformIO's registry: check the connection"
+    else:
+        hint = f"the project is {work_folder(board)}"
+    return BuildError(f"the firmware for {board.name} did not build or upload:\n{said}", hint=hint)

@@ -1,0 +1,242 @@
+"""The virtual board: QEMU's STM32F405 as a managed background process with a tty, a camera port and a reset button.
+
+Its state is a folder of the user's cache: the tty under a stable name, the firmware that it runs, the process id, QEMU's control socket.
+``python -m vww_deploy.boards.virtual start firmware.elf`` is PlatformIO's upload.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from vww_deploy.errors import BoardError, ToolMissing
+from vww_deploy.resources import cache_dir
+
+QEMU: Final = "qemu-system-arm"
+MACHINE: Final = "netduinoplus2"
+
+# QEMU is ready in about 0.1 s; a host with everything else to do takes longer.
+START_TIMEOUT_S: Final = 20.0
+# A killed process is gone at once, unless the kernel is busy writing.
+STOP_TIMEOUT_S: Final = 5.0
+# QEMU's control socket answers within ms, except while the guest waits for somebody to read a full tty.
+CONTROL_TIMEOUT_S: Final = 2.0
+
+
+class VirtualBoard:
+    """One virtual board; several with different names may run at once."""
+
+    def __init__(self, name: str = "virtual") -> None:
+        self.name = name
+        self.folder = cache_dir() / "virtual" / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def tty(self) -> Path:
+        """The serial port, a link that stays the same from start to start."""
+        return self.folder / "tty"
+
+    @property
+    def camera_socket(self) -> Path:
+        """A Unix socket whose bytes reach the board's second UART; see :func:`connect`."""
+        return self.folder / "camera.sock"
+
+    @property
+    def firmware(self) -> Path:
+        """What the board runs, or ran last."""
+        return self.folder / "firmware.elf"
+
+    @property
+    def log(self) -> Path:
+        """What QEMU had to say."""
+        return self.folder / "qemu.log"
+
+    @property
+    def running(self) -> bool:
+        """True when the board is powered."""
+        return self._pid() is not None
+
+    def start(self, elf: Path) -> None:
+        """Puts ``elf`` on the board and powers it; a board that runs is powered off first.
+
+        Raises:
+            ToolMissing: QEMU is not installed.
+            BoardError: QEMU did not start; its own words are in the message.
+        """
+        qemu = shutil.which(QEMU)
+        if qemu is None:
+            raise ToolMissing(f"{QEMU} is not installed", hint="`sudo apt install qemu-system-arm`")
+        with self._locked():
+            self._stop()
+            if elf.resolve() != self.firmware.resolve():
+                shutil.copyfile(elf, self.firmware)
+            self._spawn(qemu)
+
+    def stop(self) -> None:
+        """Powers the board off; harmless when it is off."""
+        with self._locked():
+            self._stop()
+
+    def reset(self) -> None:
+        """Presses the reset button."""
+        if not self.running:
+            raise BoardError(f"the virtual board {self.name!r} is off", hint="`vww-deploy flash --board virtual`")
+        try:
+            self._control("system_reset")
+        except OSError:
+            # The guest is stuck in a write to a tty that nobody reads, and QEMU with it: power it off and on.
+            self.start(self.firmware)
+
+    def _spawn(self, qemu: str) -> None:
+        # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program has it
+        # open. QEMU's own "-serial pty" looks for a reader once a second and throws away what was sent meanwhile.
+        master, slave = os.openpty()
+        try:
+            tty.setraw(slave)
+            os.set_blocking(master, False)
+            port = os.ttyname(slave)
+            command = [
+                *(qemu, "-M", MACHINE, "-display", "none", "-nodefaults", "-icount", "shift=0"),
+                *("-add-fd", f"fd={master},set=1"),
+                *("-chardev", "serial,id=tty,path=/dev/fdset/1", "-serial", "chardev:tty"),
+                *("-chardev", "socket,id=camera,path=camera.sock,server=on,wait=off", "-serial", "chardev:camera"),
+                *("-qmp", "unix:control.sock,server=on,wait=off"),
+                *("-kernel", self.firmware.name),
+            ]
+            with self.log.open("wb") as log:
+                # In a session of its own: Ctrl-C in the terminal is not for the board. In its folder, because a socket's path
+                # may not be longer than 107 bytes.
+                process = subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(master, slave),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(master)
+            os.close(slave)
+        self._pid_file.write_text(str(process.pid))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            if process.poll() is not None:
+                self._clean()
+                said = self.log.read_text(errors="replace").strip() or f"exit status {process.returncode}"
+                raise BoardError(f"QEMU did not start: {said}", hint="`vww-deploy doctor` checks the installation")
+            with contextlib.suppress(OSError):
+                self._control("query-status")
+                break
+            if time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                self._clean()
+                raise BoardError("QEMU does not answer", hint=f"its log is {self.log}")
+            time.sleep(0.02)
+        fresh = self.folder / "tty.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(port)
+        fresh.replace(self.tty)
+
+    def _stop(self) -> None:
+        pid = self._pid()
+        if pid is not None:
+            # Nothing on the board outlives its power, so there is nothing to ask first.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            while self._pid() is not None:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+                if time.monotonic() > deadline:
+                    raise BoardError(f"QEMU (process {pid}) does not end", hint=f"`kill -9 {pid}`")
+                time.sleep(0.01)
+        self._clean()
+
+    def _clean(self) -> None:
+        for path in (self._pid_file, self.tty, self.camera_socket, self.folder / "control.sock"):
+            path.unlink(missing_ok=True)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "qemu.pid"
+
+    def _pid(self) -> int | None:
+        """The process id of this board's QEMU, if it lives. An id that another process has got since does not count."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            folder = Path(f"/proc/{pid}/cwd").resolve()
+        except (OSError, ValueError):
+            return None
+        # A dead process that nobody has waited for yet has an empty command line.
+        return pid if QEMU.encode() in command and folder == self.folder.resolve() else None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two programs that start or stop one board do it one after the other."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _control(self, command: str) -> None:
+        """Has QEMU carry out a control command; OSError when it doesn't answer."""
+        with connect(self.folder / "control.sock") as control:
+            control.settimeout(CONTROL_TIMEOUT_S)
+            with control.makefile("rw") as stream:
+
+                def answer() -> None:
+                    while line := stream.readline():
+                        said: dict[str, Any] = json.loads(line)
+                        if "event" not in said:
+                            return
+                    raise ConnectionError("QEMU hung up")
+
+                answer()
+                for name in ("qmp_capabilities", command):
+                    stream.write(json.dumps({"execute": name}) + "\n")
+                    stream.flush()
+                    answer()
+
+
+def connect(path: Path) -> socket.socket:
+    """A stream connected to the Unix socket ``path``, however long the path is."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            stream.settimeout(CONTROL_TIMEOUT_S)
+            stream.connect(f"/proc/self/fd/{folder}/{path.name}")
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+    finally:
+        os.close(folder)
+
+
+def _main(arguments: list[str]) -> int:
+    if len(arguments) == 2 and arguments[0] == "start":
+        board = VirtualBoard()
+        board.start(Path(arguments[1]))
+        print(f"The virtual board runs; its serial port is {board.tty}")
+        return 0
+    print("usage: python -m vww_deploy.boards.virtual start firmware.elf", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
