@@ -18,8 +18,8 @@ from vww_deploy.cli import common
 from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
-    "Start here": ("doctor",),
-    "Models": ("compile",),
+    "Start here": ("doctor", "boards"),
+    "Models": ("inspect", "compile"),
     "On a board": ("run", "verify"),
     "Afterwards": ("runs",),
 }

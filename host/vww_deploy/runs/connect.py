@@ -13,8 +13,6 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.runs.session import Session
 
-VIRTUAL = "virtual"
-
 
 def choose_board(name: str | None = None) -> Board:
     """The named board; without a name the one that is attached, and the virtual one if none is.
@@ -24,10 +22,10 @@ def choose_board(name: str | None = None) -> Board:
     """
     if name is not None:
         return get_board(name)
-    attached = sorted({found.board.name for found in ports.attached()} - {VIRTUAL})
+    attached = sorted({found.board.name for found in ports.attached() if not found.board.is_virtual})
     if len(attached) > 1:
         raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
-    return get_board(attached[0] if attached else VIRTUAL)
+    return get_board(attached[0] if attached else "virtual")
 
 
 @contextmanager
@@ -45,7 +43,17 @@ def open_device(model: Model, *, board: str | None = None, port: str | None = No
         ProtocolMismatch: it speaks another protocol version or runs another model.
     """
     chosen = choose_board(board)
-    transport = open_transport(port or ports.find_port(chosen), chosen.baudrate)
+
+    def locate() -> str | None:
+        try:
+            return ports.find_port(chosen)
+        except BoardError:
+            return None
+
+    if port is None:  # a board that restarts may come back under another name
+        transport = open_transport(ports.find_port(chosen), chosen.baudrate, locate)
+    else:
+        transport = open_transport(port, chosen.baudrate)
     with Device.connect(transport, expect_model=model.sha256) as device:
         yield device
 

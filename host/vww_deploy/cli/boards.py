@@ -1,0 +1,48 @@
+"""``vww-deploy boards``: the catalogue and what is plugged in."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+
+
+def command(as_json: common.JsonOption = False) -> None:
+    """Show the boards that vww-deploy knows, and which are attached where.
+
+    Example: vww-deploy boards
+    """
+    from vww_deploy.boards.catalogue import load_boards
+    from vww_deploy.boards.ports import attached
+
+    boards = load_boards()
+    found = attached()
+    if as_json:
+        attached_json = [{"board": a.board.name, "port": a.port, "serial_number": a.serial_number} for a in found]
+        common.print_json({"boards": list(boards), "attached": attached_json})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("board", no_wrap=True)
+    table.add_column("core", no_wrap=True)
+    for name in ("MHz", "flash KB", "RAM KB"):
+        table.add_column(name, justify="right")
+    for board in boards:
+        table.add_row(
+            f"[bold]{escape(board.name)}[/]\n[dim]{escape(board.title)}[/]",
+            escape(board.core),
+            f"{board.clock_hz / 1e6:g}",
+            f"{board.flash_bytes / 1024:.0f}",
+            f"{board.ram_bytes / 1024:.0f}",
+        )
+    common.out.print(table)
+    common.out.print("[dim]Flash and RAM: what the board's framework leaves.[/]")
+    common.out.print()
+    for a in found:
+        state = " (in its bootloader)" if a.in_bootloader else ""
+        common.out.print(
+            f"[green]attached:[/] [bold]{escape(a.board.name)}[/] at {escape(a.port)}{state}", soft_wrap=True
+        )
+    if not found:
+        start = "[bold]vww-deploy flash --board virtual[/]"
+        common.out.print(f"Nothing is attached. The virtual board starts with: {start}", soft_wrap=True)

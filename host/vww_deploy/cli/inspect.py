@@ -1,0 +1,137 @@
+"""``vww-deploy inspect``: what a model is, what it needs, and which boards it fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+from vww_deploy.cli.compile import OptimizeOption
+
+if TYPE_CHECKING:
+    from vww_deploy.boards.catalogue import Board
+    from vww_deploy.compiler.report import Report
+    from vww_deploy.graph.model import Model
+
+
+_NAME_WIDTH = 21  # so that the table of layers fits 80 columns; a tensor's name ends in what tells it apart
+
+
+def command(
+    model: common.ModelArgument = None,
+    board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Only this board; fails if it does not fit.")
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers/--no-layers", help="The table of layers.")] = True,
+    optimize: OptimizeOption = "speed",
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show a model's operators, arithmetic, memory and flash, and whether it fits each board.
+
+    Example: vww-deploy inspect person_96_gray --board nano33ble
+    """
+    from vww_deploy.boards.catalogue import get_board, load_boards
+    from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.model import Model
+
+    boards = [get_board(board)] if board else list(load_boards())
+    loaded = Model.load(model)
+    with common.err.status(f"Compiling {loaded.name}"):
+        report = compile_model(loaded.graph, optimize=optimize).report()
+    fits = [report.fit(ram_bytes=b.ram_bytes, flash_bytes=b.flash_bytes) for b in boards]
+    if as_json:
+        by_board = {b.name: {"fits": fit.ok, "over": fit} for b, fit in zip(boards, fits, strict=True)}
+        common.print_json(
+            {"report": report, "flash_bytes": report.flash_bytes, "boards": by_board, "card": loaded.card}
+        )
+    else:
+        _print_model(loaded, report)
+        common.out.print(_layer_table(report))
+        _print_memory(report)
+        common.out.print(_fit_table(report, boards))
+    if board and not fits[0].ok:
+        raise typer.Exit(1)
+
+
+def _print_model(model: Model, report: Report) -> None:
+    height, width, channels = report.input_shape
+    operators = ", ".join(f"{number} {kind}" for kind, number in report.operators.items())
+    common.out.print(f"[bold]{escape(model.name)}[/]  {escape(str(model.path))}", soft_wrap=True)
+    common.out.print(f"SHA-256    {model.sha256}", soft_wrap=True)
+    common.out.print(
+        f"input      {height} x {width} x {channels} ({'gray' if channels == 1 else 'RGB'}), "
+        f"resize: {model.card.input.resize}"
+    )
+    common.out.print(f"outputs    {escape(', '.join(model.card.labels))}; person from P = {model.card.threshold:g}")
+    common.out.print(f"operators  {escape(operators)}")
+    common.out.print(f"MACs       {report.macs:,}; left after the passes: {report.macs_left:,}")
+    common.out.print(f"parameters {report.parameters:,}")
+    for notice in report.notices:
+        common.out.print(f"[yellow]notice[/]     {escape(notice)}")
+    common.out.print()
+
+
+def _layer_table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("operator", no_wrap=True)
+    table.add_column("output")
+    for name in ("shape", "MACs", "weights B", "scratch B"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for layer in report.layers:
+        table.add_row(
+            str(layer.index),
+            layer.kind.replace("DEPTHWISE_CONV_2D", "DW_CONV_2D") + ("[cyan]~[/]" if layer.streamed else ""),
+            escape(layer.name if len(layer.name) <= _NAME_WIDTH else f"…{layer.name[1 - _NAME_WIDTH :]}"),
+            "x".join(map(str, layer.shape)),
+            f"{layer.macs:,}",
+            f"{layer.constant_bytes:,}",
+            f"{layer.scratch_bytes:,}",
+        )
+    if any(layer.streamed for layer in report.layers):
+        table.caption = "~ runs row by row in a band: its whole output never exists in memory"
+        table.caption_justify = "left"
+    return table
+
+
+def _print_memory(report: Report) -> None:
+    saved = [saving for saving in report.passes if saving.macs_saved or saving.bytes_saved]
+    common.out.print()
+    for saving in saved:
+        figures = f"saves {saving.macs_saved:,} MACs, {saving.bytes_saved:,} bytes"
+        common.out.print(f"{escape(saving.name)}: {escape(saving.text)}; {figures}", soft_wrap=True)
+    common.out.print(
+        f"[bold]RAM[/]   {report.ram_bytes:,} bytes for the engine: activations {report.activation_bytes:,}, "
+        f"scratch {report.scratch_bytes:,} (they share memory); stack {report.stack_bytes:,}",
+        soft_wrap=True,
+    )
+    common.out.print(
+        f"[bold]flash[/] {report.flash_bytes:,} bytes: weights {report.weight_bytes:,}, tables {report.table_bytes:,}, "
+        f"engine code {report.code_bytes:,}",
+        soft_wrap=True,
+    )
+    common.out.print()
+
+
+def _fit_table(report: Report, boards: list[Board]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("board", no_wrap=True)
+    table.add_column("fits")
+    for name in ("RAM free B", "flash free B"):
+        table.add_column(name, justify="right")
+    for board in boards:
+        fit = report.fit(ram_bytes=board.ram_bytes, flash_bytes=board.flash_bytes)
+        verdict = "[green]yes[/]"
+        if not fit.ok:
+            over = [f"{n:,} B {what}" for n, what in ((fit.ram_over, "RAM"), (fit.flash_over, "flash")) if n]
+            verdict = f"[red]no: {' and '.join(over)} too much[/]"
+        table.add_row(
+            escape(board.name),
+            verdict,
+            f"{board.ram_bytes - report.ram_bytes - report.stack_bytes:,}",
+            f"{board.flash_bytes - report.flash_bytes:,}",
+        )
+    return table
