@@ -35,6 +35,7 @@ class Feature(IntFlag):
 
     STAGED_INPUT = 1  # a second input buffer: the next picture may be uploaded while this one is inferred
     LAYERS = 2  # layer digests and layer ticks
+    FRAMES = 4  # camera frames: preprocessed on the device, from the host or from a camera of its own
 
 
 class Status(IntEnum):
@@ -65,6 +66,25 @@ class ErrorCode(IntEnum):
     VERSION = 1
     UNKNOWN = 2
     MALFORMED = 3
+    BUSY = 4  # the camera is live; stop it first
+
+
+class CameraStatus(IntEnum):
+    """What came of opening the camera or of asking it for a frame."""
+
+    OK = 0
+    NO_CAMERA = 1
+    UNSUPPORTED = 2
+    NO_FRAME = 3
+    TORN = 4
+    WAITING = 5
+
+
+class FrameKind(IntFlag):
+    """Frames of a shot that the device keeps until the host has read them."""
+
+    MODEL = 1  # what the model saw: its int8 input
+    RAW = 2  # what the camera gave
 
 
 @dataclass(frozen=True)
@@ -271,6 +291,153 @@ class ResetDone(Message):
 
 
 @dataclass(frozen=True)
+class Prepare(Message):
+    """How the device turns camera frames into the model's input: crop or squash, and the int8 value of each pixel value."""
+
+    TYPE = 0x07
+    LAYOUT = ("u8", "bytes256")
+    crop: int
+    table: bytes
+
+
+@dataclass(frozen=True)
+class Prepared(Message):
+    """Answers Prepare."""
+
+    TYPE = 0x87
+    LAYOUT = ("u32",)
+    session: int
+
+
+@dataclass(frozen=True)
+class BeginFrame(Message):
+    """Picture ``id`` will be written as a camera frame, which the device preprocesses as it comes; Infer's CRC is the frame's."""
+
+    TYPE = 0x08
+    LAYOUT = ("u32", "u16", "u16", "u8")
+    id: int
+    width: int
+    height: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class FrameBegun(Message):
+    """Answers BeginFrame: ``total`` bytes are to be written; 0 when there is no such format."""
+
+    TYPE = 0x88
+    LAYOUT = ("u32", "u32", "u32")
+    session: int
+    id: int
+    total: int
+
+
+@dataclass(frozen=True)
+class OpenCamera(Message):
+    """Looks for the device's camera and sets it up; ends the live mode. ``opening`` is any number: one that was answered
+    already is answered alike, and the camera is not set up again."""
+
+    TYPE = 0x10
+    LAYOUT = ("u32", "u16", "u16", "u8", "u8")
+    opening: int
+    width: int
+    height: int
+    pixels: int
+    pattern: int
+
+
+@dataclass(frozen=True)
+class CameraOpened(Message):
+    """Answers OpenCamera. Frames of both kinds can be kept if they have ``room`` bytes together."""
+
+    TYPE = 0x90
+    LAYOUT = ("u32", "u32", "u8", "u32", "text")
+    session: int
+    opening: int
+    status: int
+    room: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Live(Message):
+    """Starts or ends the live mode: a shot every ``interval_ms`` at most, its frames kept as ``keep`` says."""
+
+    TYPE = 0x11
+    LAYOUT = ("u8", "u32", "u8")
+    run: int
+    interval_ms: int
+    keep: int
+
+
+@dataclass(frozen=True)
+class LiveSet(Message):
+    """Answers Live: what is so now. ``keep`` is less than was asked for where the frames have no room."""
+
+    TYPE = 0x91
+    LAYOUT = ("u32", "u8", "u8")
+    session: int
+    run: int
+    keep: int
+
+
+@dataclass(frozen=True)
+class Poll(Message):
+    """Asks for shot ``number``, 0 for the newest; the kept frames of shots up to ``release`` are not needed any more."""
+
+    TYPE = 0x12
+    LAYOUT = ("u32", "u32")
+    number: int
+    release: int
+
+
+@dataclass(frozen=True)
+class Shot(Message):
+    """Answers Poll. ``number`` 0: there is none, or it is gone. Times are microseconds; ``transmit_us`` is of the shot before."""
+
+    TYPE = 0x92
+    LAYOUT = ("u32", "u32", "u32", "u8", "u8", "u32", "u32", "u32", "u32", "u32", "u32", "u64", "rest")
+    session: int
+    number: int
+    held: int  # the shot whose frames are kept; 0 none
+    run: int
+    camera: int  # what came of the last request for a frame
+    failures: int  # frames that did not come whole
+    drops: int  # shots whose frames were wanted and not kept, because older ones were still being read
+    capture_us: int
+    preprocess_us: int
+    inference_us: int
+    transmit_us: int
+    ticks: int
+    outputs: bytes
+
+
+@dataclass(frozen=True)
+class ReadFrame(Message):
+    """Asks for a piece of a kept frame of shot ``number``."""
+
+    TYPE = 0x13
+    LAYOUT = ("u32", "u8", "u32")
+    number: int
+    kind: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class FramePiece(Message):
+    """Answers ReadFrame: bytes from ``offset`` on of ``total``; ``total`` 0 when the frame is not kept."""
+
+    TYPE = 0x93
+    LAYOUT = ("u32", "u32", "u8", "u32", "u32", "rest")
+    session: int
+    number: int
+    kind: int
+    total: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Refused(Message):
     """Answers a request that the device cannot take."""
 
@@ -282,10 +449,11 @@ class Refused(Message):
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
     *(Hello, Info, Write, Ack, Infer, Result, Layers, Values),
-    *(GetStats, Stats, Reset, ResetDone, Refused),
+    *(GetStats, Stats, Reset, ResetDone, Prepare, Prepared, BeginFrame, FrameBegun),
+    *(OpenCamera, CameraOpened, Live, LiveSet, Poll, Shot, ReadFrame, FramePiece, Refused),
 )
 BY_TYPE: Final = {message.TYPE: message for message in MESSAGES}
-ENUMS: Final = (Clock, Feature, Status, InferFlag, LayerKind, ErrorCode)
+ENUMS: Final = (Clock, Feature, Status, InferFlag, LayerKind, ErrorCode, CameraStatus, FrameKind)
 
 
 def schema_text() -> str:

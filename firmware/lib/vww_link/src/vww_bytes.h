@@ -38,6 +38,7 @@ class ByteWriter {
 
   bool ok() const { return ok_; }
   size_t size() const { return size_; }
+  size_t room() const { return ok_ ? capacity_ - size_ : 0; }
 
  private:
   void number(uint64_t value, int count) {

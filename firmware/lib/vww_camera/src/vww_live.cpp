@@ -1,0 +1,262 @@
+#include "vww_live.h"
+
+#include <cstring>
+
+#include "vww_messages.h"
+
+namespace vww {
+
+Live::Live(Camera* camera, Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory)
+    : camera_(camera), engine_(engine), port_(port), microseconds_(microseconds), memory_(memory) {
+  // What nearly every model takes, until the host says how this one wants its pictures.
+  for (int i = 0; i < 256; i++) table_[i] = static_cast<int8_t>(i - 128);
+}
+
+InputFormat Live::input_format() const {
+  const EngineInfo& info = engine_.info();
+  return {info.width, info.height, static_cast<uint8_t>(info.channels), crop_, table_};
+}
+
+size_t Live::outputs() const {
+  const size_t outputs = engine_.info().outputs;
+  return outputs < kMaxOutputs ? outputs : kMaxOutputs;
+}
+
+uint32_t Live::begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) {
+  const FrameFormat frame{width, height, static_cast<PixelFormat>(pixels)};
+  if (preprocess_.begin(frame, input_format(), input, memory_.work) != PreprocessError::kNone) return 0;
+  return frame_bytes(frame);
+}
+
+bool Live::handle(Server& server, const Frame& frame) {
+  switch (frame.type) {
+    case kPrepare:
+      prepare(server, frame);
+      return true;
+    case kOpenCamera:
+      open(server, frame);
+      return true;
+    case kLive:
+      set(server, frame);
+      return true;
+    case kPoll:
+      poll(server, frame);
+      return true;
+    case kReadFrame:
+      read(server, frame);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Live::prepare(Server& server, const Frame& frame) {
+  if (frame.size != 1 + sizeof(table_)) return server.refuse(frame, errorcode::kMalformed, "prepare");
+  crop_ = frame.payload[0] != 0;
+  memcpy(table_, frame.payload + 1, sizeof(table_));
+  ByteWriter out = server.answer();
+  out.u32(server.session());
+  server.respond(frame, out);
+}
+
+void Live::open(Server& server, const Frame& frame) {
+  ByteReader in(frame.payload, frame.size);
+  const uint32_t opening = in.u32();
+  CameraMode mode;
+  mode.frame.width = in.u16();
+  mode.frame.height = in.u16();
+  mode.frame.pixels = static_cast<PixelFormat>(in.u8());
+  const uint8_t pattern = in.u8();
+  if (!in.done() || pattern > static_cast<uint8_t>(TestPattern::kBars)) {
+    return server.refuse(frame, errorcode::kMalformed, "open camera");
+  }
+  mode.pattern = static_cast<TestPattern>(pattern);
+  // Cameras take a second or more to start; whoever did not wait for the answer asks again.
+  if (!answered_opening_ || opening != opening_) {
+    stop();
+    held_ = {};
+    mode_ = mode;
+    Preprocess fits;
+    if (camera_ == nullptr) {
+      opened_ = CameraStatus::kNoCamera;
+    } else if (fits.begin(mode.frame, input_format(), engine_.input(), memory_.work) != PreprocessError::kNone) {
+      opened_ = CameraStatus::kUnsupported;
+    } else {
+      opened_ = camera_->begin(mode);
+    }
+    opening_ = opening;
+    answered_opening_ = true;
+  }
+  ByteWriter out = server.answer();
+  out.u32(server.session());
+  out.u32(opening);
+  out.u8(static_cast<uint8_t>(opened_));
+  out.u32(static_cast<uint32_t>(memory_.held_bytes));
+  out.text(camera_ != nullptr ? camera_->name() : "");
+  server.respond(frame, out);
+}
+
+uint8_t Live::possible(uint8_t keep) const {
+  const size_t model = (keep & framekind::kModel) != 0 ? engine_.input_bytes() : 0;
+  const size_t raw = (keep & framekind::kRaw) != 0 ? frame_bytes(mode_.frame) : 0;
+  if (model + raw <= memory_.held_bytes) return keep & (framekind::kModel | framekind::kRaw);
+  // What the model saw says more than what the camera gave.
+  if (model != 0 && model <= memory_.held_bytes) return framekind::kModel;
+  if (raw != 0 && raw <= memory_.held_bytes) return framekind::kRaw;
+  return 0;
+}
+
+void Live::set(Server& server, const Frame& frame) {
+  ByteReader in(frame.payload, frame.size);
+  const uint8_t run = in.u8();
+  const uint32_t interval_ms = in.u32();
+  const uint8_t keep = in.u8();
+  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "live");
+  if (run == 0) {
+    stop();
+  } else if (opened_ == CameraStatus::kOk) {
+    if (!running_) {
+      running_ = true;
+      due_now_ = true;
+      failures_ = drops_ = 0;
+      newest_ = held_ = {};
+      status_ = CameraStatus::kOk;
+    }
+    interval_ms_ = interval_ms;
+    keep_ = possible(keep);
+  }
+  ByteWriter out = server.answer();
+  out.u32(server.session());
+  out.u8(running_ ? 1 : 0);
+  out.u8(running_ ? keep_ : 0);
+  server.respond(frame, out);
+}
+
+void Live::poll(Server& server, const Frame& frame) {
+  ByteReader in(frame.payload, frame.size);
+  const uint32_t number = in.u32();
+  const uint32_t release = in.u32();
+  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "poll");
+  if (held_.number != 0 && held_.number <= release) held_ = {};
+  const bool wants_held = number != 0 && number == held_.number;
+  const bool there = number == 0 || wants_held || number == newest_.number;
+  const Shot& shot = wants_held ? held_ : newest_;
+  ByteWriter out = server.answer();
+  out.u32(server.session());
+  out.u32(there ? shot.number : 0);
+  out.u32(held_.number);
+  out.u8(running_ ? 1 : 0);
+  out.u8(static_cast<uint8_t>(status_));
+  out.u32(failures_);
+  out.u32(drops_);
+  out.u32(shot.capture_us);
+  out.u32(shot.preprocess_us);
+  out.u32(shot.inference_us);
+  out.u32(shot.transmit_us);
+  out.u64(shot.ticks);
+  out.bytes(wants_held ? held_outputs_ : newest_outputs_, there && shot.number != 0 ? outputs() : 0);
+  server.respond(frame, out);
+}
+
+void Live::read(Server& server, const Frame& frame) {
+  ByteReader in(frame.payload, frame.size);
+  const uint32_t number = in.u32();
+  const uint8_t kind = in.u8();
+  const uint32_t offset = in.u32();
+  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "read frame");
+  const uint8_t* data = memory_.held;
+  uint32_t total = 0;
+  if (number != 0 && number == held_.number && (held_keep_ & kind) == kind) {
+    if (kind == framekind::kRaw) total = frame_bytes(mode_.frame);
+    if (kind == framekind::kModel) {
+      total = static_cast<uint32_t>(engine_.input_bytes());
+      if ((held_keep_ & framekind::kRaw) != 0) data += frame_bytes(mode_.frame);
+    }
+  }
+  ByteWriter out = server.answer();
+  out.u32(server.session());
+  out.u32(number);
+  out.u8(kind);
+  out.u32(total);
+  out.u32(offset);
+  if (offset < total) {
+    const size_t rest = total - offset;
+    out.bytes(data + offset, rest < out.room() ? rest : out.room());
+  }
+  server.respond(frame, out);
+}
+
+void Live::step(Server& server) {
+  if (!running_) return;
+  if (!capturing_) {
+    if (!due_now_ && port_.milliseconds() - begun_ms_ < pause_ms_) return;
+    return begin_shot();
+  }
+  const CameraStatus status = camera_->poll(*this);
+  if (status == CameraStatus::kWaiting) return;
+  capturing_ = false;
+  status_ = status;
+  pause_ms_ = interval_ms_;
+  if (status == CameraStatus::kOk) return finish_shot(server);
+  failures_++;
+  pause_ms_ = interval_ms_ > kRetryMs ? interval_ms_ : kRetryMs;
+}
+
+void Live::begin_shot() {
+  due_now_ = false;
+  begun_ms_ = port_.milliseconds();
+  begun_us_ = microseconds_();
+  current_ = {};
+  current_.transmit_us = port_.sent_us() - sent_before_us_;
+  sent_before_us_ = port_.sent_us();
+  raw_size_ = 0;
+  keeping_ = keep_ != 0 && held_.number == 0;
+  held_keep_ = keeping_ ? keep_ : held_keep_;
+  preprocess_.begin(mode_.frame, input_format(), engine_.input(), memory_.work);
+  camera_->request();
+  capturing_ = true;
+}
+
+void Live::take(const uint8_t* data, size_t size) {
+  if (keeping_ && (held_keep_ & framekind::kRaw) != 0 && raw_size_ + size <= frame_bytes(mode_.frame)) {
+    memcpy(memory_.held + raw_size_, data, size);
+    raw_size_ += static_cast<uint32_t>(size);
+  }
+  const uint32_t start = microseconds_();
+  preprocess_.push(data, size);
+  current_.preprocess_us += microseconds_() - start;
+}
+
+void Live::finish_shot(Server& server) {
+  if (!preprocess_.done()) {
+    status_ = CameraStatus::kTorn;
+    failures_++;
+    return;
+  }
+  current_.capture_us = microseconds_() - begun_us_ - current_.preprocess_us;
+  current_.number = next_number_++;
+  if (keeping_ && (held_keep_ & framekind::kModel) != 0) {
+    const size_t raw = (held_keep_ & framekind::kRaw) != 0 ? frame_bytes(mode_.frame) : 0;
+    memcpy(memory_.held + raw, engine_.input(), engine_.input_bytes());
+  }
+  const uint32_t start = microseconds_();
+  current_.ticks = server.infer_input();
+  current_.inference_us = microseconds_() - start;
+  // The host may have ended the live mode while the model ran.
+  if (!running_) return;
+  newest_ = current_;
+  memcpy(newest_outputs_, engine_.output(), outputs());
+  if (keeping_) {
+    held_ = current_;
+    memcpy(held_outputs_, engine_.output(), outputs());
+  } else if (keep_ != 0) {
+    drops_++;
+  }
+}
+
+void Live::stop() {
+  running_ = false;
+  capturing_ = false;
+}
+
+}  // namespace vww
