@@ -75,52 +75,69 @@ void gather_planar(const ConvParams& p, const View& in, int y, int x, int pixels
   }
 }
 
-// `taps` bytes that follow one another, as pairs; the words of one pixel lie `pixels` apart.
-uint32_t* gather_bytes(const int8_t* from, int taps, int pixels, uint32_t* to) {
-  for (; taps >= 4; taps -= 4, from += 4, to += 2 * pixels) {
+// Four bytes (three, the last with weight zero) as pairs (0, 2) and (1, 3).
+inline uint32_t even_bytes(const int8_t* from) {
 #if defined(__ARM_FEATURE_DSP)
-    const uint32_t word = load_word(from);
-    to[0] = sxtb16(word);
-    to[pixels] = sxtb16_odd(word);
+  return sxtb16(load_word(from));
 #else
-    to[0] = pair_of(from[0], from[2]);
-    to[pixels] = pair_of(from[1], from[3]);
+  return pair_of(from[0], from[2]);
 #endif
-  }
-  if (taps == 3) {
-    to[0] = pair_of(from[0], from[2]);
-    to[pixels] = pair_of(from[1], 0);
-    to += 2 * pixels;
-  } else if (taps > 0) {
-    to[0] = pair_of(from[0], taps == 2 ? from[1] : 0);
-    to += pixels;
-  }
-  return to;
+}
+inline uint32_t odd_bytes(const int8_t* from) {
+#if defined(__ARM_FEATURE_DSP)
+  return sxtb16_odd(load_word(from));
+#else
+  return pair_of(from[1], from[3]);
+#endif
 }
 
-// The window of output pixel (y, x) of an interleaved input.
+// One kernel row of `pixels` windows that lie inside the input, `step` bytes apart; the words of one pixel lie
+// `spacing` apart. Up to three bytes past the last window are read.
+template <int pixels>
+inline void gather_row(const int8_t* from, int step, int taps, int spacing, uint32_t* to) {
+  for (; taps >= 3; taps -= 4, from += 4, to += 2 * spacing) {
+    for (int i = 0; i < pixels; ++i) {
+      to[i] = even_bytes(from + i * step);
+      to[spacing + i] = odd_bytes(from + i * step);
+    }
+  }
+  if (taps > 0)
+    for (int i = 0; i < pixels; ++i) to[i] = pair_of(from[i * step], taps == 2 ? from[i * step + 1] : 0);
+}
+
+// The same for one window that reaches over a border, or whose bytes lie apart; row is null above and below the input.
+void gather_border_row(const ConvParams& p, const int8_t* row, int ix, int taps, int spacing, uint32_t* to) {
+  for (int done = 0; done < taps; done += 4, to += 2 * spacing) {
+    int8_t four[4] = {};
+    for (int j = 0; j < 4 && done + j < taps; ++j) {
+      const int at = ix + (done + j) / p.in_c * p.dilation_w;
+      const bool present = row != nullptr && at >= 0 && at < p.in_w;
+      four[j] = static_cast<int8_t>(present ? row[at * p.in_c + (done + j) % p.in_c] : p.input_zero_point);
+    }
+    gather_row<1>(four, 0, taps - done < 4 ? taps - done : 4, spacing, to);
+  }
+}
+
+// The windows of output pixels (y, x) ... (y, x + pixels - 1) of an interleaved input.
 void gather_interleaved(const ConvParams& p, const View& in, int y, int x, int pixels, uint32_t* to) {
   const int taps = p.kernel_w * p.in_c;
+  const int row_words = (taps / 4 * 2 + (taps % 4 + 1) / 2) * pixels;
   const int ix = x * p.stride_w - p.pad_left;
-  const bool whole = p.dilation_w == 1 && ix >= 0 && ix + p.kernel_w <= p.in_w;
-  for (int ky = 0; ky < p.kernel_h; ++ky) {
+  const int last = p.dilation_w == 1 ? p.in_w - p.kernel_w : -1;  // the last place of a window without a border
+  for (int ky = 0; ky < p.kernel_h; ++ky, to += row_words) {
     const int iy = y * p.stride_h - p.pad_top + ky * p.dilation_h;
-    const bool inside = iy >= 0 && iy < p.in_h;
-    const int8_t* const row = inside ? row_of(in, iy) : nullptr;
-    if (inside && whole) {
-      to = gather_bytes(row + ix * p.in_c, taps, pixels, to);
+    const int8_t* const row = iy >= 0 && iy < p.in_h ? row_of(in, iy) : nullptr;
+    if (row != nullptr && pixels == 4 && ix >= 0 && ix + 3 * p.stride_w <= last) {
+      gather_row<4>(row + ix * p.in_c, p.stride_w * p.in_c, taps, 4, to);
       continue;
     }
-    for (int done = 0; done < taps;) {  // four bytes at a time, one by one
-      int8_t four[4];
-      const int count = taps - done < 4 ? taps - done : 4;
-      for (int i = 0; i < count; ++i) {
-        const int at = ix + (done + i) / p.in_c * p.dilation_w;
-        const bool present = inside && at >= 0 && at < p.in_w;
-        four[i] = static_cast<int8_t>(present ? row[at * p.in_c + (done + i) % p.in_c] : p.input_zero_point);
+    for (int i = 0; i < pixels; ++i) {
+      const int at = ix + i * p.stride_w;
+      if (row != nullptr && at >= 0 && at <= last) {
+        gather_row<1>(row + at * p.in_c, 0, taps, pixels, to + i);
+      } else {
+        gather_border_row(p, row, at, taps, pixels, to + i);
       }
-      to = gather_bytes(four, count, pixels, to);
-      done += count;
     }
   }
 }
@@ -399,7 +416,8 @@ int pairs_of_taps(const ConvParams& p) {
 void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch) {
   uint32_t* const gathered = static_cast<uint32_t*>(scratch);
   const Block block{p, gathered, pairs_of_taps(p), out.channel_stride};
-  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc;
+  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc &&
+                         p.in_h == p.out_h && p.in_w == p.out_w;  // else it pads
   int width = p.out_w;
   if (pointwise && in.row_stride == width && out.row_stride == width && in.rows >= row_end && out.rows >= row_end) {
     // Rows without gaps: one long row.
@@ -414,7 +432,7 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
       if (pointwise) {
         gather_columns(from + x, in.channel_stride, p.in_c, pixels, gathered);
       } else if (p.input_is_hwc) {
-        for (int i = 0; i < pixels; ++i) gather_interleaved(p, in, y, x + i, pixels, gathered + i);
+        gather_interleaved(p, in, y, x, pixels, gathered);
       } else {
         gather_planar(p, in, y, x, pixels, gathered);
       }

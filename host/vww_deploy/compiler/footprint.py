@@ -1,7 +1,7 @@
 """What a plan takes on a Cortex-M4: flash and stack, estimated before anything is built.
 
-Weights and tables are exact. Code and stack are looked up in figures measured with arm-none-eabi-gcc 12.2, -O2 -mcpu=cortex-m4;
-a test measures them again.
+Weights and tables are exact. Code and stack are looked up in figures measured with arm-none-eabi-gcc 12.2, -O2
+-mcpu=cortex-m4; a test measures them again.
 """
 
 from __future__ import annotations

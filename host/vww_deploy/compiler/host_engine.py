@@ -19,7 +19,7 @@ from vww_deploy.errors import BuildError, DataError, ToolMissing
 from vww_deploy.graph.ir import Int8Array
 from vww_deploy.resources import cache_dir
 
-_FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=default")
+_FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=default")
 _KEPT_BUILDS = 64
 
 
@@ -116,40 +116,55 @@ class HostEngine:
 
 
 def _build(files: Mapping[str, str], flags: Sequence[str]) -> Path:
-    """A shared library of the files, from the cache where it was built before."""
+    """A shared library of the files, from the cache where it was built before.
+
+    Objects are cached one by one: the kernels are the same for every model.
+    """
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise ToolMissing("no C++ compiler on this machine (g++ or clang++)", hint="apt install g++")
-    key = hashlib.sha256("\0".join([compiler, *flags, *(t for item in sorted(files.items()) for t in item)]).encode())
     folder = cache_dir() / "host-engine"
-    target = folder / f"{key.hexdigest()[:32]}.so"
+    target = folder / f"{_key(compiler, *flags, *(text for item in sorted(files.items()) for text in item))}.so"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
+    headers = [text for name, text in sorted(files.items()) if name.endswith(".h") and "vww_nn/" in name]
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        sources = sorted(str(root / name) for name in files if name.endswith(".cpp"))
-        output = root / "library.so"
-        done = subprocess.run(
-            [compiler, *flags, f"-I{root / 'src'}", *sources, "-o", str(output)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BuildError(f"the emitted library does not build with {compiler}:\n{done.stderr[-4000:]}")
-        finished = target.with_suffix(f".{os.getpid()}.tmp")
-        shutil.copy(output, finished)
-        finished.replace(target)
+        objects = []
+        for name in sorted(files):
+            if not name.endswith(".cpp"):
+                continue
+            is_kernel = "vww_nn/" in name
+            output = folder / f"{_key(compiler, *flags, *headers, files[name])}.o" if is_kernel else root / "model.o"
+            if not output.exists():
+                command = [compiler, *flags, "-c", f"-I{root / 'src'}", str(root / name), "-o"]
+                _compile(command, output, compiler)
+            objects.append(str(output))
+        _compile([compiler, "-shared", *flags, *objects, "-o"], target, compiler)
     _forget_old_builds(folder)
     return target
 
 
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _compile(command: Sequence[str], output: Path, compiler: str) -> None:
+    """Runs a compiler; its output appears whole or not at all, whoever else builds the same."""
+    partial = output.with_suffix(f".{os.getpid()}.tmp")
+    done = subprocess.run([*command, str(partial)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"the emitted library does not build with {compiler}:\n{done.stderr[-4000:]}")
+    partial.replace(output)
+
+
 def _forget_old_builds(folder: Path) -> None:
-    builds = sorted(folder.glob("*.so"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in builds[_KEPT_BUILDS:]:
-        path.unlink(missing_ok=True)
+    for suffix in ("*.so", "*.o"):
+        builds = sorted(folder.glob(suffix), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in builds[_KEPT_BUILDS:]:
+            path.unlink(missing_ok=True)

@@ -539,12 +539,19 @@ class _Normaliser:
             self._reshape_picture(op, value.id, out)
             return
         kept = [(size, axis) for size, axis in zip(source.shape, value.axes, strict=True) if size > 1]
+        natural = self._default_axes(source.shape)
+        transposed = any(
+            size > 1 and axis != want for size, axis, want in zip(source.shape, value.axes, natural, strict=True)
+        )
         if [size for size, _ in kept] == [size for size in shape if size > 1]:
             remaining = iter(kept)
-            self.values[out.index] = _Value(value.id, tuple(next(remaining)[1] if size > 1 else None for size in shape))
-            return
+            axes = tuple(next(remaining)[1] if size > 1 else None for size in shape)
+            wanted = self._default_axes(shape)
+            if transposed or all(a == w for size, a, w in zip(shape, axes, wanted, strict=True) if size > 1):
+                self.values[out.index] = _Value(value.id, axes)
+                return
         self._picture(source.index)  # refuses a transposed one
-        if len([size for size in shape if size > 1]) == 1:
+        if len([size for size in shape if size > 1]) <= 1:
             self.values[out.index] = _Value(value.id, self._default_axes(shape), flat=True)
             return
         self._reshape_picture(op, value.id, out)

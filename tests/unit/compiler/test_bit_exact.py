@@ -1,0 +1,52 @@
+"""The emitted library against LiteRT's reference kernels, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import random_model
+
+from vww_deploy.compiler import Compiled, HostEngine, compile_model
+from vww_deploy.graph import Reference
+
+MODELS = (
+    "person_detect",
+    "teacher_mcunet_vww_80",
+    "vww_96_int8",
+    "wv_k_8_c_5",
+    "wv_mcunet_10fps",
+    "wv_micronets_vww2_50_50",
+)
+
+
+def check(compiled: Compiled, pictures: int, seed: int) -> None:
+    engine = HostEngine(compiled)
+    reference = Reference(compiled.graph)
+    random = np.random.default_rng(seed)
+    shape = compiled.graph.input_activation.shape
+    for number in range(pictures):
+        picture = random.integers(-128, 128, shape).astype(np.int8)
+        if number == 1:
+            picture[:] = random.choice([-128, 127])
+        expected = reference.run_all(picture)
+        for layer, output in zip(compiled.layers, engine.run_layers(picture), strict=True):
+            np.testing.assert_array_equal(
+                output, expected[layer.activation.id], err_msg=f"layer {layer.index} {layer.kind} '{layer.name}'"
+            )
+        np.testing.assert_array_equal(engine.run(picture), expected[compiled.source.output])
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None, derandomize=True, print_blob=False)
+def test_random_models(seed: int) -> None:
+    check(compile_model(random_model(seed)), pictures=2, seed=seed)
+
+
+@pytest.mark.parametrize("optimize", ["speed", "ram"])
+@pytest.mark.parametrize("name", MODELS)
+def test_models_people_bring(shared: Path, name: str, optimize: str) -> None:
+    check(compile_model(shared / "models" / f"{name}.tflite", optimize=optimize), pictures=3, seed=1)
