@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common, tables
 from vww_deploy.errors import DataError
+
+if TYPE_CHECKING:
+    from vww_deploy.runs.session import Session
+    from vww_deploy.runs.store import Picture, RunWriter
 
 
 def command(
@@ -39,7 +44,6 @@ def command(
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs import events
     from vww_deploy.runs.connect import open_session
     from vww_deploy.runs.export import run_to_json
     from vww_deploy.runs.pictures import gather
@@ -62,29 +66,8 @@ def command(
                 writer, rest = opened.resume(last.id)
             else:
                 writer, rest = opened.begin(session.header, planned), dict(enumerate(planned))
-            header = writer.header
-            if not as_json:
-                common.out.print(
-                    f"{len(rest)} pictures to [bold]{escape(header.board)}[/] on {escape(header.port)}, "
-                    f"model {escape(header.model)}",
-                    soft_wrap=True,
-                )
-                common.out.print(tables.result_heading(header), soft_wrap=True)
             try:
-                with common.progress() as progress:
-                    task = progress.add_task("streaming", total=len(rest))
-                    for event in session.stream(writer, rest):
-                        if isinstance(event, events.Console):
-                            common.err.print(f"[dim]board: {escape(event.text)}[/]", soft_wrap=True)
-                        elif isinstance(event, events.Skipped):
-                            common.err.print(f"[yellow]skipped:[/] {escape(event.reason)}", soft_wrap=True)
-                            progress.advance(task)
-                        elif isinstance(event, events.Frame):
-                            frame = event
-                        elif isinstance(event, events.Result):
-                            progress.advance(task)
-                            if not as_json:
-                                common.out.print(tables.event_line(header, frame, event), soft_wrap=True)
+                stream(session, writer, rest, quiet=as_json)
             except KeyboardInterrupt:
                 common.err.print("[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume")
                 raise typer.Exit(130) from None
@@ -95,3 +78,29 @@ def command(
         summary = opened.run(writer.run)
     if summary.equal != summary.compared or not summary.results:
         raise typer.Exit(1)
+
+
+def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:
+    """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
+    from vww_deploy.runs import events
+
+    header = writer.header
+    if not quiet:
+        plural = "picture" if len(pictures) == 1 else "pictures"
+        where = f"[bold]{escape(header.board)}[/] on {escape(header.port)}"
+        common.out.print(f"{len(pictures)} {plural} to {where}, model {escape(header.model)}", soft_wrap=True)
+        common.out.print(tables.result_heading(header), soft_wrap=True)
+    with common.progress() as progress:
+        task = progress.add_task("streaming", total=len(pictures))
+        for event in session.stream(writer, pictures):
+            if isinstance(event, events.Console):
+                common.err.print(f"[dim]board: {escape(event.text)}[/]", soft_wrap=True)
+            elif isinstance(event, events.Skipped):
+                common.err.print(f"[yellow]skipped:[/] {escape(event.reason)}", soft_wrap=True)
+                progress.advance(task)
+            elif isinstance(event, events.Frame):
+                frame = event
+            elif isinstance(event, events.Result):
+                progress.advance(task)
+                if not quiet:
+                    common.out.print(tables.event_line(header, frame, event), soft_wrap=True)

@@ -41,7 +41,8 @@ def run_to_json(store: Store, run: int) -> dict[str, Any]:
 def summary_to_json(summary: RunSummary) -> dict[str, Any]:
     """A run's header and counts as JSON values."""
     values = asdict(summary)
-    return {**values, **values.pop("header")}
+    header = values.pop("header")
+    return {**values, **header}
 
 
 def export(store: Store, run: int, path: Path) -> None:

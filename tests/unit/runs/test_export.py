@@ -29,6 +29,7 @@ def test_json_holds_everything(store: Store, tmp_path: Path) -> None:
     export(store, 1, tmp_path / "run.json")
     values = json.loads((tmp_path / "run.json").read_text())
     assert (values["board"], values["model_sha256"], values["state"]) == ("virtual", "ab" * 32, "complete")
+    assert "header" not in values
     assert values["results"][0]["outputs"] == [-100, 99]
     assert values["results"][0]["equal"] is True
     assert values["results"][1]["reference"] is None
