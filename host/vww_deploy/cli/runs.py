@@ -38,19 +38,20 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
             common.err.print(f"{opened.path} holds no runs yet. Record one with: vww-deploy run PICTURES")
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("run", "started (UTC)", "board", "model"):
-            table.add_column(name, justify="right" if name == "run" else "left")
-        for name in ("pictures", "results", "skipped", "equal to reference"):
-            table.add_column(name, justify="right")
-        table.add_column("state")
+        table.add_column("run", justify="right", no_wrap=True)
+        table.add_column("started (UTC)", no_wrap=True)
+        table.add_column("board", no_wrap=True)
+        table.add_column("model", no_wrap=True, overflow="ellipsis")
+        for name in ("pictures", "skipped", "equal"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("state", no_wrap=True)
         for summary in summaries:
             table.add_row(
                 str(summary.id),
-                summary.started[:19].replace("T", " "),
+                summary.started[:16].replace("T", " "),
                 escape(summary.header.board),
                 escape(summary.header.model),
-                str(summary.pictures),
-                str(summary.results),
+                f"{summary.results}/{summary.pictures}",
                 str(summary.skipped),
                 f"{summary.equal}/{summary.compared}" if summary.compared else "-",
                 tables.STATES[summary.state],
