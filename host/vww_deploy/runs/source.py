@@ -102,6 +102,11 @@ class Control:
         """Whether a source that just shows one frame after another has something else to do."""
         return self._stopped or self._paused or self._port is not None or bool(self._pictures)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether a source should let go of its board: stopped, or another port was chosen."""
+        return self._stopped or self._port is not None
+
     def take_picture(self) -> SentPicture | None:
         """The next picture that a viewer sent."""
         with self._changed:
@@ -129,6 +134,13 @@ class Control:
         until = time.monotonic() + seconds
         with self._changed:
             while not self.interrupted and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep the whole time, unless the source is :attr:`leaving`."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self.leaving and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
 

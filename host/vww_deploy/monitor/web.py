@@ -1,0 +1,545 @@
+"""The web face: one page for any number of browsers, drawn from the same views as the terminal's."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from vww_deploy.errors import ToolMissing, VwwError
+from vww_deploy.graph.preprocess import open_picture
+from vww_deploy.monitor import access
+from vww_deploy.monitor.monitor import Monitor
+from vww_deploy.monitor.state import Shown, View
+from vww_deploy.monitor.text import milliseconds, rate, ticks
+from vww_deploy.runs.events import Pixels
+from vww_deploy.runs.recording import to_png
+
+try:
+    from nicegui import app, events, run, ui
+except ImportError as error:
+    raise ToolMissing(
+        "the web page needs NiceGUI, which is not installed", hint="pip install 'vww-deploy[web]'"
+    ) from error
+
+DEFAULT_PORT: Final = 8427
+
+_REFRESH_S: Final = 0.05  # between two looks at the state; a result waits half of it on average
+_CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
+_PORTS_EVERY_S: Final = 3.0
+_SILENT_S: Final = 3.0  # without a result for so long, the page says so
+_MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
+_CHART_POINTS: Final = 300
+_LINES_AT_ONCE: Final = 100
+_CSS: Final = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def serve(
+    monitor: Monitor,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    open_browser: bool = True,
+    announce: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve the page of a started monitor until interrupted (Ctrl-C).
+
+    Args:
+        monitor: started.
+        host: address to listen on. Any but this computer's own makes a token and asks for it.
+        port: TCP port.
+        open_browser: show the page in the user's browser.
+        announce: called with the page's URL once it can be opened.
+    """
+    token = "" if access.is_local(host) else access.new_token()
+    path = f"/?token={token}" if token else "/"
+    pictures = _Pictures()
+
+    @ui.page("/", title="vww-deploy monitor", dark=True)
+    def page() -> None:
+        _Page(monitor, pictures)
+
+    app.add_middleware(access.Guard, token=token)
+    app.on_startup(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"))
+    ui.run(
+        host=host,
+        port=port,
+        show=path if open_browser else False,
+        reload=False,
+        tailwind=False,
+        favicon="📷",
+        show_welcome_message=False,
+        message_history_length=50,
+        binding_refresh_interval=None,
+        ws_per_message_deflate=False,  # frames are PNG: compressing them again costs time and gains nothing
+    )
+
+
+class _Pictures:
+    """The newest frame as data URLs, encoded once for all browsers."""
+
+    def __init__(self) -> None:
+        self._shown: Shown | None = None
+        self._urls = ("", "")
+
+    def urls(self, shown: Shown) -> tuple[str, str]:
+        """Of what the model saw and of the raw frame; the latter empty if there is none."""
+        if shown is not self._shown:
+            raw = shown.frame.raw
+            self._urls = _url(shown.frame.pixels), "" if raw is None else _url(raw)
+            self._shown = shown
+        return self._urls
+
+
+def _url(pixels: Pixels) -> str:
+    return "data:image/png;base64," + base64.b64encode(to_png(pixels)).decode()
+
+
+class _Page:
+    """One browser's page."""
+
+    def __init__(self, monitor: Monitor, pictures: _Pictures) -> None:
+        self._monitor = monitor
+        self._pictures = pictures
+        self._version = -1
+        self._number: int | None = None  # of the frame on the page: that is the one the user labels
+        self._threshold = -1.0
+        self._layers: tuple[tuple[str, int], ...] | None = None
+        self._line = 0
+        self._charts_at = 0.0
+        self._charted = -1
+        ui.add_css(_CSS)
+        ui.colors(primary="#5cc8ff", positive="#3ddc97", negative="#ff6b6b", dark="#151a22", dark_page="#0c0f14")
+        self._build_bar()
+        with ui.element("main").classes("vww-grid"):
+            self._build_frame()
+            with ui.element("div").classes("vww-column vww-middle"):
+                self._build_raw()
+                self._build_link()
+            with ui.element("div").classes("vww-column vww-side"):
+                self._build_verdict()
+                self._build_layers()
+            self._build_charts()
+            self._build_console()
+        ui.keyboard(on_key=self._on_key, repeating=False)
+        self.refresh()
+        ui.timer(_REFRESH_S, self.refresh)
+        if not monitor.source.replays:
+            ui.timer(_PORTS_EVERY_S, self._list_ports)
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def _build_bar(self) -> None:
+        replays = self._monitor.source.replays
+        with ui.element("header").classes("vww-bar"):
+            ui.label("vww-deploy").classes("vww-name")
+            self._state = ui.label("").classes("vww-pill").mark("state")
+            if replays:
+                ui.label(f"replay of {self._monitor.source.title}").classes("vww-facts")
+            else:
+                self._ports = ui.select({}, on_change=self._on_port).props(
+                    'dense options-dense borderless aria-label="board"'
+                )
+            self._facts = ui.label("").classes("vww-facts vww-grow")
+            self._recording = ui.label("").classes("vww-recording")
+            with ui.element("div").classes("vww-tools"):
+                if replays:
+                    _tool("first_page", "to the beginning", lambda: self._monitor.control.step(-1_000_000_000))
+                    _tool("navigate_before", "one frame back", lambda: self._monitor.step(-1))
+                self._pause = _tool("pause", "pause (space)", self._on_pause)
+                if replays:
+                    _tool("navigate_next", "one frame on", lambda: self._monitor.step(1))
+                    speeds = {0.25: "x ¼", 0.5: "x ½", 1.0: "x 1", 2.0: "x 2", 8.0: "x 8", 0.0: "fast"}
+                    ui.select(speeds, value=1.0, on_change=lambda e: self._monitor.control.set_speed(e.value)).props(
+                        'dense options-dense borderless aria-label="speed"'
+                    )
+                _tool("photo_camera", "snapshot (s)", self._on_snapshot)
+                if not replays:
+                    self._record = _tool("fiber_manual_record", "record (r)", self._on_record)
+
+    def _build_frame(self) -> None:
+        with _card("vww-frame", "What the model sees") as title:
+            with title:
+                self._source = ui.label("").classes("vww-right")
+            with ui.element("div").classes("vww-picture"):
+                self._frame = (
+                    ui.element("img").classes("vww-crisp").props('alt="the frame that the model saw" id=frame')
+                )
+                self._veil = ui.label("").classes("vww-veil").mark("veil")
+            with ui.element("div").classes("vww-buttons"):
+                ui.label("Label this frame").classes("vww-empty vww-hint")
+                ui.button("Person", icon="person", on_click=partial(self._on_label, True)).props(
+                    "unelevated color=positive text-color=dark id=label-person"
+                )
+                ui.button("No person", icon="person_off", on_click=partial(self._on_label, False)).props(
+                    "outline color=grey-5 id=label-none"
+                )
+
+    def _build_raw(self) -> None:
+        with _card("vww-raw", "Raw frame") as title:
+            with title:
+                self._raw_size = ui.label("").classes("vww-right")
+            with ui.element("div").classes("vww-picture"):
+                self._raw = ui.element("img").props('alt="the frame before preprocessing" id=raw')
+            if self._monitor.source.takes_pictures:
+                ui.upload(
+                    label="Drop pictures here, or press + to choose",
+                    multiple=True,
+                    auto_upload=True,
+                    max_file_size=_MAX_UPLOAD,
+                    on_upload=self._on_upload,
+                    on_rejected=lambda: ui.notify(f"Pictures up to {_MAX_UPLOAD >> 20} MB are taken.", type="negative"),
+                ).classes("vww-drop").props('accept="image/*" flat')
+
+    def _build_verdict(self) -> None:
+        with _card("vww-verdict", "Prediction"):
+            self._label = ui.label("").classes("vww-label").props("id=prediction")
+            with ui.element("div").classes("vww-chance"), ui.element("span"):
+                ui.label("P(person) ").style("display: inline")
+                self._chance = ui.label("").classes("vww-number").style("display: inline").props("id=chance")
+                ui.label("  threshold ").style("display: inline; margin-left: 10px")
+                self._shown_threshold = (
+                    ui.label("")
+                    .classes("vww-number")
+                    .style("display: inline; color: var(--mark)")
+                    .props("id=threshold")
+                )
+            with ui.element("div").classes("vww-track"):
+                self._fill = ui.element("div").classes("vww-fill")
+                self._mark = ui.element("div").classes("vww-mark")
+            self._slider = (
+                ui.slider(min=0, max=1, step=0.01, on_change=self._on_threshold)
+                .classes("vww-slider")
+                .props('color=amber-5 aria-label="threshold" id=slider')
+            )
+            ui.label("Latency").classes("vww-title").style("margin-top: 2px")
+            with ui.element("div").classes("vww-chance"):
+                self._latency = ui.label("").classes("vww-number").style("display: inline; font-size: 22px")
+                self._ticks = ui.label("").style("display: inline; margin-left: 10px")
+            self._stages = _Rows("stages")
+
+    def _build_charts(self) -> None:
+        with _card("vww-third", "P(person) over time"):
+            self._chance_chart = ui.echart(_chart("#3ddc97", maximum=1)).classes("vww-chart")
+        with _card("vww-third", "Latency over time (ms)"):
+            self._latency_chart = ui.echart(_chart("#5cc8ff", maximum=None)).classes("vww-chart")
+
+    def _build_layers(self) -> None:
+        with _card("vww-layers", "Latency by layer") as title:
+            with title:
+                self._layers_total = ui.label("").classes("vww-right")
+            self._layer_rows = _Rows("layers")
+            self._no_layers = ui.label("The board has not reported single layers.").classes("vww-empty")
+
+    def _build_console(self) -> None:
+        with _card("vww-third", "Console"):
+            self._console = ui.log(max_lines=200).classes("vww-console").props("id=console")
+
+    def _build_link(self) -> None:
+        with _card("vww-link", "Link"), ui.element("div").classes("vww-numbers"):
+            self._fps = _fact("frames/s")
+            self._results = _fact("frames")
+            self._missed = _fact("missed")
+            self._in = _fact("from board")
+            self._out = _fact("to board")
+            self._skipped = _fact("skipped")
+            self._retries = _fact("sent again")
+            self._errors = _fact("damaged")
+            self._drops = _fact("dropped")
+
+    # -- drawing ----------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring the page to the newest view. Cheap when nothing changed."""
+        view = self._monitor.view()
+        now = time.time()
+        self._draw_connection(view, now)
+        if view.version != self._version:
+            self._version = view.version
+            self._draw_frame(view)
+            self._draw_verdict(view)
+            self._draw_layers(view)
+            self._draw_console(view)
+            self._draw_link(view)
+        if now - self._charts_at >= _CHARTS_EVERY_S and view.results != self._charted:
+            self._charts_at, self._charted = now, view.results
+            self._draw_charts(view)
+
+    def _draw_connection(self, view: View, now: float) -> None:
+        word = {
+            "connecting": "connecting",
+            "connected": "connected",
+            "lost": "board lost",
+            "ended": "end of the recording" if self._monitor.source.replays else "ended",
+        }[view.connection]
+        veil = ""
+        if view.connection == "lost":
+            veil = f"The board is away. The page goes on when it is back.\n\n{view.reason}"
+        elif view.connection == "ended" and not self._monitor.source.replays:
+            veil = view.reason or "The session has ended."
+        elif view.shown is None:
+            veil = "Waiting for the first frame" if view.connection == "connected" else view.reason or "Connecting"
+        elif view.connection == "connected" and not view.paused and not self._monitor.source.replays:
+            silent = now - view.shown.arrived
+            if silent > _SILENT_S:
+                word = f"no result for {silent:.0f} s"
+        _set(self._state, word)
+        _attribute(self._state, "data-state", view.connection)
+        _set(self._veil, veil)
+        self._veil.set_visibility(bool(veil))
+
+    def _draw_frame(self, view: View) -> None:
+        shown = view.shown
+        if shown is None or shown.frame.number == self._number:
+            return
+        self._number = shown.frame.number
+        frame, raw = self._pictures.urls(shown)
+        self._frame.props["src"] = frame
+        self._frame.props["data-number"] = shown.frame.number
+        self._frame.props["data-arrived"] = shown.arrived
+        self._raw.props.set_optional("src", raw or None)
+        _set(self._source, shown.frame.source or f"frame {shown.frame.number}")
+        size = shown.frame.raw.shape if shown.frame.raw is not None else None
+        _set(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
+
+    def _draw_verdict(self, view: View) -> None:
+        if view.threshold != self._threshold:
+            self._threshold = view.threshold
+            self._slider.set_value(view.threshold)
+            _set(self._shown_threshold, f"{view.threshold:.2f}")
+            self._mark.style(f"left: {100 * view.threshold:.1f}%")
+        _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
+        _set(self._recording, "● REC" if view.recording else "")
+        if view.shown is None:
+            return
+        result = view.shown.result
+        _set(self._label, view.label)
+        for element in (self._label, self._fill):
+            _attribute(element, "data-person", str(int(bool(view.person))))
+        _set(self._chance, f"{result.p_person:.1%}")
+        self._fill.style(f"width: {100 * result.p_person:.1f}%")
+        _set(self._latency, milliseconds(result.latency_us))
+        clock = view.board.clock if view.board else "micros"
+        _set(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
+        self._stages.show([(name, us, milliseconds(us)) for name, us in result.stages])
+
+    def _draw_layers(self, view: View) -> None:
+        if view.layers == self._layers:
+            return
+        self._layers = view.layers
+        total = sum(count for _, count in view.layers) or 1
+        clock = view.board.clock if view.board else "ticks"
+        self._layer_rows.show([(name, count, f"{count / total:.1%}") for name, count in view.layers])
+        _set(self._layers_total, ticks(total, clock) if view.layers else "")
+        self._no_layers.set_visibility(not view.layers)
+
+    def _draw_console(self, view: View) -> None:
+        for line in view.lines[-_LINES_AT_ONCE:]:
+            if line.serial > self._line:
+                self._console.push(line.text or " ", classes="vww-notice" if line.notice else None)
+        if view.lines:
+            self._line = view.lines[-1].serial
+
+    def _draw_link(self, view: View) -> None:
+        _set(self._fps, f"{view.fps:.1f}")
+        _set(self._results, f"{view.results:,}")
+        _set(self._missed, f"{view.missed:,}")
+        _set(self._skipped, f"{view.skipped:,}")
+        if view.link is not None:
+            _set(self._in, rate(view.bytes_in_per_s))
+            _set(self._out, rate(view.bytes_out_per_s))
+            _set(self._retries, f"{view.link.retries:,}")
+            _set(self._errors, f"{view.link.errors:,}")
+            _set(self._drops, f"{view.link.drops:,}")
+        if view.board is not None:
+            board = view.board
+            _set(self._facts, f"{board.model} · SHA-256 {board.model_sha256[:12]} · firmware {board.firmware}")
+            if not self._monitor.source.replays and self._ports.value != board.port:
+                self._ports.set_options(
+                    {**dict(self._ports.options), board.port: f"{board.board} · {board.port}"}, value=board.port
+                )
+
+    def _draw_charts(self, view: View) -> None:
+        points = view.history[-_CHART_POINTS:]
+        chances = [[round(p.at * 1000), round(p.p_person, 4)] for p in points]
+        latencies = [[round(p.at * 1000), p.latency_us / 1000] for p in points]
+        mark = {"data": [{"yAxis": view.threshold}]}
+        self._chance_chart.run_chart_method("setOption", {"series": [{"data": chances, "markLine": mark}]})
+        self._latency_chart.run_chart_method("setOption", {"series": [{"data": latencies}]})
+
+    # -- what the user does -----------------------------------------------------------------------------------------
+
+    def _on_pause(self) -> None:
+        self._monitor.pause(not self._monitor.control.paused)
+
+    def _on_threshold(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        if event.value is not None and event.value != self._threshold:
+            self._monitor.set_threshold(float(event.value))
+
+    async def _on_snapshot(self) -> None:
+        await self._try(partial(self._monitor.snapshot, self._number), "Saved {}")
+
+    async def _on_label(self, person: bool) -> None:
+        await self._try(partial(self._monitor.label, person, self._number), "Labelled: {}")
+
+    async def _on_record(self) -> None:
+        if self._monitor.view().recording:
+            await self._try(self._monitor.stop_recording, "Recorded {}")
+        else:
+            await self._try(self._monitor.start_recording, "Recording to {}")
+
+    async def _on_upload(self, event: events.UploadEventArguments) -> None:
+        data = await event.file.read()
+        name = event.file.name
+
+        def send() -> str:
+            open_picture(data, name)  # says what is wrong with it before the board is troubled
+            self._monitor.send(name, data)
+            return name
+
+        await self._try(send, "{} goes to the board")
+        if isinstance(event.sender, ui.upload):
+            event.sender.reset()
+
+    async def _try(self, action: Callable[[], Any], done: str) -> None:
+        """Do something that takes time, away from the page's loop; say what came of it, as text."""
+        try:
+            result = await run.io_bound(action)
+        except VwwError as error:
+            ui.notify(error.message + (f". {error.hint}" if error.hint else ""), type="negative", multi_line=True)
+        else:
+            ui.notify(done.format(result), type="positive")
+
+    async def _on_key(self, event: events.KeyEventArguments) -> None:
+        if not event.action.keydown or event.modifiers.ctrl or event.modifiers.alt or event.modifiers.meta:
+            return
+        match event.key.name:
+            case " ":
+                self._on_pause()
+            case "s":
+                await self._on_snapshot()
+            case "1" | "0":
+                await self._on_label(event.key.name == "1")
+            case "r" if not self._monitor.source.replays:
+                await self._on_record()
+            case "ArrowRight" if self._monitor.source.replays:
+                self._monitor.step(1)
+            case "ArrowLeft" if self._monitor.source.replays:
+                self._monitor.step(-1)
+
+    def _on_port(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        board = self._monitor.view().board
+        if event.value and (board is None or event.value != board.port):
+            self._monitor.control.choose(event.value)
+
+    async def _list_ports(self) -> None:
+        """The boards to choose from, as they come and go."""
+        listed = dict(await run.io_bound(self._monitor.source.ports) or ())
+        board = self._monitor.view().board
+        if board is not None:
+            listed = {port: f"{name} · {port}" for port, name in {**listed, board.port: board.board}.items()}
+        if listed != self._ports.options:
+            self._ports.set_options(listed, value=board.port if board else None)
+
+
+class _Rows:
+    """Bars with a name and a figure each; only what changed is sent."""
+
+    def __init__(self, identity: str) -> None:
+        self._box = ui.element("div").classes("vww-rows").props(f"id={identity}")
+        self._names: list[str] = []
+        self._cells: list[tuple[ui.element, ui.label]] = []
+
+    def show(self, rows: Sequence[tuple[str, int, str]]) -> None:
+        """Name, size of the bar in any unit, figure."""
+        if [name for name, _, _ in rows] != self._names:
+            self._names = [name for name, _, _ in rows]
+            self._cells = []
+            self._box.clear()
+            with self._box:
+                for name in self._names:
+                    ui.label(name)
+                    with ui.element("div").classes("vww-line"):
+                        bar = ui.element("div")
+                    self._cells.append((bar, ui.label("")))
+        most = max((size for _, size, _ in rows), default=0) or 1
+        for (bar, figure), (_, size, text) in zip(self._cells, rows, strict=True):
+            bar.style(f"width: {100 * size / most:.0f}%")
+            _set(figure, text)
+
+
+@contextmanager
+def _card(span: str, title: str) -> Iterator[ui.element]:
+    """A card of the grid; gives its title line."""
+    with ui.element("section").classes(f"vww-card {span}"):
+        with ui.element("div").classes("vww-title") as head:
+            ui.label(title)
+        yield head
+
+
+def _fact(name: str) -> ui.label:
+    """A figure under its name."""
+    with ui.element("div").classes("vww-fact"):
+        ui.label(name)
+        return ui.label("–")
+
+
+def _tool(icon: str, what: str, action: Callable[[], Any]) -> ui.button:
+    """A button of the bar."""
+    button = ui.button(icon=icon, on_click=action).props(f'flat dense color=grey-4 aria-label="{what}"')
+    return button.tooltip(what)
+
+
+def _set(label: ui.label, text: str) -> None:
+    if label.text != text:
+        label.set_text(text)
+
+
+def _attribute(element: ui.element, name: str, value: str) -> None:
+    if element.props.get(name) != value:
+        element.props[name] = value
+
+
+def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
+    """Options of a line over time."""
+    grid_line = {"lineStyle": {"color": "#252d3a"}}
+    return {
+        "animation": False,
+        "grid": {"left": 40, "right": 12, "top": 10, "bottom": 24},
+        "xAxis": {
+            "type": "time",
+            "axisLabel": {"color": "#8d97a8", "hideOverlap": True, "formatter": "{HH}:{mm}:{ss}"},
+            "axisLine": {"lineStyle": {"color": "#3a4557"}},
+            "splitLine": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "min": 0 if maximum else None,
+            "max": maximum,
+            "scale": maximum is None,
+            "axisLabel": {"color": "#8d97a8"},
+            "splitLine": grid_line,
+        },
+        "series": [
+            {
+                "type": "line",
+                "data": [],
+                "showSymbol": False,
+                "step": "end" if maximum else False,
+                "lineStyle": {"color": colour, "width": 1.6},
+                "itemStyle": {"color": colour},
+                "areaStyle": {"color": colour, "opacity": 0.12},
+                "markLine": {
+                    "silent": True,
+                    "symbol": "none",
+                    "label": {"show": False},
+                    "lineStyle": {"color": "#ffc857", "type": "solid", "width": 1.2},
+                    "data": [],
+                },
+            }
+        ],
+    }

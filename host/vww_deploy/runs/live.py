@@ -1,0 +1,295 @@
+"""A board watched without an end: pictures in a loop and what viewers send, through every loss of the board."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vww_deploy.errors import BoardError, DataError, LinkError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.messages import Feature
+from vww_deploy.link.transport import Transport
+from vww_deploy.runs.events import (
+    BoardInfo,
+    Connection,
+    Console,
+    Event,
+    Frame,
+    LinkStats,
+    Pixels,
+    Result,
+    Skipped,
+    Timing,
+)
+from vww_deploy.runs.metrics import person_probability
+from vww_deploy.runs.source import Control
+from vww_deploy.runs.store import Picture
+
+_RETRY_S: Final = 1.0  # between two looks for a board that went away
+_IDLE_S: Final = 0.25  # between two looks at the console while the board has nothing to do
+_LINK_EVERY_S: Final = 1.0  # between two reports of the link's counters
+_PREPARED: Final = 128  # pictures of the loop that are kept ready
+_RAW_SIDE: Final = 320  # pictures are shown and collected no larger than a small camera's
+
+
+class Connect(Protocol):
+    """Opens the board at a port; the board's own port when None."""
+
+    def __call__(self, port: str | None) -> AbstractContextManager[Device]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A picture ready to be sent."""
+
+    frame: Frame
+    values: npt.NDArray[np.int8]
+
+
+class Live:
+    """Streams pictures to a board, again and again, as fast as it goes or at a given rate.
+
+    Args:
+        connect: opens the board.
+        model: the one on it.
+        pictures: shown in a loop; with none, the board waits for what viewers send.
+        fps: the most frames a second; 0 for no limit.
+        ports: lists the boards that can be chosen: port and name.
+        layer_names: of the compiled network, in the order of the device's layer ticks; empty if not known.
+    """
+
+    takes_pictures = True
+    replays = False
+
+    def __init__(
+        self,
+        connect: Connect,
+        model: Model,
+        pictures: Sequence[Picture] = (),
+        *,
+        fps: float = 0.0,
+        title: str = "",
+        ports: Callable[[], Sequence[tuple[str, str]]] = list,
+        layer_names: Sequence[str] = (),
+    ) -> None:
+        self.title = title or model.name
+        self._connect = connect
+        self._model = model
+        self._pictures = tuple(pictures)
+        self._fps = fps
+        self._list_ports = ports
+        self._layer_names = tuple(layer_names)
+        self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
+        self._number = 0  # of the next frame; goes on through a loss
+        self._next = 0  # place in the loop
+
+    def ports(self) -> list[tuple[str, str]]:
+        """Boards that can be chosen: port and name of each."""
+        return list(self._list_ports())
+
+    def events(self, control: Control) -> Iterator[Event]:
+        """Everything from the board, until stopped.
+
+        Raises:
+            VwwError: the board could not be reached even once; later it is waited for.
+        """
+        port: str | None = None
+        seen = False
+        while not control.stopped:
+            yield Connection("connecting", f"looking for {port or self.title}")
+            try:
+                with self._connect(port) as device:
+                    seen = True
+                    yield from self._watch(device, control)
+            except (LinkError, BoardError) as error:
+                if not seen:
+                    raise
+                yield Connection("lost", f"{error.message}; {error.hint}" if error.hint else error.message)
+                control.rest(_RETRY_S)
+            port = control.take_port() or port
+
+    def _watch(self, device: Device, control: Control) -> Iterator[Event]:
+        """One connection: until it is lost, the source is stopped or another port chosen."""
+        told: deque[Event] = deque()
+        device.on_console = lambda text: told.append(Console(text))
+        yield Connection("connected", board=self._board(device))
+        yield from self._layer_times(device)
+        link_told = 0.0
+        while not control.leaving:
+            if (sent := control.take_picture()) is not None:
+                yield from self._show_sent(device, sent.name, sent.data)
+            elif control.paused and control.take_steps() > 0:
+                yield from self._show(device, self._fresh(told))
+            elif control.paused or not self._pictures:
+                device.poll(_IDLE_S)
+            elif self._fps:
+                due = time.monotonic() + 1 / self._fps
+                yield from self._show(device, self._fresh(told))
+                control.sleep(due - time.monotonic())
+            else:
+                yield from self._stream(device, control, told)
+            while told:
+                yield told.popleft()
+            if time.monotonic() - link_told >= _LINK_EVERY_S:
+                link_told = time.monotonic()
+                yield _link_stats(device)
+
+    def _stream(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
+        """Pictures without a pause between them, the upload of one during the inference of the one before."""
+        sent: deque[Frame] = deque()
+        until = time.monotonic() + _LINK_EVERY_S
+
+        def inputs() -> Iterator[npt.NDArray[np.int8]]:
+            while not control.interrupted and time.monotonic() < until:
+                prepared = self._fresh(told)
+                sent.append(prepared.frame)
+                yield prepared.values
+
+        for inference in device.infer_many(inputs()):
+            while told:
+                yield told.popleft()
+            yield from self._answer(device, sent.popleft(), inference)
+
+    def _show(self, device: Device, prepared: _Prepared) -> Iterator[Event]:
+        yield from self._answer(device, prepared.frame, device.infer(prepared.values))
+
+    def _show_sent(self, device: Device, name: str, data: bytes) -> Iterator[Event]:
+        try:
+            prepared = self._prepare(name, data, None)
+        except DataError as error:
+            yield Skipped(name, error.message)
+            return
+        yield from self._show(device, self._numbered(prepared))
+
+    def _answer(self, device: Device, frame: Frame, inference: Inference) -> Iterator[Event]:
+        outputs = inference.output.reshape(-1)
+        card, graph = self._model.card, self._model.graph
+        hz = device.info.clock_hz
+        yield frame
+        yield Result(
+            number=frame.number,
+            p_person=person_probability(outputs, graph.output_activation.quantization, card.labels),
+            latency_us=inference.latency_us,
+            ticks=inference.ticks,
+            retries=inference.retries,
+            outputs=tuple(outputs.tolist()),
+            stages=tuple((name, ticks * 1_000_000 // hz) for name, ticks in inference.stages.items()),
+        )
+
+    def _layer_times(self, device: Device) -> Iterator[Event]:
+        """The ticks of each layer, measured once a connection: they depend on the network, not on the picture."""
+        if not self._layer_names or Feature.LAYERS not in device.info.features:
+            return
+        ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
+        if len(ticks) == len(self._layer_names):
+            yield Timing(tuple(zip(self._layer_names, ticks, strict=True)))
+
+    def _board(self, device: Device) -> BoardInfo:
+        info = device.info
+        labels = self._model.card.labels
+        return BoardInfo(
+            board=info.board,
+            port=device.port,
+            firmware=info.firmware_version,
+            model=self._model.name,
+            model_sha256=info.model_sha256,
+            labels=(labels[0], labels[-1]),
+            threshold=self._model.card.threshold,
+            clock=info.clock,
+            clock_hz=info.clock_hz,
+            height=info.height,
+            width=info.width,
+            channels=info.channels,
+        )
+
+    def _fresh(self, told: deque[Event]) -> _Prepared:
+        """The next picture of the loop that can be read."""
+        for _ in self._pictures:
+            picture = self._pictures[self._next % len(self._pictures)]
+            self._next += 1
+            try:
+                return self._numbered(self._from_file(picture))
+            except DataError as error:
+                if self._next <= len(self._pictures):  # say it once, not in every round
+                    told.append(Skipped(picture.path, error.message))
+        raise DataError("none of the pictures can be used", hint="PNG, JPEG and BMP files are read.")
+
+    def _numbered(self, prepared: _Prepared) -> _Prepared:
+        number = self._number
+        self._number += 1
+        return replace(prepared, frame=replace(prepared.frame, number=number, at=time.time()))
+
+    def _from_file(self, picture: Picture) -> _Prepared:
+        prepared = self._prepared.get(picture.path)
+        if prepared is None:
+            data = preprocess.read_picture_file(Path(picture.path))
+            prepared = self._prepared[picture.path] = self._prepare(picture.path, data, picture.truth)
+            if len(self._prepared) > _PREPARED:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    def _prepare(self, name: str, data: bytes, truth: int | None) -> _Prepared:
+        image = preprocess.open_picture(data, name)
+        pixels = preprocess.to_pixels(image, self._model.card.input)
+        quantization = self._model.graph.input_activation.quantization
+        frame = Frame(0, pixels, _raw(image), name, hashlib.sha256(data).hexdigest(), truth)
+        return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
+
+
+class NoReopen:
+    """A transport that gives up at once when its port fails, so that the loss is told; :class:`Live` connects again."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def name(self) -> str:
+        """As the transport's."""
+        return self._transport.name
+
+    def read(self, timeout_s: float) -> bytes:
+        """As the transport's."""
+        return self._transport.read(timeout_s)
+
+    def write(self, data: bytes) -> None:
+        """As the transport's."""
+        self._transport.write(data)
+
+    def reopen(self) -> None:
+        """Raises LinkError."""
+        raise LinkError(f"{self.name}: the board is gone", hint="plug it in again")
+
+    def close(self) -> None:
+        """As the transport's."""
+        self._transport.close()
+
+
+def _raw(image: Image.Image) -> Pixels:
+    """The picture as it came, not larger than a small camera would give it; uint8 ``[h, w, 1 or 3]``."""
+    small = preprocess.to_rgb(image).copy()
+    small.thumbnail((_RAW_SIDE, _RAW_SIDE))
+    pixels = np.asarray(small, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+
+
+def _link_stats(device: Device) -> LinkStats:
+    link = device.link
+    return LinkStats(
+        bytes_in=link.bytes_received,
+        bytes_out=link.bytes_sent,
+        retries=link.retries,
+        errors=link.bad_frames,
+        drops=0,
+    )
