@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vww_deploy.runs.store import Picture, RunWriter
 
 
+_SOME_SKIPPED = 3  # exit code: all that could be used was, but some pictures could not
+
+
 def command(
     pictures: Annotated[
         list[str] | None, typer.Argument(help="Picture files, folders, globs.", metavar="PICTURES...")
@@ -40,6 +43,7 @@ def command(
     """Stream pictures to a board; predictions and latency go to the screen and to the run store.
 
     Folders named person and no_person, or a labels file, also give accuracy. The board must run the model: see flash.
+    The exit code is 0 if every result equals the reference, 3 if so but pictures had to be skipped, else 1.
 
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
@@ -78,6 +82,8 @@ def command(
         summary = opened.run(writer.run)
     if summary.equal != summary.compared or not summary.results:
         raise typer.Exit(1)
+    if summary.skipped:
+        raise typer.Exit(_SOME_SKIPPED)
 
 
 def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:

@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from vww_deploy.errors import DataError
 from vww_deploy.graph.card import InputSpec, ModelCard
@@ -90,10 +90,14 @@ def open_picture(data: bytes, name: str = "the picture") -> Image.Image:
     except DataError:
         raise
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} is too large: {error}", hint=_TOO_LARGE_HINT) from error
+        raise DataError(
+            f"{name} is too large: far more than {MAX_PIXELS // 1_000_000} million pixels", hint=_TOO_LARGE_HINT
+        ) from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name} is no picture", hint="PNG, JPEG and BMP are read.") from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise anything
-        hint = "PNG, JPEG and BMP are read."
-        raise DataError(f"{name} is no readable picture ({type(error).__name__})", hint=hint) from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{name} is damaged: {reason}") from error
     return _upright(image)
 
 

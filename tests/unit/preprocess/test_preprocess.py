@@ -198,9 +198,9 @@ def test_bad_pictures_say_what_is_wrong(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("not a picture")
     for path, expected in (
-        (cut, "no readable picture"),
+        (cut, "damaged: image file is truncated"),
         (empty, "0 bytes"),
-        (text, "no readable picture"),
+        (text, "no picture"),
         (tmp_path / "missing.png", "No such file"),
         (tmp_path, "directory"),
     ):
