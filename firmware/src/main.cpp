@@ -1,9 +1,11 @@
 // The firmware: a compiled model, the link, a board.
 #include <Arduino.h>
+#include <vww_live.h>
 #include <vww_model.h>
 #include <vww_server.h>
 
 #include "board.h"
+#include "camera.h"
 #include "compiled_engine.h"
 
 namespace {
@@ -17,24 +19,41 @@ constexpr int8_t* kStaging = staging;
 constexpr int8_t* kStaging = nullptr;
 #endif
 
+#if VWW_HELD_FRAME_BYTES
+// Where a camera frame waits until the host has read it; vww-deploy gives it what fits.
+uint8_t held_frame[VWW_HELD_FRAME_BYTES];
+constexpr vww::Live::Memory frame_memory(uint32_t* work) { return {work, held_frame, sizeof(held_frame)}; }
+#else
+constexpr vww::Live::Memory frame_memory(uint32_t* work) { return {work, nullptr, 0}; }
+#endif
+
 static_assert(VWW_MODEL_OUTPUT_BYTES <= vww::Server::kMaxOutputs, "a result fits into one message");
 int8_t results[vww::Server::kKeptResults * VWW_MODEL_OUTPUT_BYTES];
 uint32_t layer_digests[VWW_MODEL_LAYERS];
 uint32_t layer_ticks[VWW_MODEL_LAYERS];
 
-BoardPort port;
+uint32_t preprocess_work[vww::Preprocess::work_words(VWW_MODEL_WIDTH, VWW_MODEL_CHANNELS)];
+
+uint32_t microseconds() { return micros(); }
+
+BoardPort board_port;
+vww::TimedPort port(board_port, microseconds);
 CompiledEngine engine;
 vww::Server server(port, engine, {kStaging, results, layer_digests, layer_ticks});
+vww::Live live(engine, port, microseconds, frame_memory(preprocess_work));
 
 }  // namespace
 
 void setup() {
   board_clock_begin();
   engine.begin();
-  port.begin();
+  board_port.begin();
+  live.attach(board_camera());
+  server.extend(live);
 }
 
 void loop() {
   server.service();
+  live.step(server);
   if (server.reset_requested()) board_reset();
 }

@@ -28,6 +28,7 @@ from PIL import Image
 from ..errors import DataError, LinkError, ToolMissing, VwwError
 from ..graph import preprocess
 from ..graph.frames import FrameFormat, PixelFormat, encode_frame
+from .virtual import connect
 
 NAME: Final = "virtual OV7675"
 """What the camera says it is."""
@@ -321,12 +322,11 @@ def _packed(kind: int, sequence: int, payload: bytes, status: int = 0) -> bytes:
 def _connect(address: Path) -> socket.socket:
     deadline = time.monotonic() + CONNECT_TIMEOUT_S
     while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.connect(str(address))
+            connection = connect(address)
+            connection.settimeout(None)
             return connection
         except OSError as error:
-            connection.close()
             if time.monotonic() > deadline:
                 raise LinkError(
                     f"the virtual board's camera port {address} does not answer: {error.strerror or error}",

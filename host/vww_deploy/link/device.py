@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
+from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.transport import Transport
@@ -126,6 +127,8 @@ class _Job:
     id: int
     data: bytes
     flags: int = 0
+    frame: FrameFormat | None = None
+    """Of a camera frame, which the board preprocesses; None for the model's input itself."""
     retries: int = 0
 
     @property
@@ -153,6 +156,7 @@ class Device:
         self.link = LinkStats()
         self.on_console: Callable[[str], None] | None = None
         """Called with each line of console text that the board sends."""
+        self._preparation: m.Prepare | None = None
         self._console = bytearray()
         self._last_line = ""
 
@@ -204,10 +208,35 @@ class Device:
 
     def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
         """Results of ``images`` in order; with a second input buffer on the board the next upload overlaps the inference."""
+        return self._run_all(_Job(self._new_id(), self._bytes_of(image)) for image in images)
+
+    def prepare(self, table: npt.NDArray[np.int8], *, crop: bool) -> None:
+        """Tells the board how to turn camera frames into the model's input, now and after every restart.
+
+        Args:
+            table: int8 [256], the model's value of each pixel value.
+            crop: cut the largest centred part of the model's aspect ratio first.
+
+        Raises:
+            LinkError: this firmware takes no camera frames.
+        """
+        if m.Feature.FRAMES not in self.info.features:
+            raise LinkError(f"{self.port}: this firmware takes no camera frames", hint="flash it again")
+        self._preparation = m.Prepare(int(crop), table.tobytes())
+        self.request(self._preparation, m.Prepared)
+
+    def infer_frames(self, frames: Iterable[bytes], frame: FrameFormat) -> Iterator[Inference]:
+        """Results of camera frames in order, each ``frame.bytes`` long and preprocessed by the board: see :meth:`prepare`."""
+        return self._run_all(_Job(self._new_id(), data, frame=frame) for data in frames)
+
+    def request(self, message: m.Message, response: type[_Response]) -> _Response:
+        """Any request that may be repeated without harm; asked until it is answered, through restarts of the board too."""
+        return self._mended(lambda: self._request(message, response))
+
+    def _run_all(self, jobs: Iterable[_Job]) -> Iterator[Inference]:
         ahead = m.Feature.STAGED_INPUT in self.info.features
         running: _Job | None = None
-        for image in images:
-            job = _Job(self._new_id(), self._bytes_of(image))
+        for job in jobs:
             if running is not None and not ahead:
                 yield self._finish(running)
                 running = None
@@ -270,6 +299,11 @@ class Device:
 
     def _upload(self, job: _Job, running: _Job | None) -> None:
         chunk, window, size = self.info.chunk_bytes, self.info.window, len(job.data)
+        if job.frame is not None:
+            begin = m.BeginFrame(job.id, job.frame.width, job.frame.height, int(job.frame.pixels))
+            total = self._request(begin, m.FrameBegun).total
+            if total != size:
+                raise LinkError(f"{self.port}: the board cannot take frames of {job.frame}")
         acked = sent = 0
         went_back_to = -1
         self._acks.pop(job.id, None)
@@ -430,6 +464,8 @@ class Device:
             layers=info.layers,
             features=m.Feature(info.features),
         )
+        if self._preparation is not None:
+            self._request(self._preparation, m.Prepared)
 
     def _request(
         self, message: m.Message, response: type[_Response], timeout_s: float = SILENCE_TIMEOUT_S

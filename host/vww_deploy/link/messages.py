@@ -292,7 +292,7 @@ class ResetDone(Message):
 
 @dataclass(frozen=True)
 class Prepare(Message):
-    """How the device turns camera frames into the model's input: crop or squash, and the int8 value of each pixel value."""
+    """How camera frames become the model's input: crop or squash, and the int8 value of each pixel value."""
 
     TYPE = 0x07
     LAYOUT = ("u8", "bytes256")
@@ -311,7 +311,10 @@ class Prepared(Message):
 
 @dataclass(frozen=True)
 class BeginFrame(Message):
-    """Picture ``id`` will be written as a camera frame, which the device preprocesses as it comes; Infer's CRC is the frame's."""
+    """Picture ``id`` is written as a camera frame, which the device preprocesses as it comes.
+
+    Infer's CRC is the frame's.
+    """
 
     TYPE = 0x08
     LAYOUT = ("u32", "u16", "u16", "u8")
@@ -334,8 +337,10 @@ class FrameBegun(Message):
 
 @dataclass(frozen=True)
 class OpenCamera(Message):
-    """Looks for the device's camera and sets it up; ends the live mode. ``opening`` is any number: one that was answered
-    already is answered alike, and the camera is not set up again."""
+    """Looks for the device's camera and sets it up; ends the live mode.
+
+    ``opening`` is any number: one that was answered already is answered alike, and the camera is not set up again.
+    """
 
     TYPE = 0x10
     LAYOUT = ("u32", "u16", "u16", "u8", "u8")
@@ -383,7 +388,7 @@ class LiveSet(Message):
 
 @dataclass(frozen=True)
 class Poll(Message):
-    """Asks for shot ``number``, 0 for the newest; the kept frames of shots up to ``release`` are not needed any more."""
+    """Asks for shot ``number``, 0 for the newest; kept frames of shots up to ``release`` are not needed any more."""
 
     TYPE = 0x12
     LAYOUT = ("u32", "u32")
@@ -393,7 +398,7 @@ class Poll(Message):
 
 @dataclass(frozen=True)
 class Shot(Message):
-    """Answers Poll. ``number`` 0: there is none, or it is gone. Times are microseconds; ``transmit_us`` is of the shot before."""
+    """Answers Poll. ``number`` 0: there is none, or it is gone. Times are microseconds."""
 
     TYPE = 0x92
     LAYOUT = ("u32", "u32", "u32", "u8", "u8", "u32", "u32", "u32", "u32", "u32", "u32", "u64", "rest")
@@ -407,7 +412,7 @@ class Shot(Message):
     capture_us: int
     preprocess_us: int
     inference_us: int
-    transmit_us: int
+    transmit_us: int  # spent sending since the shot before began
     ticks: int
     outputs: bytes
 

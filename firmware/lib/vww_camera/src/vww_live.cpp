@@ -6,8 +6,8 @@
 
 namespace vww {
 
-Live::Live(Camera* camera, Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory)
-    : camera_(camera), engine_(engine), port_(port), microseconds_(microseconds), memory_(memory) {
+Live::Live(Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory)
+    : engine_(engine), port_(port), microseconds_(microseconds), memory_(memory) {
   // What nearly every model takes, until the host says how this one wants its pictures.
   for (int i = 0; i < 256; i++) table_[i] = static_cast<int8_t>(i - 128);
 }

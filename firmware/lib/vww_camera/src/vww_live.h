@@ -43,8 +43,9 @@ class Live final : public Extension, private FrameSink {
     size_t held_bytes;
   };
 
-  /// `camera` may be null: then only the host's frames are preprocessed.
-  Live(Camera* camera, Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory);
+  Live(Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory);
+  /// Without one, or with null, only the host's frames are preprocessed.
+  void attach(Camera* camera) { camera_ = camera; }
 
   /// Goes on with the live mode; call it from loop(). At most one shot.
   void step(Server& server);
@@ -77,7 +78,7 @@ class Live final : public Extension, private FrameSink {
   uint8_t possible(uint8_t keep) const;
   size_t outputs() const;
 
-  Camera* camera_;
+  Camera* camera_ = nullptr;
   Engine& engine_;
   TimedPort& port_;
   uint32_t (*microseconds_)();

@@ -1,0 +1,222 @@
+"""The board's own camera: opened, and watched live (docs/camera.md, "Live mode").
+
+camera = DeviceCamera.open(device, parse_format("qcif"))
+camera.start(keep=FrameKind.MODEL)
+shot = camera.next_shot(timeout_s=5)
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.graph.frames import FrameFormat
+from vww_deploy.link import messages as m
+from vww_deploy.link.device import Device
+from vww_deploy.link.messages import CameraStatus, FrameKind
+
+# The longest and the shortest sleep between two questions for a new shot; one costs the board some microseconds.
+_LONGEST_SLEEP_S: Final = 0.05
+_SHORTEST_SLEEP_S: Final = 0.002
+
+TROUBLE: Final = {
+    CameraStatus.NO_CAMERA: (
+        "no camera answers",
+        "Check that the camera's plug sits fully in its socket; on the virtual board, that a camera feed is running.",
+    ),
+    CameraStatus.UNSUPPORTED: (
+        "the camera has no such frame size or pixel format",
+        "Try qcif or qqvga, gray or rgb565be.",
+    ),
+    CameraStatus.NO_FRAME: (
+        "the camera answers, but sends no frame",
+        "A sync line (VSYNC, HREF), the pixel clock or the camera's clock is not connected: check plug and wires.",
+    ),
+    CameraStatus.TORN: (
+        "frames begin and do not end as they should",
+        "A loose plug or long wires lose bytes: press the plug in, shorten the wires.",
+    ),
+}
+"""What a camera's status means, and what to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What the board made of one camera frame."""
+
+    number: int
+    """Counts up by one from shot to shot; a gap is results that the host was too slow to ask for."""
+    output: npt.NDArray[np.int8]
+    """int8 [outputs], as the model gives them."""
+    ticks: int
+    """Of the inference, of the device's ``clock``."""
+    latency_us: int
+    """``ticks`` in microseconds."""
+    stages_us: dict[str, int]
+    """Microseconds of ``capture``, ``preprocess``, ``inference`` and ``transmit`` (sent since the shot before began)."""
+    model_frame: npt.NDArray[np.int8] | None
+    """The input that the model got, int8 [height, width, channels]; None when the board did not keep it."""
+    raw_frame: bytes | None
+    """The camera's bytes; None when the board did not keep them."""
+    missed: int
+    """Shots since the one before whose results were not asked for in time."""
+    drops: int
+    """Shots so far whose frames were wanted and not kept, because older ones were still being read."""
+    failures: int
+    """Camera frames so far that did not come whole."""
+
+
+class DeviceCamera:
+    """A camera that answered. Made by :meth:`open`."""
+
+    def __init__(self, device: Device, frame: FrameFormat, pattern: int, name: str, room: int) -> None:
+        """Use :meth:`open`."""
+        self.device: Final = device
+        self.frame: Final = frame
+        self.name = name
+        """What the camera says it is."""
+        self.room = room
+        """Bytes of frames that the board can keep for the host at a time."""
+        self.status = CameraStatus.OK
+        """What came of the last request for a frame."""
+        self._pattern = pattern
+        self._interval_ms = 0
+        self._keep = FrameKind(0)
+        self._last_number = 0
+        self._release = 0
+        self._pause_s = _SHORTEST_SLEEP_S
+
+    @classmethod
+    def open(cls, device: Device, frame: FrameFormat, pattern: int = 0) -> DeviceCamera:
+        """Has the board look for its camera and set it up.
+
+        Args:
+            frame: size and pixel format of the camera's frames.
+            pattern: the sensor's test pattern instead of a picture: 0 none, 1 walking one, 2 bars.
+
+        Raises:
+            BoardError: no camera answers, or it cannot do what is asked; the hint says what to try.
+            LinkError: this firmware has no camera mode.
+        """
+        if m.Feature.FRAMES not in device.info.features:
+            raise LinkError(f"{device.port}: this firmware has no camera mode", hint="flash it again")
+        camera = cls(device, frame, pattern, "", 0)
+        camera._open()
+        return camera
+
+    def start(self, *, keep: FrameKind = FrameKind.MODEL, interval_s: float = 0.0) -> FrameKind:
+        """Starts the live mode.
+
+        Args:
+            keep: the frames to bring with the shots.
+            interval_s: the least time from shot to shot; 0 for as fast as camera and model go.
+
+        Returns:
+            What will be brought: less than ``keep`` where the board has no room for the frames.
+        """
+        self._interval_ms = round(interval_s * 1000)
+        self._keep = keep
+        self._last_number = self._release = 0
+        return self._start()
+
+    def stop(self) -> None:
+        """Ends the live mode."""
+        self.device.request(m.Live(0, 0, 0), m.LiveSet)
+
+    def next_shot(self, timeout_s: float) -> Shot | None:
+        """The next shot; None when there is none in time: :attr:`status` tells what the camera did."""
+        deadline = time.monotonic() + timeout_s
+        asked = 0
+        while True:
+            answer = self._poll(0)
+            if not answer.run:  # the board restarted
+                self._open()
+                self._start()
+                self._last_number = self._release = 0
+            elif answer.number != self._last_number and answer.number:
+                break
+            elif time.monotonic() > deadline:
+                return None
+            asked += 1
+            time.sleep(self._pause_s)
+        # About four questions a shot.
+        faster = asked < 2
+        self._pause_s = (
+            max(self._pause_s / 2, _SHORTEST_SLEEP_S) if faster else min(self._pause_s * 1.25, _LONGEST_SLEEP_S)
+        )
+        return self._fetch(answer)
+
+    def _open(self) -> None:
+        frame = self.frame
+        opening = secrets.randbelow(1 << 32)
+        request = m.OpenCamera(opening, frame.width, frame.height, int(frame.pixels), self._pattern)
+        answer = self.device.request(request, m.CameraOpened)
+        self.name, self.room = answer.name, answer.room
+        if answer.status != CameraStatus.OK:
+            self.status = CameraStatus(answer.status) if answer.status in list(CameraStatus) else CameraStatus.NO_CAMERA
+            raise trouble(self.device.info.board, self.status)
+
+    def _start(self) -> FrameKind:
+        answer = self.device.request(m.Live(1, self._interval_ms, int(self._keep)), m.LiveSet)
+        return FrameKind(answer.keep)
+
+    def _poll(self, number: int) -> m.Shot:
+        answer = self.device.request(m.Poll(number, self._release), m.Shot)
+        if answer.camera in list(CameraStatus):
+            self.status = CameraStatus(answer.camera)
+        return answer
+
+    def _fetch(self, answer: m.Shot) -> Shot:
+        """The newest shot, or the older one whose frames are kept."""
+        if answer.held > self._release and answer.held != answer.number:
+            held = self._poll(answer.held)
+            answer = held if held.number else answer
+        model = raw = None
+        if answer.held == answer.number:
+            model_bytes = self._read(answer.number, FrameKind.MODEL) if FrameKind.MODEL in self._keep else None
+            raw = self._read(answer.number, FrameKind.RAW) if FrameKind.RAW in self._keep else None
+            self._release = answer.number
+            if model_bytes is not None and len(model_bytes) == int(np.prod(self.device.info.input_shape)):
+                model = np.frombuffer(model_bytes, np.int8).reshape(self.device.info.input_shape)
+        missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
+        self._last_number = max(answer.number, self._last_number)
+        info = self.device.info
+        return Shot(
+            number=answer.number,
+            output=np.frombuffer(answer.outputs, np.int8).copy(),
+            ticks=answer.ticks,
+            latency_us=answer.ticks * 1_000_000 // info.clock_hz,
+            stages_us={
+                "capture": answer.capture_us,
+                "preprocess": answer.preprocess_us,
+                "inference": answer.inference_us,
+                "transmit": answer.transmit_us,
+            },
+            model_frame=model,
+            raw_frame=raw if raw is not None and len(raw) == self.frame.bytes else None,
+            missed=missed,
+            drops=answer.drops,
+            failures=answer.failures,
+        )
+
+    def _read(self, number: int, kind: FrameKind) -> bytes | None:
+        data = bytearray()
+        while True:
+            piece = self.device.request(m.ReadFrame(number, int(kind), len(data)), m.FramePiece)
+            if piece.total == 0 or piece.offset != len(data):
+                return None
+            data += piece.data
+            if len(data) >= piece.total or not piece.data:
+                return bytes(data)
+
+
+def trouble(board: str, status: CameraStatus) -> BoardError:
+    """The error for a camera that is not as it should be."""
+    what, hint = TROUBLE.get(status, ("the camera does not work", ""))
+    return BoardError(f"{board}: {what}", hint=hint)
