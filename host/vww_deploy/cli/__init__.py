@@ -18,9 +18,9 @@ from vww_deploy.cli import common
 from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
-    "Start here": ("doctor", "boards"),
+    "Start here": ("demo", "doctor", "boards"),
     "Models": ("inspect", "compile"),
-    "On a board": ("run", "verify"),
+    "On a board": ("flash", "run", "verify"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vww_deploy.boards import ports
 from vww_deploy.boards.catalogue import Board, get_board
+from vww_deploy.boards.platformio import work_folder
+from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
@@ -26,6 +30,13 @@ def choose_board(name: str | None = None) -> Board:
     if len(attached) > 1:
         raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
     return get_board(attached[0] if attached else "virtual")
+
+
+def firmware_image(board: Board) -> Path:
+    """The image that this machine put on the board last; there is no such file if it has not flashed one."""
+    if board.is_virtual:
+        return VirtualBoard(board.name).firmware
+    return work_folder(board) / ".pio" / "build" / board.environment / "firmware.elf"
 
 
 @contextmanager
@@ -68,4 +79,6 @@ def open_session(
         compare: run the host reference beside the device.
     """
     with open_device(model, board=board, port=port) as device:
-        yield Session(device, model, compare=compare)
+        image = firmware_image(get_board(device.info.board))
+        firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else ""
+        yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256)

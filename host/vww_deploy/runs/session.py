@@ -51,16 +51,18 @@ class Session:
         device: connected; stays open when the session ends.
         model: the one that the device was flashed with.
         compare: run the host reference beside the device.
+        firmware_sha256: of the firmware's image, for the record, where it is known.
 
     Raises:
         ProtocolMismatch: the device runs another model.
     """
 
-    def __init__(self, device: Device, model: Model, *, compare: bool = True) -> None:
+    def __init__(self, device: Device, model: Model, *, compare: bool = True, firmware_sha256: str = "") -> None:
         check_model(device, model.name, model.sha256)
         self.device: Final = device
         self.model: Final = model
         self._compare = compare
+        self._firmware_sha256 = firmware_sha256
 
     @property
     def header(self) -> RunHeader:
@@ -73,6 +75,7 @@ class Session:
             model_sha256=self.model.sha256,
             model_path=str(self.model.path.resolve()),
             firmware_version=info.firmware_version,
+            firmware_sha256=self._firmware_sha256,
             protocol=info.protocol_version,
             labels=self.model.card.labels,
             threshold=self.model.card.threshold,

@@ -1,0 +1,60 @@
+"""``vww-deploy demo``: the whole way once, on the virtual board."""
+
+from __future__ import annotations
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common, run, tables
+
+
+def command(model: common.ModelArgument = None, store: common.StoreOption = None) -> None:
+    """Compile the shipped model, flash the virtual board, and stream sample pictures to it.
+
+    Example: vww-deploy demo
+    """
+    from vww_deploy.boards.catalogue import get_board
+    from vww_deploy.boards.flash import flash
+    from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.model import Model
+    from vww_deploy.resources import cache_dir
+    from vww_deploy.runs.connect import open_session
+    from vww_deploy.runs.pictures import gather
+    from vww_deploy.runs.samples import write_samples
+    from vww_deploy.runs.store import Store
+
+    board = get_board("virtual")
+    loaded = Model.load(model)
+    with common.err.status(f"Compiling {loaded.name}"):
+        compiled = compile_model(loaded.graph)
+    report = compiled.report()
+    common.out.print(
+        f"[bold cyan]1[/] compiled [bold]{escape(loaded.name)}[/]: {len(report.layers)} layers, {report.macs:,} MACs, "
+        f"{report.ram_bytes:,} bytes of RAM, {report.flash_bytes:,} of flash",
+        soft_wrap=True,
+    )
+    with common.err.status("Building the firmware and starting the virtual board") as status:
+        flashed = flash(compiled, board, progress=lambda line: status.update(escape(line)))
+    common.out.print(
+        f"[bold cyan]2[/] flashed the virtual board; its serial port is {escape(flashed.port)}", soft_wrap=True
+    )
+    pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])
+    common.out.print("[bold cyan]3[/] streaming sample pictures")
+    with Store(store) as opened, open_session(loaded, board="virtual") as session:
+        writer = opened.begin(session.header, pictures)
+        run.stream(session, writer, dict(enumerate(pictures)))
+        tables.print_summary(opened, writer.run)
+        summary = opened.run(writer.run)
+    common.out.print()
+    common.out.print("[bold]What to try next[/]")
+    for text, what in (
+        ("vww-deploy run YOUR_PICTURES", "your own pictures, folders or globs"),
+        ("vww-deploy runs show", "this run again; runs export writes it to CSV"),
+        ("vww-deploy inspect", "the model: layers, RAM, flash, and which boards it fits"),
+        ("vww-deploy verify", "every layer on the board against the reference"),
+        ("vww-deploy flash YOUR.tflite", "your own model"),
+        ("vww-deploy --help", "everything else"),
+    ):
+        common.out.print(f"  [cyan]{text:28}[/] {what}")
+    if summary.equal != len(pictures):
+        raise typer.Exit(1)

@@ -1,0 +1,43 @@
+"""``vww-deploy flash``: from a model to a board that runs it."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from vww_deploy.cli import common
+from vww_deploy.cli.compile import OptimizeOption
+
+
+def command(
+    model: common.ModelArgument = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    optimize: OptimizeOption = "speed",
+    as_json: common.JsonOption = False,
+) -> None:
+    """Compile a model, build the firmware, upload it, and check that the board runs it.
+
+    What cannot fit is refused before anything is built.
+
+    Example: vww-deploy flash person_96_gray --board virtual
+    """
+    from vww_deploy.boards.flash import flash
+    from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.model import Model
+    from vww_deploy.runs.connect import choose_board
+
+    chosen = choose_board(board)
+    loaded = Model.load(model)
+    for text in loaded.graph.notices:
+        common.notice(f"{loaded.path.name}: {text}")
+    with common.err.status(f"Compiling {loaded.name}") as status:
+        compiled = compile_model(loaded.graph, optimize=optimize)
+        flashed = flash(compiled, chosen, port, progress=lambda line: status.update(escape(line)))
+    if as_json:
+        common.print_json(flashed)
+        return
+    common.out.print(
+        f"[green]✓[/] [bold]{escape(chosen.name)}[/] runs [bold]{escape(loaded.name)}[/] on {escape(flashed.port)} "
+        f"(flash {flashed.image.flash_bytes:,} bytes, RAM {flashed.image.ram_bytes:,}, all firmware included)",
+        soft_wrap=True,
+    )
