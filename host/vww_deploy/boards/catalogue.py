@@ -26,14 +26,16 @@ class Board:
     core: str
     clock_hz: int
     flash_bytes: int
-    """Flash that the framework leaves to an empty sketch."""
+    """Flash that the framework and the firmware leave to the model."""
     ram_bytes: int
-    """RAM that the framework leaves to an empty sketch, its stack not counted."""
+    """RAM that the framework and the firmware leave to the model, its stack not counted."""
     environment: str
     """Of ``platformio.ini``."""
     usb_ids: tuple[UsbId, ...]
     """(VID, PID) of the running application."""
     bootloader_usb_ids: tuple[UsbId, ...]
+    bootloader: str
+    """``serial`` (a port, after a 1200-baud touch), ``dfu``, ``uf2`` or ``none``."""
     baudrate: int
     cameras: tuple[str, ...]
     leds: Mapping[str, str]
@@ -60,6 +62,7 @@ def load_boards() -> tuple[Board, ...]:
             environment=entry["environment"],
             usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
             bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
+            bootloader=entry["bootloader"],
             baudrate=entry["baudrate"],
             cameras=tuple(entry["cameras"]),
             leds=dict(entry["leds"]),

@@ -43,8 +43,8 @@ def find_port(board: Board) -> str:
     if not here:
         raise BoardError(
             f"no {board.title} is attached",
-            hint="plug it in with a cable that has data lines (many have none); `vww-deploy boards` shows what is seen, "
-            "and --port names a port by hand",
+            hint="plug it in with a cable that has data lines (many have none); `vww-deploy boards` shows what is "
+            "seen, and --port names a port by hand",
         )
     if len(here) > 1:
         ports = ", ".join(found.port for found in here)

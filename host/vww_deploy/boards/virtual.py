@@ -1,7 +1,7 @@
 """The virtual board: QEMU's STM32F405 as a managed background process with a tty, a camera port and a reset button.
 
-Its state is a folder of the user's cache: the tty under a stable name, the firmware that it runs, the process id, QEMU's control socket.
-``python -m vww_deploy.boards.virtual start firmware.elf`` is PlatformIO's upload.
+Its state is a folder of the user's cache: the tty under a stable name, the firmware that it runs, the process id,
+QEMU's control socket. ``python -m vww_deploy.boards.virtual start firmware.elf`` is PlatformIO's upload.
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ class VirtualBoard:
             self.start(self.firmware)
 
     def _spawn(self, qemu: str) -> None:
-        # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program has it
-        # open. QEMU's own "-serial pty" looks for a reader once a second and throws away what was sent meanwhile.
+        # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program
+        # has it open. QEMU's own "-serial pty" looks for a reader once a second and throws away what was sent
+        # meanwhile.
         master, slave = os.openpty()
         try:
             tty.setraw(slave)
@@ -116,8 +117,8 @@ class VirtualBoard:
                 *("-kernel", self.firmware.name),
             ]
             with self.log.open("wb") as log:
-                # In a session of its own: Ctrl-C in the terminal is not for the board. In its folder, because a socket's path
-                # may not be longer than 107 bytes.
+                # In a session of its own: Ctrl-C in the terminal is not for the board. In its folder, because a
+                # socket's path may not be longer than 107 bytes.
                 process = subprocess.Popen(
                     command,
                     cwd=self.folder,

@@ -1,0 +1,108 @@
+"""From a model to a board that runs it: compile, build, upload, and ask the board what it runs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.boards import bootloader, platformio
+from vww_deploy.boards.catalogue import Board, get_board
+from vww_deploy.boards.platformio import FirmwareImage
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.errors import DoesNotFit, LinkError
+from vww_deploy.link.device import Device, DeviceInfo
+from vww_deploy.link.transport import open_transport
+
+# The largest frame that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
+_LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Flashed:
+    """A board that runs the model that it should."""
+
+    board: Board
+    port: str
+    image: FirmwareImage
+    info: DeviceInfo
+
+
+def flash(
+    source: str | Path | Compiled, board: Board | str, port: str | None = None, progress: Progress | None = None
+) -> Flashed:
+    """Puts a model on a board and checks that it runs.
+
+    Args:
+        source: a ``.tflite`` file, or what :func:`compile_model` made of one.
+        port: of the board; found by its USB ids when None.
+        progress: called with what is being done, a line each.
+
+    Raises:
+        DoesNotFit: before anything is built, by how many bytes; or the linker found it.
+        ToolMissing, BuildError: the firmware cannot be built.
+        BoardError, LinkError, ProtocolMismatch: the board does not come along.
+    """
+    board = get_board(board) if isinstance(board, str) else board
+    compiled = source if isinstance(source, Compiled) else compile_model(source)
+    check_fits(compiled, board)
+    flags = firmware_flags(compiled, board)
+    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
+        library = compiled.write(Path(folder) / "vww_model")
+        if board.is_virtual:
+            image = platformio.upload(board, library, flags=flags, progress=progress)
+            port = str(VirtualBoard(board.name).tty)
+        else:
+            # Built before the board is disturbed: what does not build leaves it as it was.
+            image = platformio.build(board, library, flags=flags, progress=progress)
+            upload_port = bootloader.enter(board, port)
+            platformio.upload(board, library, port=upload_port, flags=flags, progress=progress)
+            port = bootloader.wait_for_application(board, port)
+    if progress is not None:
+        progress(f"Asking the board on {port} what it runs")
+    with Device.connect(open_transport(port, board.baudrate), expect_model=compiled.graph.sha256) as device:
+        if device.info.board != board.name:
+            raise LinkError(
+                f"{port}: the firmware there is for {device.info.board}, not {board.name}",
+                hint="another board answered: name the port with --port",
+            )
+        return Flashed(board, port, image, device.info)
+
+
+def check_fits(compiled: Compiled, board: Board) -> None:
+    """Raises :class:`DoesNotFit` for a model that ``board`` has too little RAM or flash for, by how many bytes."""
+    report = compiled.report()
+    fit = report.fit(ram_bytes=board.ram_bytes, flash_bytes=board.flash_bytes)
+    if fit.ok:
+        return
+    lacks = [
+        f"{over:,} bytes of {what} too many (it needs {needs:,}, the board leaves {has:,})"
+        for what, over, needs, has in (
+            ("RAM", fit.ram_over, report.ram_bytes + report.stack_bytes, board.ram_bytes),
+            ("flash", fit.flash_over, report.flash_bytes, board.flash_bytes),
+        )
+        if over
+    ]
+    raise DoesNotFit(
+        f"{report.name} does not fit {board.name}: {' and '.join(lacks)}",
+        hint="`vww-deploy inspect MODEL` shows which boards it fits; --optimize ram takes less RAM",
+    )
+
+
+def firmware_flags(compiled: Compiled, board: Board) -> Mapping[str, int]:
+    """What the firmware does with the RAM that the model leaves: first a second input buffer, then a camera frame."""
+    report = compiled.report()
+    height, width, channels = report.input_shape
+    input_bytes = height * width * channels
+    spare = board.ram_bytes - report.ram_bytes - report.stack_bytes
+    staged = spare >= input_bytes
+    if staged:
+        spare -= input_bytes
+    held = min(spare, input_bytes + _LARGEST_FRAME_BYTES) if board.cameras else 0
+    # Less than the model's own input is no use to anybody.
+    return {"VWW_STAGE_INPUT": int(staged), "VWW_HELD_FRAME_BYTES": held if held >= input_bytes else 0}
