@@ -36,6 +36,15 @@ def command(
     reference: Annotated[
         bool, typer.Option("--reference/--no-reference", help="Compare with the reference on this computer.")
     ] = True,
+    raw_camera: Annotated[
+        str | None,
+        typer.Option(
+            "--raw-camera",
+            help="Send pictures as camera frames, which the board preprocesses: qcif, qqvga, qvga or WxH; then "
+            ":gray, :rgb565be, :rgb565le or :rgb888.",
+            metavar="FORMAT",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the last run instead of starting one.")] = False,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
@@ -47,6 +56,7 @@ def command(
 
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
+    from vww_deploy.graph.frames import parse_format
     from vww_deploy.graph.model import Model
     from vww_deploy.runs.connect import open_session
     from vww_deploy.runs.export import run_to_json
@@ -65,7 +75,9 @@ def command(
         planned = gather(pictures or [], labels)
         if last is not None:
             model, board = model or last.header.model_path, board or last.header.board
-        with open_session(Model.load(model), board=board, port=port, compare=reference) as session:
+            raw_camera = raw_camera or last.header.raw_camera
+        raw = parse_format(raw_camera) if raw_camera else None
+        with open_session(Model.load(model), board=board, port=port, compare=reference, raw_camera=raw) as session:
             if last is not None:
                 writer, rest = opened.resume(last.id)
             else:

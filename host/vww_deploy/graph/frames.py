@@ -48,6 +48,10 @@ class FrameFormat:
         """Bytes of one frame."""
         return self.width * self.height * self.pixels.bytes
 
+    def __str__(self) -> str:
+        """As :func:`parse_format` reads it: ``176x144:gray``."""
+        return f"{self.width}x{self.height}:{next(n for n, p in PIXEL_NAMES.items() if p is self.pixels)}"
+
 
 SIZES: Final = {"qqvga": (160, 120), "qcif": (176, 144), "qvga": (320, 240)}
 """The OV7675's frame sizes that a small board can hold: name -> (width, height)."""

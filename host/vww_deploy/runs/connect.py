@@ -12,6 +12,7 @@ from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.platformio import work_folder
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError
+from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
@@ -71,14 +72,20 @@ def open_device(model: Model, *, board: str | None = None, port: str | None = No
 
 @contextmanager
 def open_session(
-    model: Model, *, board: str | None = None, port: str | None = None, compare: bool = True
+    model: Model,
+    *,
+    board: str | None = None,
+    port: str | None = None,
+    compare: bool = True,
+    raw_camera: FrameFormat | None = None,
 ) -> Iterator[Session]:
     """A session with a board that runs ``model``; arguments and errors as :func:`open_device` has them.
 
     Args:
         compare: run the host reference beside the device.
+        raw_camera: as :class:`Session` has it.
     """
     with open_device(model, board=board, port=port) as device:
         image = firmware_image(get_board(device.info.board))
         firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else ""
-        yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256)
+        yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)

@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ProtocolMismatch, StoreError, VwwError
 from vww_deploy.graph import preprocess
+from vww_deploy.graph.frames import FrameFormat, encode_frame, frame_to_pixels
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.runs import events
@@ -44,6 +45,13 @@ def check_model(device: Device, name: str, sha256: str) -> None:
         )
 
 
+def prepare(device: Device, model: Model) -> None:
+    """Tell the device how the model's card wants camera frames turned into the model's input."""
+    spec = model.card.input
+    table = preprocess.quantisation_table(spec, model.graph.input_activation.quantization)
+    device.prepare(table, crop=spec.resize == "crop")
+
+
 class Session:
     """A connected device with the model that it runs.
 
@@ -52,13 +60,26 @@ class Session:
         model: the one that the device was flashed with.
         compare: run the host reference beside the device.
         firmware_sha256: of the firmware's image, for the record, where it is known.
+        raw_camera: send pictures as a camera of this format would, for the device to preprocess; None to send the
+            model's input.
 
     Raises:
         ProtocolMismatch: the device runs another model.
     """
 
-    def __init__(self, device: Device, model: Model, *, compare: bool = True, firmware_sha256: str = "") -> None:
+    def __init__(
+        self,
+        device: Device,
+        model: Model,
+        *,
+        compare: bool = True,
+        firmware_sha256: str = "",
+        raw_camera: FrameFormat | None = None,
+    ) -> None:
         check_model(device, model.name, model.sha256)
+        if raw_camera is not None:
+            prepare(device, model)
+        self._raw_camera = raw_camera
         self.device: Final = device
         self.model: Final = model
         self._compare = compare
@@ -82,6 +103,7 @@ class Session:
             clock=info.clock,
             clock_hz=info.clock_hz,
             reference=self._compare,
+            raw_camera="" if self._raw_camera is None else str(self._raw_camera),
         )
 
     def stream(self, writer: RunWriter, pictures: Mapping[int, Picture]) -> Iterator[events.Event]:
@@ -121,7 +143,7 @@ class Session:
         sent: deque[_Sent] = deque()
         told: deque[events.Event] = deque()
         self.device.on_console = lambda text: told.append(events.Console(text))
-        for inference in self.device.infer_many(self._inputs(writer, pictures, sent, told)):
+        for inference in self._infer(self._inputs(writer, pictures, sent, told)):
             result = self._record(writer, sent[0], inference)
             while told:
                 yield told.popleft()
@@ -129,20 +151,30 @@ class Session:
             yield result
         yield from told
 
+    def _infer(self, inputs: Iterator[npt.NDArray[np.int8] | bytes]) -> Iterator[Inference]:
+        if self._raw_camera is not None:
+            return self.device.infer_frames(cast(Iterator[bytes], inputs), self._raw_camera)
+        return self.device.infer_many(cast(Iterator[npt.NDArray[np.int8]], inputs))
+
     def _inputs(
         self,
         writer: RunWriter,
         pictures: Mapping[int, Picture],
         sent: deque[_Sent],
         told: deque[events.Event],
-    ) -> Iterator[npt.NDArray[np.int8]]:
+    ) -> Iterator[npt.NDArray[np.int8] | bytes]:
         """What the device is fed; the reference runs here, while the device is busy with the picture before."""
         card = self.model.card
         quantization = self.model.graph.input_activation.quantization
         for position, picture in pictures.items():
             try:
                 data = preprocess.read_picture_file(Path(picture.path))
-                pixels = preprocess.to_pixels(preprocess.open_picture(data, picture.path), card.input)
+                image = preprocess.open_picture(data, picture.path)
+                if self._raw_camera is not None:
+                    raw = encode_frame(image, self._raw_camera)
+                    pixels = frame_to_pixels(raw, self._raw_camera, card.input)
+                else:
+                    pixels = preprocess.to_pixels(image, card.input)
             except DataError as error:
                 writer.skip(position, error.message)
                 told.append(events.Skipped(picture.path, error.message))
@@ -152,7 +184,7 @@ class Session:
             sha256 = hashlib.sha256(data).hexdigest()
             frame = events.Frame(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
             sent.append(_Sent(frame, reference))
-            yield values
+            yield values if self._raw_camera is None else raw
 
     def _record(self, writer: RunWriter, sent: _Sent, inference: Inference) -> events.Result:
         card = self.model.card

@@ -63,6 +63,7 @@ _MIGRATIONS: Final = (
         FOREIGN KEY (run, position) REFERENCES pictures (run, position) ON DELETE CASCADE
     ) WITHOUT ROWID;
     """,
+    """UPDATE runs SET header = json_set(header, '$.raw_camera', '') WHERE json_valid(header);""",
 )
 
 State = Literal["running", "complete", "interrupted", "failed"]
@@ -94,6 +95,8 @@ class RunHeader:
         clock: unit of ``ticks``: ``instructions``, ``cycles`` or ``micros``.
         clock_hz: ticks a second.
         reference: whether the host reference ran beside the board.
+        raw_camera: the camera frames that the pictures were sent as, for the board to preprocess, as ``176x144:gray``;
+            empty if the host preprocessed them.
     """
 
     board: str
@@ -109,6 +112,7 @@ class RunHeader:
     clock: str = "micros"
     clock_hz: int = 1_000_000
     reference: bool = True
+    raw_camera: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> RunHeader:
@@ -132,6 +136,7 @@ class RunHeader:
 
 _HEADER_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "board": str,
+    "raw_camera": str,
     "port": str,
     "model": str,
     "model_sha256": str,
