@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -32,7 +31,6 @@ class Monitor:
         source: what to watch.
         threshold: P(person) from which a frame counts as one with a person; the model card's when None.
         folder: where snapshots, labelled frames and recordings go; made when needed.
-        listener: called in the source's thread with every event, after the state has taken it.
     """
 
     def __init__(
@@ -41,7 +39,6 @@ class Monitor:
         *,
         threshold: float | None = None,
         folder: Path,
-        listener: Callable[[Event], None] | None = None,
     ) -> None:
         self.source: Final = source
         self.control: Final = Control()
@@ -49,9 +46,7 @@ class Monitor:
         self.collection: Final = Collection(folder / "labelled")
         self.error: VwwError | None = None
         """What ended the source, if it did not end by itself."""
-        self.ended: Final = threading.Event()
-        """Set when no more events come."""
-        self._listener = listener
+        self._settled = threading.Event()
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
         self._state = State(threshold)
@@ -69,6 +64,16 @@ class Monitor:
         self.control.stop()
         self._thread.join(_STOP_TIMEOUT_S)
         self.stop_recording()
+
+    def wait_connected(self) -> None:
+        """Wait until the source has connected for the first time.
+
+        Raises:
+            VwwError: it could not.
+        """
+        self._settled.wait()
+        if self.error:
+            raise self.error
 
     def view(self) -> View:
         """The moment as it is; the same object as long as nothing changes."""
@@ -206,8 +211,6 @@ class Monitor:
         except VwwError as error:
             self.error = error
             self._take(Connection("ended", error.message + (f" ({error.hint})" if error.hint else "")))
-        finally:
-            self.ended.set()
 
     def _take(self, event: Event) -> None:
         with self._lock:
@@ -221,7 +224,5 @@ class Monitor:
                 if self._recorder.error:
                     self._state.notice(f"recording stopped: {self._recorder.error.message}")
                     self._recorder, self._state.recording = None, ""
-        if self._listener is not None:
-            self._listener(event)
-        if isinstance(event, Connection) and event.state == "ended":
-            self.ended.set()
+        if isinstance(event, Connection) and event.state != "connecting":
+            self._settled.set()

@@ -36,14 +36,14 @@ _SYSTEMS: Final = {
 _ARROWS: Final = {b"\x1b[C": "right", b"\x1b[D": "left", b"\x1b[H": "home"}
 
 
-def watch(monitor: Monitor) -> None:
-    """Show a started monitor until the user quits.
-
-    Raises:
-        ToolMissing: standard input or output is no terminal.
-    """
+def check_terminal() -> None:
+    """Raise ToolMissing if standard input or output is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ToolMissing("this is no terminal", hint="Use --plain (a line a result) or --json.")
+
+
+def watch(monitor: Monitor) -> None:
+    """Show a started monitor on this process's terminal until the user quits."""
     TerminalFace(monitor, sys.stdin, sys.stdout).run()
 
 

@@ -512,6 +512,7 @@ def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
         "grid": {"left": 40, "right": 12, "top": 10, "bottom": 24},
         "xAxis": {
             "type": "time",
+            "splitNumber": 3,
             "axisLabel": {"color": "#8d97a8", "hideOverlap": True, "formatter": "{HH}:{mm}:{ss}"},
             "axisLine": {"lineStyle": {"color": "#3a4557"}},
             "splitLine": {"show": False},

@@ -6,21 +6,24 @@ import hashlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vww_deploy.boards import ports
+from vww_deploy.compiler import compile_model
 from vww_deploy.errors import BoardError, DataError, LinkError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.messages import Feature
-from vww_deploy.link.transport import Transport
+from vww_deploy.link.transport import Transport, open_transport
+from vww_deploy.runs.connect import choose_board
 from vww_deploy.runs.events import (
     BoardInfo,
     Connection,
@@ -44,10 +47,8 @@ _PREPARED: Final = 128  # pictures of the loop that are kept ready
 _RAW_SIDE: Final = 320  # pictures are shown and collected no larger than a small camera's
 
 
-class Connect(Protocol):
-    """Opens the board at a port; the board's own port when None."""
-
-    def __call__(self, port: str | None) -> AbstractContextManager[Device]: ...
+Connect: TypeAlias = Callable[[str | None], AbstractContextManager[Device]]
+"""Opens the board at a port; where the board usually is when None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,35 @@ class _Prepared:
     values: npt.NDArray[np.int8]
 
 
+def board_at(model: Model, board: str | None = None, port: str | None = None) -> Connect:
+    """Opens a board with ``model`` on it: by name, by port, or the one that is attached.
+
+    What it gives raises BoardError, LinkError and ProtocolMismatch as :func:`vww_deploy.runs.connect.open_device` does,
+    and LinkError as soon as the port fails: :class:`Live` tells the loss and connects again.
+    """
+
+    @contextmanager
+    def connect(chosen_port: str | None) -> Iterator[Device]:
+        chosen = choose_board(board)
+        where = chosen_port or port or ports.find_port(chosen)
+        baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
+        with Device.connect(_NoReopen(open_transport(where, baudrate)), expect_model=model.sha256) as device:
+            yield device
+
+    return connect
+
+
+def layer_names(model: Model) -> list[str]:
+    """Short names of the layers that the device times: number and kind."""
+    kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compile_model(model.path).layers)
+    return [f"{number} {kind}" for number, kind in enumerate(kinds)]
+
+
+def attached_boards() -> list[tuple[str, str]]:
+    """Port and name of each board that is plugged in or running."""
+    return [(found.port, found.board.name) for found in ports.attached()]
+
+
 class Live:
     """Streams pictures to a board, again and again, as fast as it goes or at a given rate.
 
@@ -66,8 +96,7 @@ class Live:
         model: the one on it.
         pictures: shown in a loop; with none, the board waits for what viewers send.
         fps: the most frames a second; 0 for no limit.
-        ports: lists the boards that can be chosen: port and name.
-        layer_names: of the compiled network, in the order of the device's layer ticks; empty if not known.
+        boards: lists the boards that can be chosen: port and name of each.
     """
 
     takes_pictures = True
@@ -81,23 +110,22 @@ class Live:
         *,
         fps: float = 0.0,
         title: str = "",
-        ports: Callable[[], Sequence[tuple[str, str]]] = list,
-        layer_names: Sequence[str] = (),
+        boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
     ) -> None:
         self.title = title or model.name
         self._connect = connect
         self._model = model
         self._pictures = tuple(pictures)
         self._fps = fps
-        self._list_ports = ports
-        self._layer_names = tuple(layer_names)
+        self._list_boards = boards
+        self._layer_names = layer_names(model)
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
         self._number = 0  # of the next frame; goes on through a loss
         self._next = 0  # place in the loop
 
     def ports(self) -> list[tuple[str, str]]:
         """Boards that can be chosen: port and name of each."""
-        return list(self._list_ports())
+        return list(self._list_boards())
 
     def events(self, control: Control) -> Iterator[Event]:
         """Everything from the board, until stopped.
@@ -190,7 +218,7 @@ class Live:
 
     def _layer_times(self, device: Device) -> Iterator[Event]:
         """The ticks of each layer, measured once a connection: they depend on the network, not on the picture."""
-        if not self._layer_names or Feature.LAYERS not in device.info.features:
+        if Feature.LAYERS not in device.info.features:
             return
         ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
         if len(ticks) == len(self._layer_names):
@@ -248,7 +276,7 @@ class Live:
         return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
 
 
-class NoReopen:
+class _NoReopen:
     """A transport that gives up at once when its port fails, so that the loss is told; :class:`Live` connects again."""
 
     def __init__(self, transport: Transport) -> None:

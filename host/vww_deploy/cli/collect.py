@@ -1,0 +1,61 @@
+"""``vww-deploy collect``: a training set from what a board sees."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common
+from vww_deploy.cli.monitor import DEFAULT_OUT, FpsOption, ModelOption, OutOption, SourcesArgument, open_source
+
+
+def command(
+    person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every frame taken.")],
+    files: SourcesArgument = None,
+    count: Annotated[int, typer.Option("--count", "-n", help="Frames to take.", min=1)] = 20,
+    fps: FpsOption = 2.0,
+    model: ModelOption = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Save frames from a board with a label, as PNG files and a CSV, in the form that train reads.
+
+    The frames go to the folder labelled/ in --out; a frame that is there already is not taken twice.
+
+    Example: vww-deploy collect --person --count 50 --board nano33ble
+    """
+    from vww_deploy.monitor.collection import Collection
+    from vww_deploy.runs.events import Connection, Frame
+    from vww_deploy.runs.source import Control
+
+    source = open_source(files, model=model, board=board, port=port, fps=fps)
+    collection = Collection(out / "labelled")
+    control = Control()
+    control.set_speed(0)
+    taken: set[str] = set()
+    name, seen = "", 0
+    with common.progress() as progress:
+        task = progress.add_task("taking frames", total=count)
+        for event in source.events(control):
+            if isinstance(event, Connection):
+                if event.board is not None:
+                    name = event.board.board
+                common.err.print(f"{event.state}: {escape(event.reason)}" if event.reason else event.state)
+                if event.state == "ended":
+                    control.stop()
+            elif isinstance(event, Frame) and not control.stopped:
+                seen += 1
+                taken.add(collection.add(event, person, name).name)
+                progress.update(task, completed=len(taken))
+                if len(taken) >= count or seen >= 20 * count:  # a camera that shows one picture only ends, too
+                    control.stop()
+    no_person, with_person = collection.counts()
+    common.err.print(
+        f"Took {len(taken)} frames. {escape(str(collection.csv_path))} now has {with_person} with a person "
+        f"and {no_person} without."
+    )
+    if len(taken) < count:
+        raise typer.Exit(1)

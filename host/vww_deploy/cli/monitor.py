@@ -1,0 +1,185 @@
+"""``vww-deploy monitor``: see what the board sees, live or from a recording."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common
+from vww_deploy.errors import DataError
+
+if TYPE_CHECKING:
+    from vww_deploy.monitor.state import View
+    from vww_deploy.runs.events import Event
+    from vww_deploy.runs.source import Source
+
+SourcesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Pictures to stream in a loop (files, folders, globs), or a recording.", metavar="[FILE...]"),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
+]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Folder for snapshots, recordings and labelled frames.", file_okay=False),
+]
+FpsOption = Annotated[
+    float, typer.Option("--fps", help="The most pictures a second; 0: as fast as the board goes.", min=0)
+]
+DEFAULT_OUT = Path("vww-monitor")
+
+
+def command(
+    files: SourcesArgument = None,
+    model: ModelOption = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    web: Annotated[bool, typer.Option("--web", help="A page in the browser instead of the terminal.")] = False,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to serve the page on; others than this computer's need a token.")
+    ] = "127.0.0.1",
+    web_port: Annotated[int, typer.Option("--web-port", help="TCP port of the page.", min=1, max=65535)] = 8427,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="A line a result, for pipes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="An object a line, one for each event.")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Record the session to a new file.", metavar="FILE", dir_okay=False)
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", help="P(person) that counts as a person; default: the model's.", min=0, max=1),
+    ] = None,
+    fps: FpsOption = 0.0,
+    speed: Annotated[float, typer.Option("--speed", help="Of a replay; 0: as fast as it can.", min=0)] = 1.0,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Watch a board: frames, predictions, latency, console; or replay a recording of it.
+
+    Example: vww-deploy monitor photos/ --board virtual --web --record today.vwwrec
+    """
+    if web + plain + as_json > 1:
+        raise DataError("--web, --plain and --json exclude each other")
+    source = open_source(files, model=model, board=board, port=port, fps=fps)
+    if plain or as_json:
+        _print_events(source, as_json=as_json, record=record, threshold=threshold, speed=speed)
+        return
+
+    from vww_deploy.monitor.monitor import Monitor
+
+    show: Callable[[Monitor], None]
+    if web:
+        from vww_deploy.monitor.web import serve
+
+        def show(monitor: Monitor) -> None:
+            serve(monitor, host=host, port=web_port, open_browser=browser, announce=_announce)
+    else:
+        from vww_deploy.monitor.terminal import check_terminal
+        from vww_deploy.monitor.terminal import watch as show
+
+        check_terminal()
+    with Monitor(source, threshold=threshold, folder=out) as monitor:
+        monitor.control.set_speed(speed)
+        if record is not None:
+            monitor.start_recording(record)
+        with common.err.status(f"looking for {escape(source.title)}"):
+            monitor.wait_connected()
+        show(monitor)
+        if monitor.error:
+            raise monitor.error
+
+
+def open_source(
+    files: list[str] | None, *, model: str | None, board: str | None, port: str | None, fps: float
+) -> Source:
+    """A recording's replay, or a board with pictures."""
+    from vww_deploy.runs.recording import is_recording
+
+    if files and is_recording(Path(files[0])):
+        if len(files) > 1:
+            raise DataError("one recording is replayed at a time")
+        from vww_deploy.runs.replay import Replay
+
+        return Replay(Path(files[0]))
+
+    from vww_deploy.graph.model import Model
+    from vww_deploy.runs.connect import choose_board
+    from vww_deploy.runs.live import Live, board_at
+    from vww_deploy.runs.pictures import gather
+
+    loaded = Model.load(model)
+    title = port or choose_board(board).title
+    return Live(board_at(loaded, board, port), loaded, gather(files or []), fps=fps, title=title)
+
+
+def _announce(url: str) -> None:
+    common.err.print(f"The monitor is at [bold]{escape(url)}[/]   (Ctrl-C ends it)", soft_wrap=True)
+
+
+def _print_events(source: Source, *, as_json: bool, record: Path | None, threshold: float | None, speed: float) -> None:
+    """Events on stdout as they come, until the source ends or the reader goes away."""
+    from vww_deploy.monitor.state import State
+    from vww_deploy.runs.events import Connection
+    from vww_deploy.runs.recording import Recorder
+    from vww_deploy.runs.source import Control
+
+    state, control = State(threshold), Control()
+    control.set_speed(speed)
+    with ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(record)) if record is not None else None
+        try:
+            for event in source.events(control):
+                state.apply(event)
+                if recorder is not None:
+                    recorder.add(event)
+                line = _json_line(event) if as_json else _plain_line(event, state.view)
+                if line is not None:
+                    print(line, flush=True)
+                if isinstance(event, Connection) and event.state == "ended":
+                    control.stop()
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader has seen enough; Python would complain once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if recorder is not None and recorder.error:
+        raise recorder.error
+
+
+def _json_line(event: Event) -> str:
+    from vww_deploy.runs.recording import kind_of, to_json
+
+    return json.dumps({"event": kind_of(event), **to_json(event)})
+
+
+def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
+    from datetime import datetime
+
+    from vww_deploy.monitor.text import milliseconds, printable
+    from vww_deploy.runs.events import Connection, Console, Result, Skipped
+
+    time = f"{datetime.fromtimestamp(event.at):%H:%M:%S.%f}"[:-3]
+    match event:
+        case Result():
+            seen = view()
+            if seen.shown is None or seen.shown.result is not event:
+                return None
+            name = printable(seen.shown.frame.source)
+            return (
+                f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  "
+                f"{milliseconds(event.latency_us):>8}  {name}"
+            )
+        case Console():
+            return f"{time}  board: {printable(event.text)}"
+        case Skipped():
+            return f"{time}  skipped: {printable(event.reason)}"
+        case Connection() if event.state != "connecting":
+            return f"{time}  {event.state}{f': {printable(event.reason)}' if event.reason else ''}"
+    return None
