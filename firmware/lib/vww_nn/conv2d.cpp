@@ -75,37 +75,43 @@ void gather_planar(const ConvParams& p, const View& in, int y, int x, int pixels
   }
 }
 
-// Four bytes (three, the last with weight zero) as pairs (0, 2) and (1, 3).
-inline uint32_t even_bytes(const int8_t* from) {
+// Four bytes (or three, the last with weight zero) as the pairs (0, 2) and (1, 3).
+inline void split(const int8_t* from, uint32_t* even, uint32_t* odd) {
 #if defined(__ARM_FEATURE_DSP)
-  return sxtb16(load_word(from));
+  const uint32_t word = load_word(from);
+  *even = sxtb16(word);
+  *odd = sxtb16_odd(word);
 #else
-  return pair_of(from[0], from[2]);
-#endif
-}
-inline uint32_t odd_bytes(const int8_t* from) {
-#if defined(__ARM_FEATURE_DSP)
-  return sxtb16_odd(load_word(from));
-#else
-  return pair_of(from[1], from[3]);
+  *even = pair_of(from[0], from[2]);
+  *odd = pair_of(from[1], from[3]);
 #endif
 }
 
-// One kernel row of `pixels` windows that lie inside the input, `step` bytes apart; the words of one pixel lie
-// `spacing` apart. Up to three bytes past the last window are read.
-template <int pixels>
-inline void gather_row(const int8_t* from, int step, int taps, int spacing, uint32_t* to) {
-  for (; taps >= 3; taps -= 4, from += 4, to += 2 * spacing) {
-    for (int i = 0; i < pixels; ++i) {
-      to[i] = even_bytes(from + i * step);
-      to[spacing + i] = odd_bytes(from + i * step);
+// One kernel row of one window inside the input; the words lie `spacing` apart. Up to three bytes past the window are
+// read.
+void gather_row(const int8_t* from, int taps, int spacing, uint32_t* to) {
+  for (; taps >= 3; taps -= 4, from += 4, to += 2 * spacing) split(from, to, to + spacing);
+  if (taps > 0) *to = pair_of(from[0], taps == 2 ? from[1] : 0);
+}
+
+// Four whole windows inside the input, `step` bytes apart.
+void gather_windows(const int8_t* from, int row_stride, int rows, int step, int taps, uint32_t* to) {
+  for (; rows > 0; --rows, from += row_stride) {
+    const int8_t* byte = from;
+    int left = taps;
+    for (; left >= 3; left -= 4, byte += 4, to += 8) {
+      split(byte, to, to + 4);
+      split(byte + step, to + 1, to + 5);
+      split(byte + 2 * step, to + 2, to + 6);
+      split(byte + 3 * step, to + 3, to + 7);
     }
+    if (left <= 0) continue;
+    for (int i = 0; i < 4; ++i, byte += step) *to++ = pair_of(byte[0], left == 2 ? byte[1] : 0);
   }
-  if (taps > 0)
-    for (int i = 0; i < pixels; ++i) to[i] = pair_of(from[i * step], taps == 2 ? from[i * step + 1] : 0);
 }
 
-// The same for one window that reaches over a border, or whose bytes lie apart; row is null above and below the input.
+// One kernel row of a window that reaches over a border, or whose bytes lie apart; row is null above and below the
+// input.
 void gather_border_row(const ConvParams& p, const int8_t* row, int ix, int taps, int spacing, uint32_t* to) {
   for (int done = 0; done < taps; done += 4, to += 2 * spacing) {
     int8_t four[4] = {};
@@ -114,27 +120,28 @@ void gather_border_row(const ConvParams& p, const int8_t* row, int ix, int taps,
       const bool present = row != nullptr && at >= 0 && at < p.in_w;
       four[j] = static_cast<int8_t>(present ? row[at * p.in_c + (done + j) % p.in_c] : p.input_zero_point);
     }
-    gather_row<1>(four, 0, taps - done < 4 ? taps - done : 4, spacing, to);
+    gather_row(four, taps - done < 4 ? taps - done : 4, spacing, to);
   }
 }
 
 // The windows of output pixels (y, x) ... (y, x + pixels - 1) of an interleaved input.
 void gather_interleaved(const ConvParams& p, const View& in, int y, int x, int pixels, uint32_t* to) {
   const int taps = p.kernel_w * p.in_c;
-  const int row_words = (taps / 4 * 2 + (taps % 4 + 1) / 2) * pixels;
-  const int ix = x * p.stride_w - p.pad_left;
+  const int ix = x * p.stride_w - p.pad_left, iy = y * p.stride_h - p.pad_top;
   const int last = p.dilation_w == 1 ? p.in_w - p.kernel_w : -1;  // the last place of a window without a border
+  if (pixels == 4 && ix >= 0 && ix + 3 * p.stride_w <= last && iy >= 0 && p.dilation_h == 1 &&
+      iy + p.kernel_h <= p.in_h && in.rows >= p.in_h) {
+    const int8_t* const from = in.data + iy * in.row_stride + ix * p.in_c;
+    return gather_windows(from, in.row_stride, p.kernel_h, p.stride_w * p.in_c, taps, to);
+  }
+  const int row_words = (taps / 4 * 2 + (taps % 4 + 1) / 2) * pixels;
   for (int ky = 0; ky < p.kernel_h; ++ky, to += row_words) {
-    const int iy = y * p.stride_h - p.pad_top + ky * p.dilation_h;
-    const int8_t* const row = iy >= 0 && iy < p.in_h ? row_of(in, iy) : nullptr;
-    if (row != nullptr && pixels == 4 && ix >= 0 && ix + 3 * p.stride_w <= last) {
-      gather_row<4>(row + ix * p.in_c, p.stride_w * p.in_c, taps, 4, to);
-      continue;
-    }
+    const int row_at = iy + ky * p.dilation_h;
+    const int8_t* const row = row_at >= 0 && row_at < p.in_h ? row_of(in, row_at) : nullptr;
     for (int i = 0; i < pixels; ++i) {
       const int at = ix + i * p.stride_w;
       if (row != nullptr && at >= 0 && at <= last) {
-        gather_row<1>(row + at * p.in_c, 0, taps, pixels, to + i);
+        gather_row(row + at * p.in_c, taps, pixels, to + i);
       } else {
         gather_border_row(p, row, at, taps, pixels, to + i);
       }
@@ -145,45 +152,47 @@ void gather_interleaved(const ConvParams& p, const View& in, int y, int x, int p
 // --------------------------------------------------------------------------------------------------------------------
 // multiply
 
-struct Block {
-  const ConvParams& p;
-  const uint32_t* gathered;
-  int pairs;  // pairs of taps
-  int32_t channel_stride;
-};
-
-// Scales and stores the accumulators of one channel.
-template <RequantKind kind, int pixels>
-inline void store(const int32_t (&acc)[pixels], ChannelScale s, const Requant& r, int8_t* out) {
-  for (int i = 0; i < pixels; ++i) out[i] = requantize<kind>(acc[i], s, r);
-}
-
-template <int pixels>
-inline void store(const int32_t (&acc)[pixels], ChannelScale s, const Requant& r, int8_t* out) {
-  switch (r.kind) {
-    case RequantKind::kRelu:
-      return store<RequantKind::kRelu>(acc, s, r, out);
-    case RequantKind::kSaturate:
-      return store<RequantKind::kSaturate>(acc, s, r, out);
-    case RequantKind::kClamp:
-      return store<RequantKind::kClamp>(acc, s, r, out);
-    case RequantKind::kGeneric:
-      return store<RequantKind::kGeneric>(acc, s, r, out);
-  }
-}
-
-#if defined(__ARM_FEATURE_DSP)
-
-// What the assembly below finds on its stack.
+// What the multiplication of blocks needs; out is the block's first pixel in channel 0.
 struct BlockArguments {
   const uint32_t* gathered;
   const uint32_t* end;    // of the gathered words
-  int32_t entry;          // bytes of the unrolled loop to skip at first
+  int32_t entry;          // bytes of the assembly's unrolled loop to skip at first
   int32_t output_offset;  // -128: negative values need no care when rounding
   int8_t* out;
   int32_t channel_stride;
   int32_t channels;
 };
+
+// A block of pixels by all output channels.
+void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
+  const int8_t* w = p.constants;
+  const int pairs = static_cast<int>(b.end - b.gathered) / pixels;
+  int8_t* out = b.out;
+  for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride, w += pairs * 4 + 20) {
+    const int8_t* const scales = w + 8 + pairs * 4;
+    for (int i = 0; i < pixels; ++i) {
+      int32_t acc0 = load_int32(w), acc1 = load_int32(w + 4);
+      const uint32_t* x = b.gathered + i;
+      for (const int8_t* pair = w + 8; pair != scales; pair += 4, x += pixels) {
+#if defined(__ARM_FEATURE_DSP)
+        acc0 = smlad(*x, sxtb16(load_word(pair)), acc0);
+        acc1 = smlad(*x, sxtb16_odd(load_word(pair)), acc1);
+#else
+        const int low = static_cast<int16_t>(*x & 0xffffu), high = static_cast<int16_t>(*x >> 16);
+        acc0 += pair[0] * low + pair[2] * high;
+        acc1 += pair[1] * low + pair[3] * high;
+#endif
+      }
+      out[i] = requantize<RequantKind::kGeneric>(acc0, {load_int32(scales), scales[8]}, p.requant);
+      if (left > 1) {
+        const ChannelScale second{load_int32(scales + 4), scales[9]};
+        out[b.channel_stride + i] = requantize<RequantKind::kGeneric>(acc1, second, p.requant);
+      }
+    }
+  }
+}
+
+#if defined(__ARM_FEATURE_DSP)
 
 // A block of pixels by all output channels, clamped to -128..127. Two channels by four (three) pixels take 8 (6)
 // accumulators; with weights, pixels and pointers all 14 registers are in use, and what else is needed lies on the
@@ -330,77 +339,33 @@ __attribute__((naked, noinline)) void multiply3(const int8_t* /*constants*/, con
 #undef VWW_SECOND_CHANNEL
 #undef VWW_EPILOGUE
 
-template <int pixels>
-inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels], int32_t (&acc1)[pixels]) {
-  for (int i = 0; i < pixels; ++i) acc0[i] = acc0[pixels - 1], acc1[i] = acc1[pixels - 1];
-  const uint32_t* x = b.gathered;
-  for (const uint32_t* const end = x + b.pairs * pixels; x != end; x += pixels, w += 4) {
-    const uint32_t word = load_word(w);
-    const uint32_t w0 = sxtb16(word), w1 = sxtb16_odd(word);
-    for (int i = 0; i < pixels; ++i) {
-      acc0[i] = smlad(x[i], w0, acc0[i]);
-      acc1[i] = smlad(x[i], w1, acc1[i]);
-    }
+void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels) {
+  if (pixels < 3 || p.requant.kind == RequantKind::kGeneric) return multiply(p, b, pixels);
+  if (pixels == 4) {
+    multiply4(p.constants, &b);
+  } else {
+    multiply3(p.constants, &b);
   }
-  return w;
+  if (p.requant.kind == RequantKind::kClamp) {
+    int8_t* out = b.out;
+    for (int c = 0; c < p.out_c; ++c, out += b.channel_stride)
+      for (int i = 0; i < pixels; ++i)
+        out[i] = static_cast<int8_t>(clamp(out[i], p.requant.clamp_min, p.requant.clamp_max));
+  }
+}
+
+int entry_bytes(int pixels, int pairs) {
+  const int unroll = pixels == 4 ? kUnroll4 : kUnroll3, step = pixels == 4 ? kStepBytes4 : kStepBytes3;
+  return (unroll - (pairs - 1) % unroll) * step;
 }
 
 #else
 
-template <int pixels>
-inline const int8_t* dot(const Block& b, const int8_t* w, int32_t (&acc0)[pixels], int32_t (&acc1)[pixels]) {
-  for (int i = 0; i < pixels; ++i) acc0[i] = acc0[pixels - 1], acc1[i] = acc1[pixels - 1];
-  const uint32_t* x = b.gathered;
-  for (int k = 0; k < b.pairs; ++k, w += 4) {
-    for (int i = 0; i < pixels; ++i, ++x) {
-      const int low = static_cast<int16_t>(*x & 0xffffu), high = static_cast<int16_t>(*x >> 16);
-      acc0[i] += w[0] * low + w[2] * high;
-      acc1[i] += w[1] * low + w[3] * high;
-    }
-  }
-  return w;
-}
+void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels) { multiply(p, b, pixels); }
+
+int entry_bytes(int /*pixels*/, int /*pairs*/) { return 0; }
 
 #endif
-
-// A block of pixels by all output channels.
-template <int pixels>
-__attribute__((noinline)) void multiply(const Block& b, int8_t* out) {
-  const ConvParams& p = b.p;
-  const int8_t* w = p.constants;
-  for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
-    int32_t acc0[pixels], acc1[pixels];  // dot() takes the bias in the last and fills all
-    acc0[pixels - 1] = load_int32(w);
-    acc1[pixels - 1] = load_int32(w + 4);
-    w = dot(b, w + 8, acc0, acc1);
-    store(acc0, {load_int32(w), w[8]}, p.requant, out);
-    if (left > 1) store(acc1, {load_int32(w + 4), w[9]}, p.requant, out + b.channel_stride);
-    w += 12;
-  }
-}
-
-void multiply_block(const Block& b, int pixels, int8_t* out) {
-#if defined(__ARM_FEATURE_DSP)
-  const Requant& r = b.p.requant;
-  if (pixels >= 3 && (r.kind == RequantKind::kRelu || r.kind == RequantKind::kSaturate)) {
-    const int unroll = pixels == 4 ? kUnroll4 : kUnroll3, bytes = pixels == 4 ? kStepBytes4 : kStepBytes3;
-    const int entry = (unroll - (b.pairs - 1) % unroll) * bytes;
-    const BlockArguments arguments{
-        b.gathered, b.gathered + b.pairs * pixels, entry, r.output_offset, out, b.channel_stride, b.p.out_c};
-    return pixels == 4 ? multiply4(b.p.constants, &arguments) : multiply3(b.p.constants, &arguments);
-  }
-#endif
-  switch (pixels) {
-    case 4:
-      return multiply<4>(b, out);
-    case 3:
-      return multiply<3>(b, out);
-    case 2:
-      return multiply<2>(b, out);
-    default:
-      return multiply<1>(b, out);
-  }
-}
 
 // How many of the n pixels left in a row the next block takes: four, but threes where that leaves no ones and twos.
 int block_pixels(int n) { return n > 4 && n <= 9 && n % 4 != 0 ? 3 : n < kPixels ? n : kPixels; }
@@ -415,20 +380,26 @@ int pairs_of_taps(const ConvParams& p) {
 
 void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch) {
   uint32_t* const gathered = static_cast<uint32_t*>(scratch);
-  const Block block{p, gathered, pairs_of_taps(p), out.channel_stride};
-  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc &&
-                         p.in_h == p.out_h && p.in_w == p.out_w;  // else it pads
+  const int pairs = pairs_of_taps(p);
+  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc;
   int width = p.out_w;
   if (pointwise && in.row_stride == width && out.row_stride == width && in.rows >= row_end && out.rows >= row_end) {
     // Rows without gaps: one long row.
     width *= row_end - row_begin;
     row_end = row_begin + 1;
   }
+  BlockArguments block{gathered, nullptr, 0, p.requant.output_offset, nullptr, out.channel_stride, p.out_c};
+  int pixels = 0;
   for (int y = row_begin; y < row_end; ++y) {
     int8_t* const row = row_of(out, y);
     const int8_t* const from = pointwise ? row_of(in, y) : nullptr;
-    for (int x = 0; x < width;) {
-      const int pixels = block_pixels(width - x);
+    for (int x = 0; x < width; x += pixels) {
+      const int next = block_pixels(width - x);
+      if (next != pixels) {
+        pixels = next;
+        block.end = gathered + pairs * pixels;
+        block.entry = entry_bytes(pixels, pairs);
+      }
       if (pointwise) {
         gather_columns(from + x, in.channel_stride, p.in_c, pixels, gathered);
       } else if (p.input_is_hwc) {
@@ -436,8 +407,8 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
       } else {
         gather_planar(p, in, y, x, pixels, gathered);
       }
-      multiply_block(block, pixels, row + x);
-      x += pixels;
+      block.out = row + x;
+      multiply_block(p, block, pixels);
     }
   }
 }

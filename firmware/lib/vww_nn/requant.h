@@ -20,6 +20,13 @@ inline int32_t scale_by(int32_t x, uint32_t doubled_multiplier, int exponent) {
   return static_cast<int32_t>(t);
 }
 
+// The same with a single rounding, half up.
+inline int32_t scale_once(int32_t x, uint32_t doubled_multiplier, int exponent) {
+  const int right = 64 - exponent;
+  const int64_t product = static_cast<int64_t>(x) * static_cast<int64_t>(doubled_multiplier);
+  return static_cast<int32_t>((product + (int64_t{1} << (right - 1))) >> right);
+}
+
 inline int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 // One output channel's scaling.
@@ -27,6 +34,13 @@ struct ChannelScale {
   int32_t multiplier;  // twice the Q31 multiplier, as a word
   int32_t exponent;
 };
+
+inline int8_t requantize_any(int32_t acc, ChannelScale s, const Requant& r) {
+  const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
+  const int32_t scaled =
+      r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);
+  return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+}
 
 // A little-endian word at any address.
 inline int32_t load_int32(const int8_t* p) {
@@ -44,8 +58,7 @@ inline int32_t load_int32(const int8_t* p) {
 template <RequantKind kind>
 inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
   if (kind == RequantKind::kGeneric) {
-    const int32_t scaled = scale_by(acc, static_cast<uint32_t>(s.multiplier), s.exponent);
-    return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+    return requantize_any(acc, s, r);
   }
   int32_t t = smmlar(acc, s.multiplier, acc);
   if (kind != RequantKind::kRelu) t += t >> 31;
@@ -58,8 +71,7 @@ inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
 
 template <RequantKind>
 inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
-  const int32_t scaled = scale_by(acc, static_cast<uint32_t>(s.multiplier), s.exponent);
-  return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+  return requantize_any(acc, s, r);
 }
 
 #endif

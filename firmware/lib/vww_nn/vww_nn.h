@@ -34,6 +34,7 @@ struct Requant {
   int16_t clamp_min;
   int16_t clamp_max;
   RequantKind kind;
+  bool rounds_once = false;  // FULLY_CONNECTED is scaled with one rounding, half up, instead of two; kind is kGeneric
 };
 
 // A 2-D convolution. Constants (weights, biases, scales; aligned to 4) as packed by packing.pack_conv for the same
