@@ -1,4 +1,5 @@
-// DEPTHWISE_CONV_2D, channel by channel.
+// DEPTHWISE_CONV_2D, channel by channel: the rows that a window needs are copied to scratch, padded and widened to
+// int16, and the output is computed from there; so it may overwrite the input.
 //
 // Constants, for each output channel and without gaps: the bias with the input's zero point folded in (int32), twice
 // the Q31 multiplier (a word), the weights (kernel_h * kernel_w bytes), 32 + TFLite's shift (a byte).
@@ -8,44 +9,307 @@
 namespace vww {
 namespace {
 
-// Copies input row iy of one plane to a padded int16 row; rows outside the input are all zero point.
-void widen_row(const DepthwiseParams& p, const View& in, int channel, int iy, int16_t* to, int width) {
+// One output channel: its constants and its planes.
+struct Channel {
+  const int8_t* record;
+  const int8_t* in;  // of row 0
+  int8_t* out;
+};
+
+// ------------------------------------------------------------------------------------------------------------- any
+// kernel
+
+// Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
+void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to, int width) {
   for (int i = 0; i < width; ++i) to[i] = p.input_zero_point;
   if (iy < 0 || iy >= p.in_h) return;
-  const int8_t* from = row_of(in, iy) + channel * in.channel_stride;
+  const int8_t* from = c.in + (row_of(in, iy) - in.data);
   for (int x = 0; x < p.in_w && x + p.pad_left < width; ++x) to[x + p.pad_left] = from[x];
 }
+
+void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const Channel& c, int row_begin, int row_end,
+                int16_t* ring) {
+  const int span = (p.kernel_h - 1) * p.dilation_h + 1;
+  const int reach = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
+  const int width = (reach + 1) / 2 * 2;
+  const int8_t* const w = c.record + 8;
+  const ChannelScale scale{load_int32(c.record + 4), w[p.kernel_h * p.kernel_w]};
+  int next = row_begin * p.stride_h - p.pad_top;  // the next input row to copy
+  for (int y = row_begin; y < row_end; ++y) {
+    const int top = y * p.stride_h - p.pad_top;
+    if (next < top) next = top;
+    for (; next < top + span; ++next) copy_row(p, in, c, next, ring + (next + p.pad_top) % span * width, width);
+    int8_t* const to = c.out + (row_of(out, y) - out.data);
+    for (int x = 0; x < p.out_w; ++x) {
+      int32_t acc = load_int32(c.record);
+      for (int ky = 0; ky < p.kernel_h; ++ky) {
+        const int16_t* row = ring + (top + ky * p.dilation_h + p.pad_top) % span * width + x * p.stride_w;
+        for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
+      }
+      to[x] = requantize<RequantKind::kGeneric>(acc, scale, p.requant);
+    }
+  }
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+// --------------------------------------------------------------------------------------------------------------------
+// 3 by 3
+
+constexpr int kPitch = 128;    // bytes of a row in scratch, a constant of the assembly (packing.py knows it too)
+constexpr int kWidest = 60;    // input columns that fit in it, with padding and what the last four outputs read beyond
+constexpr int kChunkRows = 8;  // input rows in scratch at a time (packing.py knows it too)
+
+struct Rows3x3 {
+  uint32_t weights[6];  // for each kernel row (w0, w1), (w1, w2)
+  int32_t bias;
+  int32_t multiplier;
+  int32_t power;  // 2^30 at most; shift makes up for it
+  int32_t output_offset;
+  int32_t shift;
+  int32_t width;
+  int32_t out_gap;  // from the end of an output row to the next
+  int32_t rows;
+  const uint32_t* scratch;
+  int8_t* out;
+};
+
+// Rows of outputs, four at a time. r0 scratch, r1 out, r2-r7 weights, r8-r11 accumulators, r12 lr pixels; all 14
+// registers are in use, what else is needed lies on the stack. What gcc 12 makes of intrinsics: FIGURE.
+#define VWW_ROWS_BEGIN   \
+  "push {r4-r11, lr}\n"  \
+  "sub sp, #4\n"         \
+  "ldm r0!, {r2-r7}\n"   \
+  "add r12, r0, #20\n"   \
+  "ldm r12, {r8-r12}\n"  \
+  "push {r8-r12}\n"      \
+  "mov r1, r12\n"        \
+  "ldm r0, {r8-r12}\n"   \
+  "push {r8-r12}\n"      \
+  "1:\n"                 \
+  "ldr r0, [sp, #32]\n"  \
+  "ldr r12, [sp, #20]\n" \
+  "str r12, [sp, #40]\n" \
+  "2:\n"                 \
+  "ldr r11, [sp]\n"
+#define VWW_FOUR(instruction) instruction(8) instruction(9) instruction(10) instruction(11)
+#define VWW_HIGH(n) "smmlar r" #n ", r" #n ", r12, r" #n "\n"
+#define VWW_SIGN(n) "add.w r" #n ", r" #n ", r" #n ", asr #31\n"
+#define VWW_SHIFT(n) "lsl.w r" #n ", r" #n ", r12\n"
+#define VWW_FINISH(n) "smmlar r" #n ", r" #n ", r12, lr\n"
+#define VWW_SATURATE(n) "ssat r" #n ", #8, r" #n "\n"
+#define VWW_SCALE "ldr r12, [sp, #4]\n" VWW_FOUR(VWW_HIGH)
+#define VWW_ROUND_SIGNED "ldr r12, [sp, #16]\n" VWW_FOUR(VWW_SIGN) VWW_FOUR(VWW_SHIFT)
+#define VWW_ROWS_END(ROW_STEP) \
+  "ldrd r12, lr, [sp, #8]\n" VWW_FOUR(VWW_FINISH) VWW_FOUR(VWW_SATURATE) \
+  "ldr r12, [sp, #40]\n"                                           \
+  "subs r12, #4\n"                                                 \
+  "blt 4f\n"                                                       \
+  "str r12, [sp, #40]\n"                                           \
+  "strb r8, [r1], #4\n"                                            \
+  "strb r9, [r1, #-3]\n"                                           \
+  "strb r10, [r1, #-2]\n"                                          \
+  "strb r11, [r1, #-1]\n"                                          \
+  "bne.w 2b\n"                                                     \
+  "3:\n"                                                           \
+  "ldr r12, [sp, #28]\n"                                           \
+  "ldr r0, [sp, #32]\n"                                            \
+  "ldr lr, [sp, #24]\n"                                            \
+  "subs r12, #1\n"                                                 \
+  "str r12, [sp, #28]\n"                                           \
+  "add r0, #" ROW_STEP "\n"                                        \
+  "str r0, [sp, #32]\n"                                            \
+  "add r1, lr\n"                                                   \
+  "bne.w 1b\n"                                                     \
+  "add sp, #44\n"                                                  \
+  "pop {r4-r11, pc}\n"                                             \
+  "4:\n" /* the last one to three of a row */                      \
+  "strb r8, [r1], #1\n"                                            \
+  "cmn r12, #3\n"                                                  \
+  "beq 3b\n"                                                       \
+  "strb r9, [r1], #1\n"                                            \
+  "cmn r12, #2\n"                                                  \
+  "beq 3b\n"                                                       \
+  "strb r10, [r1], #1\n"                                           \
+  "b 3b\n"
+
+// A kernel row by four outputs, w0 = (w0, w1), w1 = (w1, w2). Words a, b, c hold columns 0..5 for stride 1, and a..e
+// columns 0..9 for stride 2.
+#define VWW_ROW_STRIDE1(LOAD, THIRD, W0, W1, F0, F1, F2) \
+  LOAD "smlad r8, r12, " W0 ", " F0                      \
+       "\n"                                              \
+       "smlatb r9, r12, " W0 ", " F1                     \
+       "\n"                                              \
+       "smlad r10, lr, " W0 ", " F2                      \
+       "\n"                                              \
+       "smlatb r11, lr, " W0                             \
+       ", r11\n"                                         \
+       "ldr r12, [r0, #" THIRD                           \
+       "]\n"                                             \
+       "smlabt r8, lr, " W1                              \
+       ", r8\n"                                          \
+       "smlad r9, lr, " W1                               \
+       ", r9\n"                                          \
+       "smlabt r10, r12, " W1                            \
+       ", r10\n"                                         \
+       "smlad r11, r12, " W1 ", r11\n"
+#define VWW_STRIDE1                                                                   \
+  VWW_ROW_STRIDE1("ldrd r12, lr, [r0], #8\n", "0", "r2", "r3", "r11", "r11", "r11")   \
+  VWW_ROW_STRIDE1("ldrd r12, lr, [r0, #120]\n", "128", "r4", "r5", "r8", "r9", "r10") \
+  VWW_ROW_STRIDE1("ldrd r12, lr, [r0, #248]\n", "256", "r6", "r7", "r8", "r9", "r10")
+#define VWW_ROW_STRIDE2(LOAD, SECOND, THIRD, W0, W1, F0, F1, F2) \
+  LOAD "smlad r8, r12, " W0 ", " F0                              \
+       "\n"                                                      \
+       "smlad r9, lr, " W0 ", " F1                               \
+       "\n"                                                      \
+       "smlabt r8, lr, " W1                                      \
+       ", r8\n"                                                  \
+       "ldrd r12, lr, [r0, #" SECOND                             \
+       "]\n"                                                     \
+       "smlad r10, r12, " W0 ", " F2                             \
+       "\n"                                                      \
+       "smlad r11, lr, " W0                                      \
+       ", r11\n"                                                 \
+       "smlabt r9, r12, " W1                                     \
+       ", r9\n"                                                  \
+       "ldr r12, [r0, #" THIRD                                   \
+       "]\n"                                                     \
+       "smlabt r10, lr, " W1                                     \
+       ", r10\n"                                                 \
+       "smlabt r11, r12, " W1 ", r11\n"
+#define VWW_STRIDE2                                                                          \
+  VWW_ROW_STRIDE2("ldrd r12, lr, [r0], #16\n", "-8", "0", "r2", "r3", "r11", "r11", "r11")   \
+  VWW_ROW_STRIDE2("ldrd r12, lr, [r0, #112]\n", "120", "128", "r4", "r5", "r8", "r9", "r10") \
+  VWW_ROW_STRIDE2("ldrd r12, lr, [r0, #240]\n", "248", "256", "r6", "r7", "r8", "r9", "r10")
+
+// With an output offset of -128 rounding needs no care for the sign and right shifts are 2 or more; signed_* are for
+// the rest.
+__attribute__((naked, noinline)) void relu_stride1(const Rows3x3* /*arguments*/) {
+  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE1 VWW_SCALE VWW_ROWS_END("128"));
+}
+__attribute__((naked, noinline)) void relu_stride2(const Rows3x3* /*arguments*/) {
+  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE2 VWW_SCALE VWW_ROWS_END("256"));
+}
+__attribute__((naked, noinline)) void signed_stride1(const Rows3x3* /*arguments*/) {
+  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE1 VWW_SCALE VWW_ROUND_SIGNED VWW_ROWS_END("128"));
+}
+__attribute__((naked, noinline)) void signed_stride2(const Rows3x3* /*arguments*/) {
+  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE2 VWW_SCALE VWW_ROUND_SIGNED VWW_ROWS_END("256"));
+}
+
+uint32_t pair_of(int low, int high) {
+  return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
+}
+
+// Widens a row to pairs of int16, after pad_left (0 or 1) zero points, with one after it. Reads up to three bytes past
+// the row.
+void widen_row(const int8_t* from, int width, int pad_left, int zero_point, uint32_t* to) {
+  int16_t* const end = reinterpret_cast<int16_t*>(to) + width + pad_left;
+  if (pad_left == 0) {
+    for (; width > 0; width -= 4, from += 4, to += 2) {
+      const uint32_t word = load_word(from);
+      const uint32_t even = sxtb16(word), odd = sxtb16_odd(word);
+      to[0] = pack_low(even, odd);
+      to[1] = pack_high(even, odd);
+    }
+  } else {
+    uint32_t before = static_cast<uint32_t>(zero_point) << 16;
+    for (; width > 0; width -= 4, from += 4, to += 2) {
+      const uint32_t word = load_word(from);
+      const uint32_t even = sxtb16_swapped(word), odd = sxtb16_odd(word);  // (x2, x0), (x1, x3)
+      to[0] = pack_high(before, even);
+      to[1] = pack_low(odd, even);
+      before = odd;
+    }
+    *to = before >> 16;
+  }
+  *end = static_cast<int16_t>(zero_point);
+}
+
+bool is_fast(const DepthwiseParams& p) {
+  return p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_h == 1 && p.dilation_w == 1 && p.stride_h == p.stride_w &&
+         p.stride_h <= 2 && p.in_w <= kWidest && p.pad_left <= 1 &&
+         (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1;
+}
+
+void kernel_3x3(const DepthwiseParams& p, const View& in, const View& out, const Channel& c, int row_begin, int row_end,
+                uint32_t* scratch) {
+  constexpr int kPitchWords = kPitch / 4;
+  const int8_t* const w = c.record + 8;
+  Rows3x3 rows;
+  for (int k = 0; k < 3; ++k) {
+    rows.weights[2 * k] = pair_of(w[3 * k], w[3 * k + 1]);
+    rows.weights[2 * k + 1] = pair_of(w[3 * k + 1], w[3 * k + 2]);
+  }
+  const int exponent = w[9];
+  const bool relu = p.requant.output_offset == -128 && exponent <= 30;
+  rows.bias = load_int32(c.record);
+  rows.multiplier = load_int32(c.record + 4);
+  rows.shift = exponent == 31 ? 1 : 0;
+  rows.power = 1 << (exponent - rows.shift);
+  rows.output_offset = p.requant.output_offset;
+  rows.width = p.out_w;
+  rows.out_gap = out.row_stride - p.out_w;
+  rows.scratch = scratch;
+
+  const int stride = p.stride_h;
+  const int chunk = stride == 1 ? kChunkRows - 2 : (kChunkRows - 1) / 2;
+  int present = 0;  // rows that the last chunk left in scratch
+  for (int y = row_begin; y < row_end; y += rows.rows) {
+    rows.rows = row_end - y < chunk ? row_end - y : chunk;
+    if (out.rows - y % out.rows < rows.rows) rows.rows = out.rows - y % out.rows;  // up to where the ring begins again
+    const int needed = (rows.rows - 1) * stride + 3;
+    for (; present < needed; ++present) {
+      const int iy = y * stride - p.pad_top + present;
+      uint32_t* const to = scratch + present * kPitchWords;
+      if (iy >= 0 && iy < p.in_h) {
+        widen_row(c.in + (row_of(in, iy) - in.data), p.in_w, p.pad_left, p.input_zero_point, to);
+      } else {
+        for (int i = 0; i <= p.in_w / 2 + 1; ++i) to[i] = pair_of(p.input_zero_point, p.input_zero_point);
+      }
+    }
+    rows.out = c.out + (row_of(out, y) - out.data);
+    if (stride == 1) {
+      relu ? relu_stride1(&rows) : signed_stride1(&rows);
+    } else {
+      relu ? relu_stride2(&rows) : signed_stride2(&rows);
+    }
+    if (p.requant.clamp_min > -128 || p.requant.clamp_max < 127) {
+      for (int i = 0; i < rows.rows; ++i)
+        for (int x = 0; x < p.out_w; ++x) {
+          int8_t* const value = rows.out + i * out.row_stride + x;
+          *value = static_cast<int8_t>(clamp(*value, p.requant.clamp_min, p.requant.clamp_max));
+        }
+    }
+    // The rows that the next chunk shares with this one.
+    const int shared = 3 - stride;
+    present = shared;
+    if (y + rows.rows < row_end)
+      memcpy(scratch, scratch + rows.rows * stride * kPitchWords, static_cast<size_t>(shared * kPitch));
+  }
+}
+
+#endif
 
 }  // namespace
 
 void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end,
                       void* scratch) {
-  // The window's rows of one plane, padded and widened, in a ring: what in-place output overwrites was copied before.
-  int16_t* const ring = static_cast<int16_t*>(scratch);
-  const int span = (p.kernel_h - 1) * p.dilation_h + 1;
-  const int reach = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
-  const int width = (reach + 1) / 2 * 2;
-  const int channels = p.in_c * p.multiplier;
-  const int taps = p.kernel_h * p.kernel_w;
-  for (int c = 0; c < channels; ++c) {
-    const int8_t* const record = p.constants + c * (taps + 9);
-    const int8_t* const w = record + 8;
-    const ChannelScale scale{load_int32(record + 4), w[taps]};
-    int next = row_begin * p.stride_h - p.pad_top;  // the next input row to copy
-    for (int y = row_begin; y < row_end; ++y) {
-      const int top = y * p.stride_h - p.pad_top;
-      if (next < top) next = top;
-      for (; next < top + span; ++next)
-        widen_row(p, in, c / p.multiplier, next, ring + (next + p.pad_top) % span * width, width);
-      int8_t* const to = row_of(out, y) + c * out.channel_stride;
-      for (int x = 0; x < p.out_w; ++x) {
-        int32_t acc = load_int32(record);
-        for (int ky = 0; ky < p.kernel_h; ++ky) {
-          const int16_t* row = ring + (top + ky * p.dilation_h + p.pad_top) % span * width + x * p.stride_w;
-          for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
-        }
-        to[x] = requantize<RequantKind::kGeneric>(acc, scale, p.requant);
+  const int record_bytes = p.kernel_h * p.kernel_w + 9;
+#if defined(__ARM_FEATURE_DSP)
+  const bool fast = is_fast(p);
+#endif
+  Channel c{p.constants, in.data, out.data};
+  for (int channel = 0; channel < p.in_c; ++channel, c.in += in.channel_stride) {
+    for (int i = 0; i < p.multiplier; ++i, c.out += out.channel_stride, c.record += record_bytes) {
+#if defined(__ARM_FEATURE_DSP)
+      // A doubled multiplier of 2^31 and more, a right shift of 1 and more: what the assembly is exact for.
+      if (fast && load_int32(c.record + 4) < 0 && c.record[record_bytes - 1] <= 31) {
+        kernel_3x3(p, in, out, c, row_begin, row_end, static_cast<uint32_t*>(scratch));
+        continue;
       }
+#endif
+      any_kernel(p, in, out, c, row_begin, row_end, static_cast<int16_t*>(scratch));
     }
   }
 }

@@ -24,6 +24,13 @@ inline uint32_t sxtb16_odd(uint32_t x) {
   return r;
 }
 
+// Bytes 2 and 0, sign-extended to a pair of int16.
+inline uint32_t sxtb16_swapped(uint32_t x) {
+  uint32_t r;
+  asm("sxtb16 %0, %1, ror #16" : "=r"(r) : "r"(x));
+  return r;
+}
+
 // The low halves (low half of the result from a), and the high halves.
 inline uint32_t pack_low(uint32_t a, uint32_t b) {
   uint32_t r;

@@ -20,6 +20,9 @@ Int32 = npt.NDArray[np.int32]
 PIXELS_PER_BLOCK: Final = 4
 """Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""
 
+DEPTHWISE_3X3_SCRATCH: Final = 8 * 128
+"""Scratch of the 3 by 3 depthwise kernel in bytes: kChunkRows rows of kPitch bytes (depthwise_conv2d.cpp)."""
+
 
 class RequantKind(enum.Enum):
     """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for all its channels."""
@@ -35,7 +38,7 @@ class Scale:
     """How a layer's accumulators are scaled, by output channel, and the range of its output.
 
     ``multipliers`` are TFLite's: Q31 in [2**30, 2**31) or 0; ``shifts`` in -31..30, negative ones to the right;
-    both are int32 of shape (channels,).
+    both are int32 of shape (channels,). ``rounds_once`` is for FULLY_CONNECTED, which LiteRT scales with one rounding.
     """
 
     multipliers: Int32
@@ -43,6 +46,7 @@ class Scale:
     output_zero_point: int
     clamp_min: int
     clamp_max: int
+    rounds_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Packed:
     clamp_min: int
     clamp_max: int
     kind: RequantKind
+    rounds_once: bool
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -141,10 +146,11 @@ def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc:
 def depthwise_scratch_bytes(
     kernel_h: int, kernel_w: int, stride_w: int, dilation_h: int, dilation_w: int, out_w: int
 ) -> int:
-    """Scratch of ``vww::depthwise_conv2d``: the window's rows of one plane, padded, as int16."""
+    """Scratch of ``vww::depthwise_conv2d``: rows of one plane, padded, as int16."""
     span = (kernel_h - 1) * dilation_h + 1
     reach = (out_w - 1) * stride_w + (kernel_w - 1) * dilation_w + 1
-    return span * _even(reach) * 2
+    fast = kernel_h == kernel_w == 3 and dilation_h == dilation_w == 1 and stride_w <= 2
+    return max(span * _even(reach) * 2, DEPTHWISE_3X3_SCRATCH if fast else 0)
 
 
 def _even(n: int) -> int:
@@ -212,11 +218,12 @@ def _packed(
         clamp_min=scale.clamp_min,
         clamp_max=scale.clamp_max,
         kind=_kind(exponents, multipliers, scale),
+        rounds_once=scale.rounds_once,
     )
 
 
 def _kind(exponents: npt.NDArray[np.uint8], multipliers: npt.NDArray[np.uint32], scale: Scale) -> RequantKind:
-    if multipliers.min() < 1 << 31 or exponents.max() > 30:
+    if scale.rounds_once or multipliers.min() < 1 << 31 or exponents.max() > 30:
         return RequantKind.GENERIC
     if (scale.clamp_min, scale.clamp_max) != (-128, 127):
         return RequantKind.CLAMP
