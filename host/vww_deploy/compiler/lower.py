@@ -218,14 +218,15 @@ def _scale(requantization: Requantization, out: Activation) -> packing.Scale:
         output_zero_point=out.quantization.zero_point,
         clamp_min=requantization.clamp_min,
         clamp_max=requantization.clamp_max,
+        rounds_once=requantization.rounds_once,
     )
 
 
 def _weighted(function: str, struct: str, packed: packing.Packed, fields: Sequence[Field], scratch: int) -> Kernel:
     arrays = (("constants", "int8_t", packed.constants),)
-    requant = (
-        f"{{{packed.output_offset}, {packed.clamp_min}, {packed.clamp_max}, vww::RequantKind::{packed.kind.value}}}"
-    )
+    rounding = ", true" if packed.rounds_once else ""
+    kind = f"vww::RequantKind::{packed.kind.value}{rounding}"
+    requant = f"{{{packed.output_offset}, {packed.clamp_min}, {packed.clamp_max}, {kind}}}"
     head = (("constants", "$constants"), ("requant", requant))
     return Kernel(function, function, struct, (*head, *_fields(fields)), arrays, scratch)
 

@@ -101,7 +101,8 @@ class Requantization:
     """What turns an int32 accumulator into an output channel: bias, then multiplier and shift (TFLite's: positive
     shifts left), then the clamp.
 
-    All int32 arrays have one entry for each output channel.
+    All int32 arrays have one entry for each output channel. ``rounds_once`` marks FULLY_CONNECTED: LiteRT's reference
+    rounds its scaling once, half up, where convolutions round twice.
     """
 
     bias: Int32Array
@@ -109,6 +110,7 @@ class Requantization:
     shift: Int32Array
     clamp_min: int = -128
     clamp_max: int = 127
+    rounds_once: bool = False
 
 
 @dataclass(frozen=True, eq=False)

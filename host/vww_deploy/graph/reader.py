@@ -326,6 +326,7 @@ class _Normaliser:
             shift=np.array([s for _, s in multipliers], np.int32),
             clamp_min=low,
             clamp_max=high,
+            rounds_once=operator.kind == "FULLY_CONNECTED",
         )
 
     @staticmethod
@@ -640,7 +641,9 @@ def _fold_padding(graph: Graph) -> Graph:
     ops: list[Op] = []
     for op in graph.ops:
         pad = pads.get(op.inputs[0])
-        if pad is not None and isinstance(op, Conv2D | DepthwiseConv2D):
+        # A padded pointwise convolution would be a pointwise one no more.
+        pointwise = isinstance(op, Conv2D) and op.window.kernel == (1, 1)
+        if pad is not None and isinstance(op, Conv2D | DepthwiseConv2D) and not pointwise:
             inner, outer = op.window.padding, pad.padding
             padding = Padding(
                 inner.top + outer.top, inner.left + outer.left, inner.bottom + outer.bottom, inner.right + outer.right

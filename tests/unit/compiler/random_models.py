@@ -180,7 +180,8 @@ class RandomModel:
             self._reshape((1, h * w * c))
         for _ in range(int(self.random.integers(0, 3))):
             self._dense(int(self.random.integers(1, 7)))
-        if self.random.random() < 0.5:
+        # LiteRT itself aborts on a softmax over many values that are all but equal.
+        if self.random.random() < 0.5 and self.now.shape[1] < 20 and self.now.scale > 1e-3:
             source, out = self.now, self.output(self.now.shape, 1 / 256, -128)
             beta = float(self.random.choice([1.0, 1.0, 0.3]))
             self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
