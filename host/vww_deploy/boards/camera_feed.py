@@ -165,6 +165,25 @@ class Video:
         self._capture.release()
 
 
+VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+"""File name endings (lower case) that are taken for videos."""
+
+
+def open_images(sources: Sequence[str], fps: float) -> ImageSource:
+    """What the camera looks at: picture files and folders, one video, or ``webcam`` (``webcam:1`` for the second).
+
+    Raises:
+        DataError, ToolMissing: as :class:`Pictures` and :class:`Video`.
+    """
+    if len(sources) == 1:
+        name, _, number = sources[0].partition(":")
+        if name == "webcam" and (number or "0").isdecimal():
+            return Video(int(number or "0"), fps)
+        if Path(sources[0]).suffix.lower() in VIDEO_SUFFIXES:
+            return Video(Path(sources[0]), fps)
+    return Pictures([Path(source) for source in sources])
+
+
 def pattern_frame(pattern: TestPattern, frame: FrameFormat) -> bytes:
     """A test pattern as the sensor sends it.
 

@@ -1,0 +1,111 @@
+"""``vww-deploy camera``: what the board's camera sees, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common
+from vww_deploy.errors import DataError
+
+if TYPE_CHECKING:
+    from vww_deploy.graph.model import Model
+    from vww_deploy.link.device import Device
+
+_PATTERNS = ("walking-one", "bars")
+
+
+def command(
+    look_at: Annotated[
+        list[str] | None,
+        typer.Argument(help="For the virtual board: pictures, folders, a video, or webcam.", metavar="[SOURCE...]"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
+    ] = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    frame: Annotated[
+        str,
+        typer.Option("--frame", help="qcif, qqvga or WxH; then :gray, :rgb565be or :rgb565le.", metavar="FORMAT"),
+    ] = "qcif",
+    count: Annotated[int, typer.Option("--count", "-n", help="Frames to take.", min=1, max=10_000)] = 1,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG files.", file_okay=False)] = Path(
+        "camera"
+    ),
+    pattern: Annotated[
+        str, typer.Option("--pattern", help=f"The sensor's test pattern: {' or '.join(_PATTERNS)}.")
+    ] = "",
+    check: Annotated[bool, typer.Option("--check", help="Find out what is wrong with the camera.")] = False,
+    fault: Annotated[
+        str, typer.Option("--fault", help="Break the virtual camera, to see what --check says.", metavar="FAULT")
+    ] = "",
+    as_json: common.JsonOption = False,
+) -> None:
+    """Take stills with the board's camera, or find out why it does not work.
+
+    The firmware must be on the board: see flash. A real board needs no SOURCE.
+
+    Example: vww-deploy camera photos/ --count 3 --out stills
+    """
+    from vww_deploy.boards.camera_feed import Fault, TestPattern
+    from vww_deploy.graph.frames import parse_format
+    from vww_deploy.graph.model import Model
+    from vww_deploy.runs.camera import feed_for, save_frame, stills
+    from vww_deploy.runs.connect import choose_board, open_device
+
+    if pattern and pattern not in _PATTERNS:
+        raise DataError(f"no test pattern is called {pattern!r}", hint=f"There are {' and '.join(_PATTERNS)}.")
+    faults = [f.value for f in Fault]
+    if fault and fault not in faults:
+        raise DataError(f"no fault is called {fault!r}", hint=f"There are {', '.join(faults)}.")
+    taken_as = parse_format(frame)
+    loaded = Model.load(model)
+    # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
+    sources = look_at or (_samples() if choose_board(board).is_virtual else [])
+    feed = feed_for(choose_board(board), sources, fault=Fault(fault) if fault else None)
+    with open_device(loaded, board=board, port=port) as device, feed():
+        if check:
+            _check(device, loaded, (taken_as.width, taken_as.height), as_json=as_json)
+            return
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{out} cannot be made: {error.strerror or error}") from error
+        number = int(TestPattern[pattern.replace("-", "_").upper()]) if pattern else 0
+        saved = []
+        for i, data in enumerate(stills(device, loaded, taken_as, count, number)):
+            path = out / f"frame_{i:04}.png"
+            save_frame(data, taken_as, path)
+            saved.append(path)
+            if not as_json:
+                common.out.print(escape(str(path)), soft_wrap=True)
+        if as_json:
+            common.print_json({"frame": str(taken_as), "files": saved})
+
+
+def _samples() -> list[str]:
+    from vww_deploy.resources import cache_dir
+    from vww_deploy.runs.samples import write_samples
+
+    return [str(path) for path in write_samples(cache_dir() / "samples")]
+
+
+def _check(device: Device, model: Model, size: tuple[int, int], *, as_json: bool) -> None:
+    from vww_deploy.runs.camera_check import check_camera
+
+    findings = []
+    for finding in check_camera(device, model, size):
+        findings.append(finding)
+        if not as_json:
+            mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
+            common.out.print(f"{mark} [bold]{finding.name}[/]: {escape(finding.text)}", soft_wrap=True)
+            if finding.hint:
+                common.out.print(f"     [cyan]try:[/] {escape(finding.hint)}", soft_wrap=True)
+    if as_json:
+        common.print_json(findings)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
