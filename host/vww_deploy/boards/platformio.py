@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.boards.catalogue import Board
+from vww_deploy.boards.doctor import APT_QEMU, APT_TOOLCHAIN, install_command
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 
@@ -97,11 +98,10 @@ def check_tools(board: Board) -> None:
         raise ToolMissing(
             "PlatformIO is not installed", hint=f"`{sys.executable} -m pip install platformio`"
         ) from error
-    if board.is_virtual and shutil.which("arm-none-eabi-g++") is None:
-        raise ToolMissing(
-            "arm-none-eabi-g++ is not installed",
-            hint="`sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib`",
-        )
+    if board.is_virtual:
+        for tool, packages in (("arm-none-eabi-g++", APT_TOOLCHAIN), ("qemu-system-arm", APT_QEMU)):
+            if shutil.which(tool) is None:
+                raise ToolMissing(f"{tool} is not installed", hint=install_command(*packages))
 
 
 @contextmanager
