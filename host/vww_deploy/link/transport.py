@@ -92,11 +92,14 @@ class SerialTransport:
                     self._serial = _open(port, self._baudrate)
                     self._port = port
                     return
-                failure = LinkError(f"{self._port}: the board did not come back", hint=_PLUG_HINT)
+                why = "no port is the board's"
             except LinkError as error:
-                failure = error
+                why = error.message
             if time.monotonic() > deadline:
-                raise failure
+                raise LinkError(
+                    f"{self._port}: the board is gone and did not come back within {REOPEN_TIMEOUT_S:.0f} s ({why})",
+                    hint=_PLUG_HINT,
+                )
             time.sleep(REOPEN_INTERVAL_S)
 
     def close(self) -> None:

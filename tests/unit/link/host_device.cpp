@@ -39,7 +39,10 @@ class StandardPort final : public vww::Port {
     return buffer_[at_++];
   }
   size_t write(const uint8_t* data, size_t size) override {
-    const ssize_t sent = ::write(1, data, size);
+    // A pipe or tty that is almost full takes a little without blocking; a whole outbox might block.
+    pollfd room{1, POLLOUT, 0};
+    if (poll(&room, 1, 1) == 0) return 0;
+    const ssize_t sent = ::write(1, data, size < 256 ? size : 256);
     return sent > 0 ? static_cast<size_t>(sent) : 0;
   }
   uint32_t milliseconds() override {
