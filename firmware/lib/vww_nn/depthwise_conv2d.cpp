@@ -201,29 +201,38 @@ uint32_t pair_of(int low, int high) {
   return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
 }
 
-// Widens a row to pairs of int16, after pad_left (0 or 1) zero points, with one after it. Reads up to three bytes past
-// the row.
-void widen_row(const int8_t* from, int width, int pad_left, int zero_point, uint32_t* to) {
-  int16_t* const end = reinterpret_cast<int16_t*>(to) + width + pad_left;
-  if (pad_left == 0) {
-    for (; width > 0; width -= 4, from += 4, to += 2) {
-      const uint32_t word = load_word(from);
-      const uint32_t even = sxtb16(word), odd = sxtb16_odd(word);
-      to[0] = pack_low(even, odd);
-      to[1] = pack_high(even, odd);
+// Widens rows to pairs of int16, each after pad_left (0 or 1) zero points and with one after it. Reads up to three
+// bytes past a row.
+void widen_rows(const int8_t* from, int32_t row_stride, int rows, int width, int pad_left, int zero_point,
+                uint32_t* to) {
+  int16_t* end = reinterpret_cast<int16_t*>(to) + width + pad_left;
+  for (; rows > 0; --rows, from += row_stride, to += kPitch / 4, end += kPitch / 2) {
+    const int8_t* byte = from;
+    uint32_t* word = to;
+    if (pad_left == 0) {
+      do {
+        const uint32_t four = load_word(byte);
+        const uint32_t even = sxtb16(four), odd = sxtb16_odd(four);
+        byte += 4;
+        word[0] = pack_low(even, odd);
+        word[1] = pack_high(even, odd);
+        word += 2;
+      } while (byte < from + width);
+    } else {
+      uint32_t before = static_cast<uint32_t>(zero_point) << 16;
+      do {
+        const uint32_t four = load_word(byte);
+        const uint32_t even = sxtb16_swapped(four), odd = sxtb16_odd(four);  // (2, 0), (1, 3)
+        byte += 4;
+        word[0] = pack_high(before, even);
+        word[1] = pack_low(odd, even);
+        word += 2;
+        before = odd;
+      } while (byte < from + width);
+      *word = before >> 16;
     }
-  } else {
-    uint32_t before = static_cast<uint32_t>(zero_point) << 16;
-    for (; width > 0; width -= 4, from += 4, to += 2) {
-      const uint32_t word = load_word(from);
-      const uint32_t even = sxtb16_swapped(word), odd = sxtb16_odd(word);  // (x2, x0), (x1, x3)
-      to[0] = pack_high(before, even);
-      to[1] = pack_low(odd, even);
-      before = odd;
-    }
-    *to = before >> 16;
+    *end = static_cast<int16_t>(zero_point);
   }
-  *end = static_cast<int16_t>(zero_point);
 }
 
 bool is_fast(const DepthwiseParams& p) {
@@ -232,62 +241,114 @@ bool is_fast(const DepthwiseParams& p) {
          (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1;
 }
 
-void kernel_3x3(const DepthwiseParams& p, const View& in, const View& out, const Channel& c, int row_begin, int row_end,
-                uint32_t* scratch) {
-  constexpr int kPitchWords = kPitch / 4;
-  const int8_t* const w = c.record + 8;
-  Rows3x3 rows;
-  for (int k = 0; k < 3; ++k) {
-    rows.weights[2 * k] = pair_of(w[3 * k], w[3 * k + 1]);
-    rows.weights[2 * k + 1] = pair_of(w[3 * k + 1], w[3 * k + 2]);
-  }
-  const int exponent = w[9];
-  const bool relu = p.requant.output_offset == -128 && exponent <= 30;
-  rows.bias = load_int32(c.record);
-  rows.multiplier = load_int32(c.record + 4);
-  rows.shift = exponent == 31 ? 1 : 0;
-  rows.power = 1 << (exponent - rows.shift);
-  rows.output_offset = p.requant.output_offset;
-  rows.width = p.out_w;
-  rows.out_gap = out.row_stride - p.out_w;
-  rows.scratch = scratch;
-
-  const int stride = p.stride_h;
-  const int chunk = stride == 1 ? kChunkRows - 2 : (kChunkRows - 1) / 2;
-  int present = 0;  // rows that the last chunk left in scratch
-  for (int y = row_begin; y < row_end; y += rows.rows) {
-    rows.rows = row_end - y < chunk ? row_end - y : chunk;
-    if (out.rows - y % out.rows < rows.rows) rows.rows = out.rows - y % out.rows;  // up to where the ring begins again
-    const int needed = (rows.rows - 1) * stride + 3;
-    for (; present < needed; ++present) {
-      const int iy = y * stride - p.pad_top + present;
-      uint32_t* const to = scratch + present * kPitchWords;
-      if (iy >= 0 && iy < p.in_h) {
-        widen_row(c.in + (row_of(in, iy) - in.data), p.in_w, p.pad_left, p.input_zero_point, to);
-      } else {
-        for (int i = 0; i <= p.in_w / 2 + 1; ++i) to[i] = pair_of(p.input_zero_point, p.input_zero_point);
-      }
-    }
-    rows.out = c.out + (row_of(out, y) - out.data);
-    if (stride == 1) {
-      relu ? relu_stride1(&rows) : signed_stride1(&rows);
-    } else {
-      relu ? relu_stride2(&rows) : signed_stride2(&rows);
-    }
-    if (p.requant.clamp_min > -128 || p.requant.clamp_max < 127) {
-      for (int i = 0; i < rows.rows; ++i)
-        for (int x = 0; x < p.out_w; ++x) {
-          int8_t* const value = rows.out + i * out.row_stride + x;
-          *value = static_cast<int8_t>(clamp(*value, p.requant.clamp_min, p.requant.clamp_max));
-        }
-    }
-    // The rows that the next chunk shares with this one.
-    const int shared = 3 - stride;
-    present = shared;
-    if (y + rows.rows < row_end)
-      memcpy(scratch, scratch + rows.rows * stride * kPitchWords, static_cast<size_t>(shared * kPitch));
-  }
+// Nine weights as pairs, for each kernel row (w0, w1), (w1, w2).
+void pair_weights(const int8_t* w, uint32_t* pairs) {
+  const uint32_t a = load_word(w), b = load_word(w + 4);
+  const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b46 = sxtb16(b), b64 = sxtb16_swapped(b), b57 = sxtb16_odd(b);
+  pairs[0] = pack_low(a02, a13);
+  pairs[1] = pack_low(a13, a02 >> 16);
+  pairs[2] = pack_high(a13, b64);
+  pairs[3] = pack_low(b46, b57);
+  pairs[4] = pack_high(b46, b57);
+  pairs[5] = pack_high(b57, static_cast<uint32_t>(w[8]) << 16);
 }
+
+// Computes channels whose window is 3 by 3, for rows [row_begin, row_end).
+class Kernel3x3 {
+ public:
+  Kernel3x3(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end, uint32_t* scratch)
+      : p_(p), in_(in), out_(out), row_begin_(row_begin), row_end_(row_end), stride_(p.stride_h) {
+    rows_.output_offset = p.requant.output_offset;
+    rows_.width = p.out_w;
+    rows_.out_gap = out.row_stride - p.out_w;
+    rows_.scratch = scratch;
+    chunk_ = stride_ == 1 ? kChunkRows - 2 : (kChunkRows - 1) / 2;
+  }
+
+  void run(const Channel& c) {
+    const int8_t* const w = c.record + 8;
+    pair_weights(w, rows_.weights);
+    const int exponent = w[9];
+    rows_.bias = load_int32(c.record);
+    rows_.multiplier = load_int32(c.record + 4);
+    rows_.shift = exponent == 31 ? 1 : 0;
+    rows_.power = 1 << (exponent - rows_.shift);
+    const bool relu = p_.requant.output_offset == -128 && exponent <= 30;
+    void (*const compute)(const Rows3x3*) = stride_ == 1 ? relu ? relu_stride1 : signed_stride1
+                                            : relu       ? relu_stride2
+                                                         : signed_stride2;
+
+    int present = 0;  // rows that the last chunk left in scratch
+    for (int y = row_begin_; y < row_end_;) {
+      int count = row_end_ - y < chunk_ ? row_end_ - y : chunk_;
+      const int8_t* const from_row = row_of(out_, y);
+      if (out_.rows < p_.out_h) {  // up to where the ring begins again
+        const int left = out_.rows - y % out_.rows;
+        count = left < count ? left : count;
+      }
+      copy(c, y * stride_ - p_.pad_top, present, (count - 1) * stride_ + 3);
+      rows_.rows = count;
+      rows_.out = c.out + (from_row - out_.data);
+      compute(&rows_);
+      if (p_.requant.clamp_min > -128 || p_.requant.clamp_max < 127) clamp_rows();
+      y += count;
+      if (y >= row_end_) break;
+      // The rows that the next chunk shares with this one.
+      present = 3 - stride_;
+      memcpy(row(0), row(count * stride_), static_cast<size_t>(present * kPitch));
+      borders_ = false;
+    }
+  }
+
+  // Something else used the scratch memory.
+  void scratch_lost() { borders_ = false; }
+
+ private:
+  uint32_t* row(int i) const { return const_cast<uint32_t*>(rows_.scratch) + i * (kPitch / 4); }
+
+  void fill(int i) const {
+    const uint32_t zero = pair_of(p_.input_zero_point, p_.input_zero_point);
+    uint32_t* const to = row(i);
+    for (int k = p_.in_w / 2 + 1; k >= 0; --k) to[k] = zero;
+  }
+
+  // Rows [first, last) of scratch, row 0 being input row top. Rows outside the input stay filled from channel to
+  // channel unless a chunk moved them.
+  void copy(const Channel& c, int top, int first, int last) {
+    for (; first < last && top + first < 0; ++first)
+      if (!borders_) fill(first);
+    int inside = p_.in_h - top < last ? p_.in_h - top : last;
+    for (int i = inside; i < last; ++i)
+      if (!borders_) fill(i);
+    borders_ = row_end_ - row_begin_ <= chunk_;
+    while (first < inside) {
+      const int8_t* const from = row_of(in_, top + first);
+      int count = inside - first;
+      if (in_.rows < p_.in_h) {
+        const int left = in_.rows - (top + first) % in_.rows;
+        count = left < count ? left : count;
+      }
+      widen_rows(c.in + (from - in_.data), in_.row_stride, count, p_.in_w, p_.pad_left, p_.input_zero_point,
+                 row(first));
+      first += count;
+    }
+  }
+
+  void clamp_rows() const {
+    int8_t* to = rows_.out;
+    for (int i = 0; i < rows_.rows; ++i, to += out_.row_stride)
+      for (int x = 0; x < p_.out_w; ++x)
+        to[x] = static_cast<int8_t>(clamp(to[x], p_.requant.clamp_min, p_.requant.clamp_max));
+  }
+
+  const DepthwiseParams& p_;
+  const View& in_;
+  const View& out_;
+  const int row_begin_, row_end_, stride_;
+  int chunk_;
+  bool borders_ = false;  // scratch holds the rows outside the input already
+  Rows3x3 rows_;
+};
 
 #endif
 
@@ -298,6 +359,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
   const int record_bytes = p.kernel_h * p.kernel_w + 9;
 #if defined(__ARM_FEATURE_DSP)
   const bool fast = is_fast(p);
+  Kernel3x3 kernel(p, in, out, row_begin, row_end, static_cast<uint32_t*>(scratch));
 #endif
   Channel c{p.constants, in.data, out.data};
   for (int channel = 0; channel < p.in_c; ++channel, c.in += in.channel_stride) {
@@ -305,9 +367,10 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
 #if defined(__ARM_FEATURE_DSP)
       // A doubled multiplier of 2^31 and more, a right shift of 1 and more: what the assembly is exact for.
       if (fast && load_int32(c.record + 4) < 0 && c.record[record_bytes - 1] <= 31) {
-        kernel_3x3(p, in, out, c, row_begin, row_end, static_cast<uint32_t*>(scratch));
+        kernel.run(c);
         continue;
       }
+      kernel.scratch_lost();
 #endif
       any_kernel(p, in, out, c, row_begin, row_end, static_cast<int16_t*>(scratch));
     }
