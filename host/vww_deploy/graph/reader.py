@@ -641,9 +641,8 @@ def _fold_padding(graph: Graph) -> Graph:
     ops: list[Op] = []
     for op in graph.ops:
         pad = pads.get(op.inputs[0])
-        # A padded pointwise convolution would be a pointwise one no more.
-        pointwise = isinstance(op, Conv2D) and op.window.kernel == (1, 1)
-        if pad is not None and isinstance(op, Conv2D | DepthwiseConv2D) and not pointwise:
+        # A padded 1x1 convolution would be a pointwise one no more.
+        if pad is not None and isinstance(op, Conv2D | DepthwiseConv2D) and op.window.kernel != (1, 1):
             inner, outer = op.window.padding, pad.padding
             padding = Padding(
                 inner.top + outer.top, inner.left + outer.left, inner.bottom + outer.bottom, inner.right + outer.right
