@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
 import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common, run, tables
+
+_NEXT: Final = (
+    ("vww-deploy run YOUR_PICTURES", "your own pictures, folders or globs"),
+    ("vww-deploy runs show", "this run again; runs export writes it to CSV"),
+    ("vww-deploy inspect", "the model: layers, RAM, flash, where it fits"),
+    ("vww-deploy verify", "every layer on the board, compared"),
+    ("vww-deploy flash YOUR.tflite", "your own model"),
+    ("vww-deploy --help", "everything else"),
+)
 
 
 def command(model: common.ModelArgument = None, store: common.StoreOption = None) -> None:
@@ -47,14 +62,14 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
         summary = opened.run(writer.run)
     common.out.print()
     common.out.print("[bold]What to try next[/]")
-    for text, what in (
-        ("vww-deploy run YOUR_PICTURES", "your own pictures, folders or globs"),
-        ("vww-deploy runs show", "this run again; runs export writes it to CSV"),
-        ("vww-deploy inspect", "the model: layers, RAM, flash, and which boards it fits"),
-        ("vww-deploy verify", "every layer on the board against the reference"),
-        ("vww-deploy flash YOUR.tflite", "your own model"),
-        ("vww-deploy --help", "everything else"),
-    ):
+    for text, what in (*_activate(), *_NEXT):
         common.out.print(f"  [cyan]{text:28}[/] {what}")
     if summary.equal != len(pictures):
         raise typer.Exit(1)
+
+
+def _activate() -> tuple[tuple[str, str], ...]:
+    """What makes the shell find ``vww-deploy``, if it does not."""
+    if shutil.which("vww-deploy") is not None:
+        return ()
+    return ((f". {os.path.relpath(Path(sys.prefix) / 'bin' / 'activate')}", "first: the shell then finds vww-deploy"),)
