@@ -17,8 +17,8 @@ uint8_t camera_ring[2048];
 
 }  // namespace
 
-HardwareSerial Serial(0x40011000u, console_ring, sizeof(console_ring));
-HardwareSerial Serial1(0x40004400u, camera_ring, sizeof(camera_ring));
+HardwareSerial Serial(0x40011000u, kUsart1Interrupt, console_ring, sizeof(console_ring));
+HardwareSerial Serial1(0x40004400u, kUsart2Interrupt, camera_ring, sizeof(camera_ring));
 
 void HardwareSerial::begin(unsigned long) { reg(registers_ + kControl1) = kEnable | kReceiveInterrupt; }
 void HardwareSerial::end() { reg(registers_ + kControl1) = 0; }
@@ -27,7 +27,9 @@ void HardwareSerial::receive_interrupt() {
   if ((reg(registers_ + kStatus) & kReceiveNotEmpty) == 0) return;
   const uint32_t head = head_;
   if (((head + 1) & mask_) == tail_) {
-    reg(registers_ + kControl1) = kEnable;
+    // Masked in the NVIC: the emulated UART holds its interrupt up as long as a byte waits, whatever its own enable bit
+    // says, and the handler would never come to an end.
+    nvic_disable(interrupt_);
     return;
   }
   buffer_[head] = static_cast<uint8_t>(reg(registers_ + kData));
@@ -43,8 +45,8 @@ int HardwareSerial::read() {
   if (head_ == tail) return -1;
   const uint8_t value = buffer_[tail];
   tail_ = (tail + 1) & mask_;
-  // The ring may have been full, and the interrupt off.
-  if (static_cast<uint32_t>(available()) == mask_ / 2) reg(registers_ + kControl1) = kEnable | kReceiveInterrupt;
+  // The ring may have been full, and the interrupt masked.
+  if (static_cast<uint32_t>(available()) == mask_ / 2) nvic_enable(interrupt_);
   return value;
 }
 

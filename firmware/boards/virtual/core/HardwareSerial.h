@@ -5,9 +5,9 @@
 
 class HardwareSerial final : public Stream {
  public:
-  /// `registers`: address of the USART; `buffer` of `size` bytes, a power of two.
-  constexpr HardwareSerial(uint32_t registers, uint8_t* buffer, uint32_t size)
-      : registers_(registers), buffer_(buffer), mask_(size - 1) {}
+  /// `registers`: address of the USART, `interrupt`: its number; `buffer` of `size` bytes, a power of two.
+  constexpr HardwareSerial(uint32_t registers, int interrupt, uint8_t* buffer, uint32_t size)
+      : registers_(registers), interrupt_(interrupt), buffer_(buffer), mask_(size - 1) {}
 
   void begin(unsigned long baud);
   void end();
@@ -27,6 +27,7 @@ class HardwareSerial final : public Stream {
 
  private:
   uint32_t registers_;
+  int interrupt_;
   uint8_t* buffer_;
   uint32_t mask_;
   volatile uint32_t head_ = 0;

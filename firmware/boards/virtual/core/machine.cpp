@@ -5,7 +5,6 @@
 namespace {
 
 #define kTim2Count reg(0x40000024u)
-#define kNvicEnable(n) reg(0xE000E100u + 4 * ((n) / 32))
 #define kSysTickControl reg(0xE000E010u)
 #define kSysTickReload reg(0xE000E014u)
 #define kSysTickValue reg(0xE000E018u)
@@ -71,8 +70,8 @@ void machine_begin() {
   kSysTickReload = kIdleTick - 1;
   kSysTickValue = 0;
   kSysTickControl = 7;
-  kNvicEnable(kUsart1Interrupt) = 1u << (kUsart1Interrupt % 32);
-  kNvicEnable(kUsart2Interrupt) = 1u << (kUsart2Interrupt % 32);
+  nvic_enable(kUsart1Interrupt);
+  nvic_enable(kUsart2Interrupt);
   interrupts();
 }
 

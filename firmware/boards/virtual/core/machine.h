@@ -12,6 +12,9 @@ inline volatile uint32_t& reg(uint32_t address) { return *reinterpret_cast<volat
 
 #define kCpacr reg(0xE000ED88u)
 
+inline void nvic_enable(int interrupt) { reg(0xE000E100u + 4u * (interrupt / 32)) = 1u << (interrupt % 32); }
+inline void nvic_disable(int interrupt) { reg(0xE000E180u + 4u * (interrupt / 32)) = 1u << (interrupt % 32); }
+
 /// Starts the free-running instruction counter and the idle tick.
 void machine_begin();
 /// Sleeps until the next interrupt when there is nothing to read; called after every loop().
