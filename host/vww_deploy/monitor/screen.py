@@ -15,7 +15,7 @@ from rich.text import Text
 
 from vww_deploy.monitor.graphics import fit
 from vww_deploy.monitor.state import Line, View
-from vww_deploy.monitor.text import milliseconds, printable, rate, sparkline, ticks
+from vww_deploy.monitor.text import file_name, milliseconds, printable, rate, sparkline, ticks
 
 SMALLEST: Final = (60, 16)  # columns and rows below which only a request for more room is shown
 
@@ -147,7 +147,7 @@ def _facts(view: View, rows: int, width: int) -> RenderableType:
     if view.skipped:
         lines.append(_pairs(("skipped", view.skipped)))
     if view.shown and view.shown.frame.source:
-        lines.append(Text(printable(view.shown.frame.source), "dim", no_wrap=True, overflow="ellipsis"))
+        lines.append(Text(printable(file_name(view.shown.frame.source)), "dim", no_wrap=True, overflow="ellipsis"))
     lines += _layers(view, rows - len(lines) - 1, width)
     return Group(*lines[:rows])
 

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c == "\t" else "�" for c in text)
 
 
+def file_name(source: str) -> str:
+    """The last part of a path."""
+    return source.rsplit("/", 1)[-1]
+
+
 def sparkline(values: Sequence[float], width: int) -> str:
     """The last ``width`` values as bars between the smallest and the largest of them."""
     recent = values[-width:]

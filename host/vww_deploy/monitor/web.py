@@ -15,7 +15,7 @@ from vww_deploy.graph.preprocess import open_picture
 from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import Shown, View
-from vww_deploy.monitor.text import milliseconds, rate, ticks
+from vww_deploy.monitor.text import file_name, milliseconds, rate, ticks
 from vww_deploy.runs.events import Pixels
 from vww_deploy.runs.recording import to_png
 
@@ -302,7 +302,7 @@ class _Page:
         self._frame.props["data-number"] = shown.frame.number
         self._frame.props["data-arrived"] = shown.arrived
         self._raw.props.set_optional("src", raw or None)
-        _set(self._source, shown.frame.source or f"frame {shown.frame.number}")
+        _set(self._source, file_name(shown.frame.source) or f"frame {shown.frame.number}")
         size = shown.frame.raw.shape if shown.frame.raw is not None else None
         _set(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
 

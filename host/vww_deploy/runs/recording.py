@@ -98,9 +98,10 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        while self._thread.is_alive():  # it may end by itself, with a full queue that nothing empties any more
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=0.1)
+                self._thread.join()
 
     def _write(self) -> None:
         try:
@@ -115,8 +116,6 @@ class Recorder:
                         )
         except (sqlite3.Error, OSError) as error:
             self.error = _explained(self.path, error)
-            while self._queue.get() is not None:  # nobody may wait for a queue that nothing empties
-                self.dropped += 1
 
     def _batch(self) -> tuple[list[Event], bool]:
         """What arrives within half a second, and whether more may come."""

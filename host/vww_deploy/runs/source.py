@@ -37,6 +37,8 @@ class Control:
         self._steps = 0
         self._port: str | None = None
         self._pictures: deque[SentPicture] = deque()
+        self._wishes = 0
+        self._heard = 0
 
     # -- what viewers ask -------------------------------------------------------------------------------------------
 
@@ -44,26 +46,26 @@ class Control:
         """End the source."""
         with self._changed:
             self._stopped = True
-            self._changed.notify_all()
+            self._wake()
 
     def pause(self, paused: bool) -> None:
         """Hold the source after the frame in hand, or let it go on."""
         with self._changed:
             self._paused = paused
             self._steps = 0
-            self._changed.notify_all()
+            self._wake()
 
     def step(self, frames: int = 1) -> None:
         """While paused: show the next frame; a negative number goes back, where the source can."""
         with self._changed:
             self._steps += frames
-            self._changed.notify_all()
+            self._wake()
 
     def set_speed(self, speed: float) -> None:
         """How fast a replay goes; 1 is as it was, 0 as fast as it can."""
         with self._changed:
             self._speed = max(0.0, speed)
-            self._changed.notify_all()
+            self._wake()
 
     def send(self, picture: SentPicture) -> bool:
         """Have the board look at a picture next; False if too many wait already."""
@@ -71,14 +73,14 @@ class Control:
             if len(self._pictures) >= _MAX_PICTURES:
                 return False
             self._pictures.append(picture)
-            self._changed.notify_all()
+            self._wake()
         return True
 
     def choose(self, port: str) -> None:
         """Go on with the board at another port."""
         with self._changed:
             self._port = port
-            self._changed.notify_all()
+            self._wake()
 
     # -- what sources look at ---------------------------------------------------------------------------------------
 
@@ -125,9 +127,11 @@ class Control:
             return steps
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but wake up when a viewer asks for something."""
+        """Sleep, but no longer than until a viewer asks for something, or has asked since the last time."""
         with self._changed:
-            self._changed.wait(seconds)
+            if self._heard == self._wishes:
+                self._changed.wait(seconds)
+            self._heard = self._wishes
 
     def sleep(self, seconds: float) -> None:
         """Sleep the whole time, unless the source is stopped, paused, or has something else to do."""
@@ -142,6 +146,11 @@ class Control:
         with self._changed:
             while not self.leaving and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
+
+
+    def _wake(self) -> None:
+        self._wishes += 1
+        self._changed.notify_all()
 
 
 class Source(Protocol):

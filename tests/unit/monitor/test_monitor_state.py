@@ -1,0 +1,137 @@
+"""What a viewer sees, computed from events."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+
+from generated_source import GeneratedSource, board_info
+from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_FRAMES, MAX_CONSOLE_LINE, State
+from vww_deploy.runs.events import Connection, Frame, LinkStats, Result, Skipped, Timing
+from vww_deploy.runs.source import Control
+
+PIXELS = np.zeros((96, 96, 1), np.uint8)
+
+
+def show(state: State, number: int, p_person: float = 0.9, at: float | None = None, latency_us: int = 70_000) -> None:
+    at = 1000.0 + number / 10 if at is None else at
+    state.apply(Frame(number, PIXELS, at=at))
+    state.apply(Result(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
+
+
+def test_the_newest_frame_with_a_result_is_shown() -> None:
+    state = State()
+    show(state, 0, 0.9)
+    state.apply(Frame(1, PIXELS))
+    assert state.view().shown is not None
+    assert state.view().shown.frame.number == 0
+
+
+def test_a_result_without_its_frame_is_left_out() -> None:
+    state = State()
+    state.apply(Result(7, 0.5, 1, 1))
+    assert state.view().shown is None
+    assert state.view().results == 0
+
+
+def test_the_threshold_is_the_models_until_the_user_sets_one() -> None:
+    state = State()
+    state.apply(Connection("connected", board=dataclasses.replace(board_info(), threshold=0.7)))
+    show(state, 0, 0.6)
+    assert (state.view().threshold, state.view().person, state.view().label) == (0.7, False, "no person")
+    state.threshold = 0.6
+    assert (state.view().person, state.view().label) == (True, "person")
+
+
+@pytest.mark.parametrize(("given", "kept"), [(-0.1, 0.0), (1.1, 1.0), (0.25, 0.25)])
+def test_the_threshold_stays_a_probability(given: float, kept: float) -> None:
+    state = State()
+    state.threshold = given
+    assert state.view().threshold == kept
+
+
+def test_frames_a_second_are_those_of_the_results_own_times() -> None:
+    state = State()
+    for number in range(40):
+        show(state, number)
+    assert state.view().fps == pytest.approx(10, rel=1e-6)
+
+
+def test_slow_frames_have_a_rate_too() -> None:
+    state = State()
+    show(state, 0, at=1000)
+    show(state, 1, at=1010)
+    assert state.view().fps == pytest.approx(0.1)
+
+
+def test_gaps_in_the_numbers_are_missed_frames_and_retries_add_up() -> None:
+    state = State()
+    for number in (0, 1, 5, 6):
+        show(state, number)
+    assert state.view().missed == 3
+    assert state.view().retries == 4
+
+
+def test_going_back_in_a_replay_takes_the_charts_back() -> None:
+    state = State()
+    for number in range(5):
+        show(state, number)
+    show(state, 2, 0.1)
+    assert [point.number for point in state.view().history] == [0, 1, 2]
+    assert state.view().missed == 0
+
+
+def test_throughput_is_that_of_the_last_seconds_and_a_new_link_counts_from_zero() -> None:
+    state = State()
+    for second in range(10):
+        state.apply(LinkStats(1000 * second, 50 * second, 0, 0, 0, at=float(second)))
+    assert state.view().bytes_in_per_s == pytest.approx(1000)
+    assert state.view().bytes_out_per_s == pytest.approx(50)
+    state.apply(LinkStats(10, 10, 0, 0, 0, at=11.0))
+    assert state.view().bytes_in_per_s == 0
+
+
+def test_losing_the_board_is_said_once_on_the_console() -> None:
+    state = State()
+    state.apply(Connection("connected", board=board_info()))
+    for _ in range(3):
+        state.apply(Connection("lost", "gone"))
+        state.apply(Connection("connecting"))
+    lines = [line.text for line in state.view().lines]
+    assert lines == ["board connected", "board lost: gone", "board lost: gone", "board lost: gone"]
+
+
+def test_another_model_forgets_the_old_ones_layers() -> None:
+    state = State()
+    state.apply(Connection("connected", board=board_info()))
+    state.apply(Timing((("conv", 5),)))
+    state.apply(Connection("connected", board=board_info()))
+    assert state.view().layers == (("conv", 5),)
+    state.apply(Connection("connected", board=dataclasses.replace(board_info(), model_sha256="cd" * 32)))
+    assert state.view().layers == ()
+
+
+def test_a_skipped_picture_is_counted_and_named() -> None:
+    state = State()
+    state.apply(Skipped("a.png", "is empty (0 bytes)"))
+    assert state.view().skipped == 1
+    assert state.view().lines[-1].text == "skipped a.png: is empty (0 bytes)"
+
+
+def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
+    """36,000 frames as fast as they go: what is kept neither grows in number nor in bytes."""
+    state = State()
+    sizes = []
+    for event in GeneratedSource(fps=0, frames=36_000, console="x" * 10_000).events(Control()):
+        state.apply(event)
+        if isinstance(event, Result) and event.number in (3_000, 35_999):
+            view = state.view()
+            kept = [line.text for line in view.lines]
+            sizes.append((len(view.history), len(kept), sum(map(sys.getsizeof, kept)), len(state._shown)))
+    assert sizes[0][0] == sizes[1][0] == HISTORY
+    assert sizes[1][1] == CONSOLE_LINES
+    assert sizes[1][2] <= CONSOLE_LINES * (MAX_CONSOLE_LINE + 100)
+    assert sizes[0][3] == sizes[1][3] == KEPT_FRAMES
