@@ -1,0 +1,166 @@
+"""Runs a program on the emulated Cortex-M4 and counts what it executes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vww_deploy.compiler.profile import cortex_m4
+from vww_deploy.compiler.profile.cortex_m4 import Flow, Instruction
+from vww_deploy.errors import BuildError, ToolMissing
+from vww_deploy.resources import cache_dir
+
+_MACHINE: Final = "netduinoplus2"
+"""QEMU's STM32F405, the virtual board."""
+_RUN_SECONDS: Final = 300.0
+"""A profiled inference takes seconds; one that takes minutes hangs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Instructions that run in one go."""
+
+    address: int
+    instructions: tuple[Instruction, ...]
+
+    @property
+    def end(self) -> int:
+        """The address after the block."""
+        last = self.instructions[-1]
+        return last.address + last.size
+
+
+@dataclass(frozen=True)
+class Step:
+    """``block`` ran ``count`` times after ``before``, called from the block ``caller`` (None: not by a caller)."""
+
+    caller: Block | None
+    before: Block | None
+    block: Block
+    count: int
+
+    @property
+    def instructions(self) -> int:
+        """Instructions of all runs."""
+        return self.count * len(self.block.instructions)
+
+    @property
+    def cycles(self) -> int:
+        """Modelled cycles of all runs, with the refill that leads into the block."""
+        return self.count * sum(self.instruction_cycles())
+
+    def instruction_cycles(self) -> list[int]:
+        """Modelled cycles of each instruction of one run; the first carries the refill that leads into the block."""
+        instructions = self.block.instructions
+        last = self.before.instructions[-1] if self.before else None
+        falls_in = last is not None and self.before is not None and self.before.end == self.block.address
+        if last is not None and last.flow is Flow.ALWAYS_LEAVES:
+            falls_in = False
+        before = last if falls_in else None
+        refill = 0 if falls_in or last is None else cortex_m4.REFILL
+        cycles = []
+        for instruction in instructions:
+            cycles.append(refill + cortex_m4.cycles_after(before, instruction))
+            before, refill = instruction, 0
+        return cycles
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What ran between the markers, by region in the order of time, and what the program wrote."""
+
+    regions: tuple[tuple[Step, ...], ...]
+    output: bytes
+
+
+def run_traced(program: Path, *, begin: int, end: int, callers: Sequence[tuple[int, int]] = ()) -> Trace:
+    """Runs an ELF for the virtual board until it exits by semihosting.
+
+    ``begin`` and ``end`` are the addresses of the functions that open and close a region; ``callers`` are address
+    ranges (first, after the last) of code whose calls are told apart.
+
+    Raises ToolMissing without QEMU or a C compiler, BuildError when the program does not come to its end.
+    """
+    qemu = shutil.which("qemu-system-arm")
+    if qemu is None:
+        raise ToolMissing("qemu-system-arm is not installed", hint="apt-get install qemu-system-arm")
+    with tempfile.TemporaryDirectory(prefix="vww-profile-") as folder:
+        counts = Path(folder) / "counts"
+        arguments = [f"out={counts}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
+        arguments += [f"caller={low:x}-{high:x}" for low, high in callers]
+        command = [qemu, "-M", _MACHINE, "-nographic", "-monitor", "none", "-serial", "null"]
+        command += ["-semihosting-config", "enable=on,target=native"]
+        command += ["-plugin", ",".join([str(_plugin()), *arguments]), "-kernel", str(program)]
+        try:
+            ran = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_RUN_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise BuildError(f"{program.name} did not end within {_RUN_SECONDS:.0f} s on the emulator") from None
+        text = counts.read_text() if counts.exists() else ""
+        if ran.returncode != 0 or not text.endswith("done\n"):
+            said = ran.stderr.decode(errors="replace").strip()
+            raise BuildError(f"{program.name} failed on the emulator: {said or 'it ended early'}")
+    return Trace(_parse(text), ran.stdout)
+
+
+def _parse(text: str) -> tuple[tuple[Step, ...], ...]:
+    raw: dict[int, tuple[int, str]] = {}
+    blocks: dict[int, Block] = {}
+    regions: dict[int, list[Step]] = {}
+
+    def block(identity: int) -> Block | None:
+        if identity < 0:
+            return None
+        if identity not in blocks:
+            address, instructions = raw[identity]
+            blocks[identity] = _block(address, instructions)
+        return blocks[identity]
+
+    for line in text.splitlines():
+        kind, *words = line.split(" ")
+        if kind == "block":
+            raw[int(words[0])] = (int(words[1], 16), words[2])
+        elif kind == "edge":
+            region, caller, before, now, count = (int(w) for w in words)
+            target = block(now)
+            assert target is not None
+            regions.setdefault(region, []).append(Step(block(caller), block(before), target, count))
+    return tuple(tuple(steps) for _, steps in sorted(regions.items()))
+
+
+def _block(address: int, instructions: str) -> Block:
+    decoded = []
+    for word in instructions.split("."):
+        data = bytes.fromhex(word)
+        # QEMU may hand out a halfword too many at the end of a page: the first halfword tells the size.
+        data = data[: 4 if data[1] >> 3 >= 0b11101 else 2]
+        decoded.append(cortex_m4.decode(address, data))
+        address += len(data)
+    return Block(decoded[0].address, tuple(decoded))
+
+
+def _plugin() -> Path:
+    """The plugin's shared library, built on first use into the user's cache."""
+    source = Path(__file__).parent / "plugin.c"
+    name = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    built = cache_dir() / f"profile-{name}.so"
+    if built.exists():
+        return built
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise ToolMissing("a C compiler is not installed", hint="apt-get install gcc")
+    temporary = built.with_suffix(f".{os.getpid()}")
+    command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(temporary), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"the profiler's QEMU plugin does not build: {done.stderr.strip()}")
+    temporary.replace(built)
+    return built
