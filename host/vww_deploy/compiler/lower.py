@@ -77,7 +77,8 @@ def lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
 def _lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
     source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
     if isinstance(op, Conv2D):
-        hwc = input_layout is Layout.INTERLEAVED
+        # With one channel both layouts are the same, and the kernel for interleaved pictures is the faster one.
+        hwc = input_layout is Layout.INTERLEAVED or source.channels == 1
         packed = packing.pack_conv(
             op.weights,
             op.requantization.bias,
