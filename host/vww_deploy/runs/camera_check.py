@@ -37,6 +37,8 @@ class Finding:
 _DARK: Final = 8
 _BRIGHT: Final = 247
 _LINE_HINT: Final = "Look at the data wires; on a Kit shield, at its revision: some swap D0 and D1."
+_SWAPPED_BYTES: Final = "the two bytes of each pixel are swapped"
+_SWAPPED_BYTES_HINT: Final = "Ask for the other byte order: --frame qcif:rgb565le."
 _LOSS_HINT: Final = "Bytes are lost between sensor and board: press the plug in, shorten the wires, lower the clock."
 
 
@@ -93,6 +95,13 @@ def check_lines(data: bytes, frame: FrameFormat) -> Finding:
     seen = np.array([np.bitwise_and.reduce(values), np.bitwise_or.reduce(values)])
     high = [bit for bit in range(8) if seen[0] >> bit & 1]
     low = [bit for bit in range(8) if not seen[1] >> bit & 1]
+    if len(high) == 8 or len(low) == 8:
+        return Finding(
+            name,
+            False,
+            f"all of them are always {int(len(high) == 8)}",
+            "Is the camera's power connected? " + _LINE_HINT,
+        )
     if high or low:
         stuck = [f"D{bit} is always {level}" for level, bits in ((1, high), (0, low)) for bit in bits]
         return Finding(name, False, ", ".join(stuck), "That line is open, or touches its neighbour. " + _LINE_HINT)
@@ -100,11 +109,9 @@ def check_lines(data: bytes, frame: FrameFormat) -> Finding:
     cycle = [int(np.bincount(values[k::8], minlength=256).argmax()) for k in range(8)]
     if sorted(cycle) != [1 << bit for bit in range(8)]:
         return Finding(name, False, "bytes are no longer where the sensor put them", _LOSS_HINT)
-    bits = [value.bit_length() - 1 for value in cycle]
-    # The sensor may begin anywhere in its cycle: take the beginning that leaves most lines where they belong.
-    lines = [[bits[(line - begin) % 8] for line in range(8)] for begin in range(8)]
-    seen_on = min(lines, key=lambda found: sum(bit != line for line, bit in enumerate(found)))
-    moved = [(line, bit) for line, bit in enumerate(seen_on) if line != bit]
+    moved = _moved_lines(cycle)
+    if moved and not _moved_lines([cycle[k ^ 1] for k in range(8)]):
+        return Finding(name, False, _SWAPPED_BYTES, _SWAPPED_BYTES_HINT)
     if len(moved) == 2:
         return Finding(name, False, f"D{moved[0][0]} and D{moved[1][0]} are swapped", _LINE_HINT)
     if moved:
@@ -118,6 +125,15 @@ def check_lines(data: bytes, frame: FrameFormat) -> Finding:
     return Finding(name, True, "all eight carry their own bit")
 
 
+def _moved_lines(cycle: list[int]) -> list[tuple[int, int]]:
+    """(the sensor's line, the board's line that it lies on) for each that is not where it belongs."""
+    bits = [value.bit_length() - 1 for value in cycle]
+    # The sensor may begin anywhere in its cycle: take the beginning that leaves most lines where they belong.
+    lines = [[bits[(line - begin) % 8] for line in range(8)] for begin in range(8)]
+    seen_on = min(lines, key=lambda found: sum(bit != line for line, bit in enumerate(found)))
+    return [(line, bit) for line, bit in enumerate(seen_on) if line != bit]
+
+
 _BARS: Final = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]])
 
 
@@ -128,12 +144,7 @@ def check_bars(data: bytes, frame: FrameFormat) -> Finding:
     if _matches_bars(data, frame).all():
         return Finding(name, True, "eight colour bars in their order")
     if _matches_bars(data, other).all():
-        return Finding(
-            name,
-            False,
-            "the two bytes of each pixel are swapped",
-            "Ask for the other byte order: --frame qcif:rgb565le.",
-        )
+        return Finding(name, False, _SWAPPED_BYTES, _SWAPPED_BYTES_HINT)
     good = _matches_bars(data, frame)
     if good.any():
         first = int(np.argmin(good))

@@ -75,6 +75,9 @@ def test_lost_bytes_are_noticed() -> None:
 
 
 def test_swapped_bytes_are_told_from_everything_else() -> None:
+    lines = check_lines(broken(WALKING, COLOUR, Fault.SWAPPED_BYTES), COLOUR)
+    assert lines.text == "the two bytes of each pixel are swapped"
+    assert check_lines(bytes(COLOUR.bytes), COLOUR).text == "all of them are always 0"
     swapped = check_bars(broken(BARS, COLOUR, Fault.SWAPPED_BYTES), COLOUR)
     assert "swapped" in swapped.text
     assert "rgb565le" in swapped.hint

@@ -47,7 +47,10 @@ CameraStatus VirtualCamera::begin(const CameraMode& mode) {
   CameraStatus status = CameraStatus::kWaiting;
   while (status == CameraStatus::kWaiting) {
     status = receive(sink);
-    if (status == CameraStatus::kWaiting && port_.milliseconds() - start > kIdentifyMs) return CameraStatus::kNoCamera;
+    const uint32_t now = port_.milliseconds();
+    if (status == CameraStatus::kWaiting && (now - last_ms_ > kIdentifyMs || now - start > kLongestIdentifyMs)) {
+      return CameraStatus::kNoCamera;
+    }
   }
   if (status == CameraStatus::kOk) memcpy(name_, name, sizeof(name));
   return status;

@@ -13,6 +13,8 @@ class VirtualCamera final : public Camera {
  public:
   // A running camera says who it is at once; the rest of the time is for a busy host.
   static constexpr uint32_t kIdentifyMs = 500;
+  // Before that it ends the frame that it was sending.
+  static constexpr uint32_t kLongestIdentifyMs = 10000;
   // The slowest camera sends one frame a second, and the request may come just after one began.
   static constexpr uint32_t kFirstByteMs = 2500;
   // Inside a frame bytes follow one another; a pause this long is a camera that was taken away.
