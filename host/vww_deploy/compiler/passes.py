@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.compiler.lower import FromInterleaved, ToInterleaved
 from vww_deploy.graph.ir import Activation, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
 
 
 def prepare(graph: Graph) -> Graph:
     """All the passes that the kernels rely on, in order."""
-    return add_copies(convolutions_only(graph))
+    return add_copies(fold_constant_channels(convolutions_only(graph)))
 
 
 def convolutions_only(graph: Graph) -> Graph:
