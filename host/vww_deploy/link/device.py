@@ -34,8 +34,14 @@ HELLO_TIMEOUT_S: Final = 5.0
 SILENCE_TIMEOUT_S: Final = 15.0
 # An inference of the slowest model on the slowest board takes a few seconds; the emulator on a loaded host is slower.
 INFERENCE_TIMEOUT_S: Final = 120.0
-# How often a link that fails is mended for one request before it is given up.
+# Without an answer the next wait is twice as long, up to this: what is asked again at once makes a slow line slower.
+LONGEST_ANSWER_TIMEOUT_S: Final = 4.0
+# Pieces of a picture whose answers need not have come before the next picture follows: few, for its answers come later still.
+ANSWERS_AHEAD: Final = 2
+# How often a link that fails is mended, without a byte of progress between, before it is given up.
 RECONNECTS: Final = 5
+# The picture goes in pieces of what the board takes; on a bad line they shrink to this, for small ones come through.
+SMALLEST_PIECE_BYTES: Final = 64
 
 _T = TypeVar("_T")
 _Response = TypeVar("_Response", bound=m.Message)
@@ -130,6 +136,10 @@ class _Job:
     frame: FrameFormat | None = None
     """Of a camera frame, which the board preprocesses; None for the model's input itself."""
     retries: int = 0
+    received: int = 0
+    """The most bytes of it that the board has had at once."""
+    asked_at: float = 0.0
+    """When its inference was last asked for, by the host's clock."""
 
     @property
     def crc(self) -> int:
@@ -152,6 +162,9 @@ class Device:
         self._results: dict[int, m.Result] = {}
         self._acks: dict[int, m.Ack] = {}
         self._last_heard = time.monotonic()
+        self._piece = 0  # bytes of a picture in one message; 0: as many as the board takes
+        self._progress = 0  # goes up with each piece that the board had not had before
+        self._greeted_at = 0.0
         self._info: DeviceInfo | None = None
         self.link = LinkStats()
         self.on_console: Callable[[str], None] | None = None
@@ -289,48 +302,80 @@ class Device:
         return image.tobytes()
 
     def _upload_and_start(self, job: _Job, running: _Job | None) -> None:
-        """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board."""
         self._jobs.add(job.id)
         self._upload(job, running)
-        self._ask(job)
 
     def _ask(self, job: _Job) -> None:
+        job.asked_at = time.monotonic()
+        result = self._results.get(job.id)
+        if result is not None and result.status != m.Status.OK:
+            # The answer to an earlier question, whose picture had not come through.
+            del self._results[job.id]
         self._send_message(m.Infer(job.id, job.crc, job.flags))
 
     def _upload(self, job: _Job, running: _Job | None) -> None:
-        chunk, window, size = self.info.chunk_bytes, self.info.window, len(job.data)
+        """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board.
+
+        The question follows the last piece at once, and on a line that loses nothing the next picture follows that: a wait for
+        the last answers would leave the line idle. Should a piece have been lost after all, the board says that it lacks
+        the picture.
+        """
+        window, size = self.info.window, len(job.data)
         if job.frame is not None:
             begin = m.BeginFrame(job.id, job.frame.width, job.frame.height, int(job.frame.pixels))
             total = self._request(begin, m.FrameBegun).total
-            if total != size:
+            if not total or total != size:
                 raise LinkError(f"{self.port}: the board cannot take frames of {job.frame}")
         acked = sent = 0
         went_back_to = -1
+        timeouts = 0
+        asked = False
         self._acks.pop(job.id, None)
         last_progress = time.monotonic()
-        while acked < size:
-            while sent < size and sent - acked < window * chunk:
-                self._send_message(m.Write(job.id, sent, job.data[sent : sent + chunk]))
-                sent = min(sent + chunk, size)
+        while True:
+            piece = min(self._piece or self.info.chunk_bytes, self.info.chunk_bytes)
+            while sent < size and sent - acked < window * piece:
+                self._send_message(m.Write(job.id, sent, job.data[sent : sent + piece]))
+                sent = min(sent + piece, size)
+            if sent == size and not asked:
+                self._ask(job)
+                asked = True
+            expected_lost = piece < self.info.chunk_bytes or job.retries
+            if acked == size or (asked and not expected_lost and size - acked <= ANSWERS_AHEAD * piece):
+                return
             busy = running is not None and running.id not in self._results
-            patience = BUSY_TIMEOUT_S if busy else ANSWER_TIMEOUT_S
+            patience = min((BUSY_TIMEOUT_S if busy else ANSWER_TIMEOUT_S) * 2**timeouts, LONGEST_ANSWER_TIMEOUT_S)
             waited = time.monotonic() - last_progress
             if waited < patience:
                 self._listen(patience - waited)
             ack = self._acks.pop(job.id, None)
             if ack is not None and ack.received != acked:
+                if ack.received > acked:
+                    self._piece = piece + piece // 8
+                if ack.received > job.received:
+                    job.received = ack.received
+                    self._progress += 1
                 acked = min(ack.received, size)
                 sent = max(sent, acked)
+                timeouts = 0
                 last_progress = time.monotonic()
                 continue
             # An answer without progress: the piece at `acked` was lost, what came after it is of no use. Every later piece of the
             # window brings the same answer, so go back only once for each; after that only when nothing comes for too long.
             lost = ack is not None and went_back_to != acked
-            if lost or time.monotonic() - last_progress >= patience:
+            silent = time.monotonic() - last_progress >= patience
+            if lost or silent:
                 self._check_silence()
                 self._count_retry(job)
+                timeouts += silent
+                self._shrink_pieces()
                 went_back_to = sent = acked
+                asked = False
                 last_progress = time.monotonic()
+
+    def _shrink_pieces(self) -> None:
+        whole = self.info.chunk_bytes
+        self._piece = max(min(self._piece or whole, whole) // 2, SMALLEST_PIECE_BYTES)
 
     def _count_retry(self, job: _Job) -> None:
         job.retries += 1
@@ -345,7 +390,6 @@ class Device:
 
     def _result(self, job: _Job) -> Inference:
         deadline = time.monotonic() + INFERENCE_TIMEOUT_S
-        asked = time.monotonic()
         while True:
             result = self._results.pop(job.id, None)
             if result is not None and result.status == m.Status.OK:
@@ -353,16 +397,13 @@ class Device:
             if result is not None:
                 self._count_retry(job)
                 self._upload(job, None)
-                self._ask(job)
-                asked = time.monotonic()
             now = time.monotonic()
             if now > deadline:
                 raise LinkError(f"{self.port}: no result after {INFERENCE_TIMEOUT_S:.0f} s", hint=_RESET_HINT)
-            if now - asked > BUSY_TIMEOUT_S:
+            if now - job.asked_at > BUSY_TIMEOUT_S or job.asked_at < self._greeted_at:
                 self._count_retry(job)
                 self._check_silence()
                 self._ask(job)
-                asked = now
             self._listen(min(BUSY_TIMEOUT_S, deadline - now))
         output = np.frombuffer(result.outputs, np.int8).copy()
         if len(output) != self.info.outputs:
@@ -404,29 +445,33 @@ class Device:
     def _mended(self, action: Callable[[], _T]) -> _T:
         """Runs ``action``; when the board restarts or its port vanishes, connects again and runs it once more."""
         self._last_heard = time.monotonic()
-        failed = False
-        for attempt in range(RECONNECTS + 1):
+        failures = 0
+        progress = self._progress
+        while True:
             try:
-                if failed:
+                if failures:
                     self._greet()
                 return action()
-            except _Restarted:
-                self.link.resets += 1
-                if attempt == RECONNECTS:
-                    raise LinkError(f"{self.port}: the board keeps restarting", hint=_POWER_HINT) from None
-                failed = True
-            except _PortLost as lost:
-                if attempt == RECONNECTS:
-                    raise lost.error from lost
-                self.link.reconnects += 1
-                self._transport.reopen()
-                self._decoder = Decoder()
-                failed = True
-        raise AssertionError("unreachable")
+            except (_Restarted, _PortLost) as failure:
+                failures = failures + 1 if self._progress == progress else 1
+                progress = self._progress
+                if self._info is not None:
+                    self._shrink_pieces()
+                if isinstance(failure, _Restarted):
+                    self.link.resets += 1
+                    if failures > RECONNECTS:
+                        raise LinkError(f"{self.port}: the board keeps restarting", hint=_POWER_HINT) from None
+                else:
+                    self.link.reconnects += 1
+                    if failures > RECONNECTS:
+                        raise failure.error from failure
+                    self._transport.reopen()
+                    self._decoder = Decoder()
 
     def _greet(self) -> None:
         """Says hello until the board answers, and checks that it is the right one."""
         self._session = secrets.randbelow((1 << 32) - 1) + 1
+        self._greeted_at = 0.0
         self._results.clear()
         self._acks.clear()
         # Closes a frame that somebody left unfinished.
@@ -464,6 +509,7 @@ class Device:
             layers=info.layers,
             features=m.Feature(info.features),
         )
+        self._greeted_at = time.monotonic()
         if self._preparation is not None:
             self._request(self._preparation, m.Prepared)
 
@@ -543,7 +589,8 @@ class Device:
             raise LinkError(f"{self.port}: the board refused a request: {message.text}", hint=_RESET_HINT)
         session = getattr(message, "session", self._session)
         if session != self._session:
-            if session == 0:
+            # While it is being greeted a board may still answer what another host asked.
+            if session == 0 and self._greeted_at > 0:
                 raise _Restarted
             return
         if isinstance(message, m.Ack):

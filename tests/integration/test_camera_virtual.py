@@ -1,0 +1,355 @@
+"""The camera path on the virtual board: frames from the host, live shots, and everything a camera can do wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from vww_deploy.boards.camera_feed import CameraFeed, Pictures
+from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.flash import flash
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.frames import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
+from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.link.camera import DeviceCamera, Shot
+from vww_deploy.link.device import Device
+from vww_deploy.link.messages import CameraStatus, FrameKind
+from vww_deploy.link.transport import open_transport
+from vww_deploy.runs.camera import CameraLive, feed_for
+from vww_deploy.runs.connect import open_device
+from vww_deploy.runs.events import Connection, Event, Frame, Result
+from vww_deploy.runs.session import prepare
+from vww_deploy.runs.source import Control
+
+# The shipped model, or the team's.
+MODELS = [*shipped_models(), *Path(__file__).resolve().parents[3].glob("shared/models/person_detect.tflite")]
+
+pytestmark = [
+    pytest.mark.virtual,
+    pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="needs QEMU"),
+    pytest.mark.skipif(shutil.which("arm-none-eabi-g++") is None, reason="needs the ARM compiler"),
+    pytest.mark.skipif(not MODELS, reason="no model is shipped yet"),
+]
+
+# Small enough to come quickly over the emulated UART, with a row that is no multiple of anything.
+SMALL = FrameFormat(71, 53)
+BOTH = FrameKind.MODEL | FrameKind.RAW
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model.load(MODELS[0])
+
+
+@pytest.fixture(scope="module")
+def board(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualBoard]:
+    """A virtual board of this module's own, with the shipped model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VWW_DEPLOY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("VWW_DEPLOY_STATE", str(tmp_path_factory.mktemp("state")))
+        flash(model.path, "virtual")
+        board = VirtualBoard("virtual")
+        yield board
+        board.stop()
+
+
+@pytest.fixture
+def device(board: VirtualBoard, model: Model) -> Iterator[Device]:
+    with Device.connect(open_transport(str(board.tty)), expect_model=model.sha256) as device:
+        prepare(device, model)
+        yield device
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(7)
+    paths = [folder / f"{i}.png" for i in range(3)]
+    for path in paths:  # coarse noise: something for the area average to do
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        coarse.resize((240, 180), Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+@pytest.fixture
+def feed(board: VirtualBoard, pictures: list[Path]) -> Iterator[CameraFeed]:
+    with CameraFeed(board.camera_socket, Pictures(pictures), fps=50.0) as feed:
+        yield feed
+
+
+def table_of(model: Model) -> npt.NDArray[np.int8]:
+    return preprocess.quantisation_table(model.card.input, model.graph.input_activation.quantization)
+
+
+def reference(model: Model, data: bytes, frame: FrameFormat) -> npt.NDArray[np.int8]:
+    values = table_of(model)[frame_to_pixels(data, frame, model.card.input)]
+    return model.reference.run(values).reshape(-1)
+
+
+def next_shot(camera: DeviceCamera) -> Shot:
+    shot = camera.next_shot(PATIENCE_S)
+    assert shot is not None, camera.status
+    return shot
+
+
+@pytest.mark.parametrize("pixels", list(PixelFormat))
+def test_frames_from_the_host_are_preprocessed_on_the_board(
+    device: Device, model: Model, pictures: list[Path], pixels: PixelFormat
+) -> None:
+    frame = FrameFormat(SMALL.width, SMALL.height, pixels)
+    frames = [encode_frame(Image.open(path), frame) for path in pictures]
+    for data, inference in zip(frames, device.infer_frames(frames, frame), strict=True):
+        assert np.array_equal(inference.output, reference(model, data, frame))
+    # pictures that the host preprocessed still work, before and after
+    values = table_of(model)[frame_to_pixels(frames[0], frame, model.card.input)]
+    assert np.array_equal(device.infer(values).output, reference(model, frames[0], frame))
+
+
+def test_the_frames_table_and_crop_are_the_hosts(device: Device, model: Model, pictures: list[Path]) -> None:
+    spec = model.card.input
+    table = np.random.default_rng(1).permutation(256).astype(np.uint8).view(np.int8)
+    data = encode_frame(Image.open(pictures[0]), SMALL)
+    cropping = replace(spec, resize="crop")
+    device.prepare(table, crop=True)
+    expected = model.reference.run(table[frame_to_pixels(data, SMALL, cropping)]).reshape(-1)
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, expected)
+    device.reset()  # told again after a restart
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, expected)
+
+
+def test_a_format_that_the_board_cannot_take_is_told(device: Device) -> None:
+    with pytest.raises(LinkError, match="cannot take"):
+        list(device.infer_frames([b""], FrameFormat(0, 0)))
+
+
+def test_live_shots_are_the_cameras_frames_to_the_byte(
+    device: Device, model: Model, feed: CameraFeed, pictures: list[Path]
+) -> None:
+    shown = [encode_frame(Image.open(path), SMALL) for path in pictures]
+    camera = DeviceCamera.open(device, SMALL)
+    assert camera.name == "virtual OV7675"
+    assert camera.start(keep=BOTH) == BOTH
+    whole = 0
+    last = 0
+    while whole < 3:
+        shot = next_shot(camera)
+        assert shot.number > last
+        last = shot.number
+        assert shot.ticks > 0
+        assert set(shot.stages_us) == {"capture", "preprocess", "inference", "transmit"}
+        assert all(shot.stages_us[stage] > 0 for stage in ("capture", "preprocess", "inference"))
+        if shot.raw_frame is None or shot.model_frame is None:
+            continue
+        whole += 1
+        assert shot.raw_frame in shown
+        assert np.array_equal(
+            shot.model_frame, table_of(model)[frame_to_pixels(shot.raw_frame, SMALL, model.card.input)]
+        )
+        assert np.array_equal(shot.output, reference(model, shot.raw_frame, SMALL))
+    camera.stop()
+
+
+def test_a_slow_host_slows_the_frames_and_not_the_inference(device: Device, feed: CameraFeed) -> None:
+    camera = DeviceCamera.open(device, SMALL)
+    camera.start(keep=BOTH)
+    first = next_shot(camera)
+    # A host that reads nothing for a while: the board goes on, keeps one frame, and counts what it could not keep.
+    begun = device.stats().inferences
+    deadline = time.monotonic() + PATIENCE_S
+    while device.stats().inferences < begun + 4 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    shot = next_shot(camera)
+    while shot.drops < 2:
+        shot = next_shot(camera)
+    assert shot.number > first.number
+    assert device.stats().inferences >= begun + 4
+    camera.stop()
+
+
+def test_the_host_sets_the_rate(device: Device, feed: CameraFeed) -> None:
+    camera = DeviceCamera.open(device, SMALL)
+    camera.start(keep=FrameKind(0), interval_s=3600.0)
+    shot = next_shot(camera)
+    assert (shot.raw_frame, shot.model_frame) == (None, None)
+    assert camera.next_shot(1.0) is None  # the next is due in an hour
+    camera.stop()
+
+
+def test_pictures_are_refused_while_live_and_taken_after(device: Device, model: Model, feed: CameraFeed) -> None:
+    camera = DeviceCamera.open(device, SMALL)
+    camera.start()
+    next_shot(camera)
+    values = np.zeros(device.info.input_shape, np.int8)
+    with pytest.raises(LinkError, match="live"):
+        device.infer(values)
+    camera.stop()
+    assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+
+
+def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
+    """The live mode ends while a frame is on its way: the rest fills the UART's ring, and the link goes on."""
+    big = FrameFormat(176, 144)
+    camera = DeviceCamera.open(device, big)
+    camera.start(keep=FrameKind(0))
+    deadline = time.monotonic() + PATIENCE_S
+    while feed.served == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    camera.stop()
+    time.sleep(0.5)
+    assert device.stats().uptime_ms > 0
+    # and the next look at the camera gets through what is left of it
+    again = DeviceCamera.open(device, SMALL)
+    again.start(keep=BOTH)
+    assert next_shot(again).raw_frame is not None
+    again.stop()
+
+
+def test_a_restart_in_the_live_mode_is_recovered_from(
+    device: Device, board: VirtualBoard, model: Model, feed: CameraFeed
+) -> None:
+    camera = DeviceCamera.open(device, SMALL)
+    camera.start(keep=BOTH)
+    next_shot(camera)
+    board.reset()
+    shot = next_shot(camera)
+    assert shot.raw_frame is not None
+    assert np.array_equal(shot.output, reference(model, shot.raw_frame, SMALL))
+    camera.stop()
+
+
+def test_no_camera_is_a_message(device: Device) -> None:
+    with pytest.raises(BoardError, match="no camera answers") as caught:
+        DeviceCamera.open(device, SMALL)
+    assert "plug" in caught.value.hint
+    assert device.stats().uptime_ms > 0
+
+
+def test_a_camera_that_is_taken_away_and_comes_back(device: Device, board: VirtualBoard, pictures: list[Path]) -> None:
+    with CameraFeed(board.camera_socket, Pictures(pictures), fps=50.0):
+        camera = DeviceCamera.open(device, SMALL)
+        camera.start(keep=FrameKind.MODEL)
+        last = next_shot(camera).number
+    deadline = time.monotonic() + PATIENCE_S
+    while camera.status not in (CameraStatus.NO_FRAME, CameraStatus.TORN) and time.monotonic() < deadline:
+        camera.next_shot(0.5)
+    assert camera.status in (CameraStatus.NO_FRAME, CameraStatus.TORN)
+    with CameraFeed(board.camera_socket, Pictures(pictures), fps=50.0):
+        shot = next_shot(camera)
+        assert shot.number > last
+        assert shot.failures > 0
+        camera.stop()
+
+
+def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Model, pictures: list[Path]) -> None:
+    control = Control()
+    source = CameraLive(
+        lambda port: open_device(model, board="virtual"),
+        model,
+        feed_for(get_board("virtual"), [str(pictures[0])], fps=50.0),
+        SMALL,
+    )
+    seen: list[Event] = []
+    for event in source.events(control):
+        seen.append(event)
+        if sum(isinstance(e, Result) for e in seen) == 2:
+            control.stop()
+    frames = [event for event in seen if isinstance(event, Frame)]
+    results = [event for event in seen if isinstance(event, Result)]
+    assert [frame.number for frame in frames] == [result.number for result in results] == [0, 1]
+    raw = encode_frame(Image.open(pictures[0]), SMALL)
+    for frame, result in zip(frames, results, strict=True):
+        assert frame.raw is not None
+        assert np.array_equal(frame.raw[..., 0], decode_frame(raw, SMALL))
+        assert np.array_equal(frame.pixels, frame_to_pixels(raw, SMALL, model.card.input))
+        assert result.outputs == tuple(reference(model, raw, SMALL).tolist())
+        assert [name for name, _ in result.stages] == ["capture", "preprocess", "inference", "transfer"]
+    assert any(isinstance(event, Connection) and event.state == "connected" for event in seen)
+
+
+def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
+    main = "from vww_deploy.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", main, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+
+def test_run_with_a_raw_camera(board: VirtualBoard, pictures: list[Path]) -> None:
+    done = cli("run", *pictures, "--model", MODELS[0], "--board", "virtual", "--raw-camera", "71x53:rgb565be", "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["raw_camera"] == "71x53:rgb565be"
+    assert len(run["results"]) == 3
+    assert all(result["equal"] for result in run["results"])
+    wrong = cli("run", *pictures, "--model", MODELS[0], "--board", "virtual", "--raw-camera", "qcif:yuv")
+    assert wrong.returncode != 0
+    assert "no pixel format is called 'yuv'" in wrong.stderr
+
+
+def test_stills_and_their_diagnosis(board: VirtualBoard, pictures: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "stills"
+    done = cli(
+        "camera",
+        *pictures,
+        "--model",
+        MODELS[0],
+        "--board",
+        "virtual",
+        "--frame",
+        "71x53",
+        "-n",
+        2,
+        "--out",
+        out,
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    saved = json.loads(done.stdout)["files"]
+    assert [Path(path).name for path in saved] == ["frame_0000.png", "frame_0001.png"]
+    shown = [decode_frame(encode_frame(Image.open(path), SMALL), SMALL).tobytes() for path in pictures]
+    assert all(np.asarray(Image.open(path)).tobytes() in shown for path in saved)
+    for fault, texts in (
+        ("", []),
+        ("swapped-lines", ["D0 and D1 are swapped"]),
+        ("absent", ["no camera answers"]),
+    ):
+        checked = cli(
+            "camera",
+            *pictures,
+            "--model",
+            MODELS[0],
+            "--board",
+            "virtual",
+            "--frame",
+            "71x53",
+            "--check",
+            "--fault",
+            fault,
+            "--json",
+        )
+        findings = json.loads(checked.stdout)
+        bad = [finding for finding in findings if not finding["ok"]]
+        assert checked.returncode == (1 if texts else 0), checked.stderr
+        assert len(bad) == len(texts)
+        for finding, text in zip(bad, texts, strict=True):
+            assert text in finding["text"]
+            assert finding["hint"]
