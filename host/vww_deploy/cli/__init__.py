@@ -20,7 +20,7 @@ from vww_deploy.errors import VwwError
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("demo", "doctor", "boards"),
     "Models": ("inspect", "compile"),
-    "On a board": ("flash", "run", "verify", "monitor", "camera", "collect"),
+    "On a board": ("flash", "run", "verify", "monitor", "camera", "collect", "stop"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
