@@ -8,7 +8,16 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
-from vww_deploy.cli.monitor import DEFAULT_OUT, FpsOption, ModelOption, OutOption, SourcesArgument, open_source
+from vww_deploy.cli.monitor import (
+    DEFAULT_OUT,
+    CameraOption,
+    FpsOption,
+    FrameOption,
+    ModelOption,
+    OutOption,
+    SourcesArgument,
+    open_source,
+)
 
 
 def command(
@@ -19,19 +28,21 @@ def command(
     model: ModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
+    camera: CameraOption = False,
+    frame: FrameOption = "qcif",
     out: OutOption = DEFAULT_OUT,
 ) -> None:
     """Save frames from a board with a label, as PNG files and a CSV, in the form that train reads.
 
     The frames go to the folder labelled/ in --out; a frame that is there already is not taken twice.
 
-    Example: vww-deploy collect --person --count 50 --board nano33ble
+    Example: vww-deploy collect --person --count 50 --board nano33ble --camera
     """
     from vww_deploy.monitor.collection import Collection
     from vww_deploy.runs.events import Connection, Frame
     from vww_deploy.runs.source import Control
 
-    source = open_source(files, model=model, board=board, port=port, fps=fps)
+    source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
     collection = Collection(out / "labelled")
     control = Control()
     control.set_speed(0)

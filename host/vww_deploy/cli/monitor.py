@@ -35,6 +35,16 @@ OutOption = Annotated[
 FpsOption = Annotated[
     float, typer.Option("--fps", help="The most pictures a second; 0: as fast as the board goes.", min=0)
 ]
+CameraOption = Annotated[
+    bool,
+    typer.Option(
+        "--camera",
+        help="The board's own camera; FILE is what the virtual one looks at, a video or webcam too.",
+    ),
+]
+FrameOption = Annotated[
+    str, typer.Option("--frame", help="Of the camera: qcif, qqvga or WxH; then :gray or :rgb565be.", metavar="FORMAT")
+]
 DEFAULT_OUT = Path("vww-monitor")
 
 
@@ -59,6 +69,8 @@ def command(
         typer.Option("--threshold", help="P(person) that counts as a person; default: the model's.", min=0, max=1),
     ] = None,
     fps: FpsOption = 0.0,
+    camera: CameraOption = False,
+    frame: FrameOption = "qcif",
     speed: Annotated[float, typer.Option("--speed", help="Of a replay; 0: as fast as it can.", min=0)] = 1.0,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
@@ -68,7 +80,7 @@ def command(
     """
     if web + plain + as_json > 1:
         raise DataError("--web, --plain and --json exclude each other")
-    source = open_source(files, model=model, board=board, port=port, fps=fps)
+    source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
     if plain or as_json:
         _print_events(source, as_json=as_json, record=record, threshold=threshold, speed=speed)
         return
@@ -98,9 +110,16 @@ def command(
 
 
 def open_source(
-    files: list[str] | None, *, model: str | None, board: str | None, port: str | None, fps: float
+    files: list[str] | None,
+    *,
+    model: str | None,
+    board: str | None,
+    port: str | None,
+    fps: float,
+    camera: bool = False,
+    frame: str = "qcif",
 ) -> Source:
-    """A recording's replay, or a board with pictures."""
+    """A recording's replay, or a board with pictures or with its camera."""
     from vww_deploy.runs.recording import is_recording
 
     if files and is_recording(Path(files[0])):
@@ -117,6 +136,12 @@ def open_source(
 
     loaded = Model.load(model)
     title = port or choose_board(board).title
+    if camera:
+        from vww_deploy.graph.frames import parse_format
+        from vww_deploy.runs.camera import CameraLive, feed_for
+
+        feed = feed_for(choose_board(board), files or [])
+        return CameraLive(board_at(loaded, board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
     return Live(board_at(loaded, board, port), loaded, gather(files or []), fps=fps, title=title)
 
 

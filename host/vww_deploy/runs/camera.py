@@ -22,7 +22,7 @@ from vww_deploy.link.camera import DeviceCamera, Shot, trouble
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.runs.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result
-from vww_deploy.runs.live import Connect, Live
+from vww_deploy.runs.live import Connect, Live, attached_boards
 from vww_deploy.runs.metrics import person_probability
 from vww_deploy.runs.session import prepare
 from vww_deploy.runs.source import Control
@@ -86,7 +86,7 @@ class CameraLive(Live):
         raw: bool = True,
         fps: float = 0.0,
         title: str = "",
-        boards: Callable[[], Sequence[tuple[str, str]]] = list,
+        boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
     ) -> None:
         super().__init__(connect, model, fps=fps, title=title, boards=boards)
         self._feed = feed
