@@ -160,7 +160,8 @@ def _any_sum(graph: Graph, op: Conv2D, given: Range) -> Values:
     values = given.low - source.quantization.zero_point
     sums = conv_sums(op.weights, values, op.window, (out.height, out.width))[0, 0]
     bias: Values = op.requantization.bias.astype(np.int64)
-    return sums + bias
+    total: Values = sums + bias
+    return total
 
 
 def _narrow(requantization: Requantization, bias: Values, mask: Mask) -> Requantization:

@@ -8,8 +8,7 @@ consumes.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -115,10 +114,14 @@ class _Storage:
     rows: int = 0
 
 
-def make_plan(graph: Graph, choice: Choice, scratch_bytes: Mapping[int, int], *, effort: int = 1) -> Plan:
-    """The plan that follows from a choice; ``effort`` is how many placement orders are tried."""
-    builder = _Builder(graph, choice, scratch_bytes)
-    return builder.build(effort)
+def make_plan(
+    graph: Graph, choice: Choice, scratch_bytes: Mapping[int, int], *, effort: int = 1, below: int | None = None
+) -> Plan | None:
+    """The plan that follows from a choice; ``effort`` is how many placement orders are tried.
+
+    None when it is known beforehand not to get ``below`` so many bytes.
+    """
+    return _Builder(graph, choice, scratch_bytes).build(effort, below)
 
 
 def is_pointwise(op: Op) -> bool:
@@ -140,11 +143,19 @@ class _Builder:
         self.calls = [call for segment in self.segments for call in calls_of(graph, segment)]
         self.last_reader = {i: index for index, op in enumerate(graph.ops) for i in op.inputs}
         self.last_reader[graph.output] = len(graph.ops)
+        self.readers: dict[int, list[int]] = {i: [] for i in graph.activations}
+        for index, op in enumerate(graph.ops):
+            for tensor in set(op.inputs):
+                self.readers[tensor].append(index)
+        self.producer = {op.output: index for index, op in enumerate(graph.ops)}
+        self.times_of: dict[int, list[int]] = {index: [] for index in range(-1, len(graph.ops))}
+        for t, call in enumerate(self.calls):
+            self.times_of[call.layer].append(t)
         self.band_of = {i: s for s in self.segments if s.is_band for i in range(s.begin, s.end)}
         self.storages: list[_Storage] = []
         self.storage_of: dict[int, _Storage] = {}
 
-    def build(self, effort: int) -> Plan:
+    def build(self, effort: int, below: int | None) -> Plan | None:
         self._assign()
         extents = [self._extents(storage) for storage in self.storages]
         for layer, size in self.scratch_bytes.items():
@@ -152,6 +163,8 @@ class _Builder:
                 self.storages.append(_Storage(f"scratch {layer}", [], Layout.PLANAR))
                 running = np.array([size if call.layer == layer else 0 for call in self.calls], np.int64)
                 extents.append((np.zeros_like(running), running))
+        if below is not None and _bound(extents) >= below:
+            return None
         offsets, arena = _place(extents, effort)
         places = {
             tensor: self._tensor_place(tensor, storage, offset)
@@ -267,32 +280,27 @@ class _Builder:
     def _tensor_extent(self, tensor: int, storage: _Storage) -> tuple[Extents, Extents]:
         """Extent of one tensor over time: from the first row still to be read to the last row written."""
         graph, activation = self.graph, self.graph.activations[tensor]
-        count = len(self.calls)
+        count, height = len(self.calls), activation.height
         written = np.zeros(count, np.int64)
-        needed = np.full(count, activation.height, np.int64)
-        rows = activation.height if tensor == graph.input else 0
-        for t, call in enumerate(self.calls):
-            if graph.ops[call.layer].output == tensor:
-                rows = max(rows, call.row_end)
-            written[t] = rows
-        first = 0 if tensor == graph.output else activation.height
-        for t in reversed(range(count)):
-            op = graph.ops[self.calls[t].layer]
-            if tensor in op.inputs:
-                first = min(first, rows_read(graph, op, self.calls[t].row_begin, self.calls[t].row_end)[0])
-            if op.output == tensor:
-                first = min(first, self.calls[t].row_begin)
-            needed[t] = first
+        needed = np.full(count, 0 if tensor == graph.output else height, np.int64)
+        if tensor == graph.input:
+            written[:] = height
+        for t in self.times_of[self.producer.get(tensor, -1)]:
+            written[t] = self.calls[t].row_end
+            needed[t] = min(needed[t], self.calls[t].row_begin)
+        for reader in self.readers[tensor]:
+            for t in self.times_of[reader]:
+                call = self.calls[t]
+                needed[t] = min(needed[t], rows_read(graph, graph.ops[reader], call.row_begin, call.row_end)[0])
+        written = np.maximum.accumulate(written)
+        needed = np.minimum.accumulate(needed[::-1])[::-1]
         live = needed < written
-        if tensor == graph.output:
-            live = written > 0
-        if storage.layout is Layout.PLANAR or storage.rows < activation.height:
+        if storage.layout is Layout.PLANAR or storage.rows < height:
             size = self._whole_bytes(activation, storage)
             return np.zeros(count, np.int64), np.where(live, size, 0)
         pitch = self._pitch(activation, storage)
         width = activation.width * activation.channels
-        low = np.where(live, needed * pitch, 0)
-        return low, np.where(live, (written - 1) * pitch + width, 0)
+        return np.where(live, needed * pitch, 0), np.where(live, (written - 1) * pitch + width, 0)
 
     def _pitch(self, activation: Activation, storage: _Storage) -> int:
         if storage.layout is Layout.INTERLEAVED:
@@ -316,66 +324,63 @@ class _Builder:
 # --- placing ---
 
 
+def _bound(extents: Sequence[tuple[Extents, Extents]]) -> int:
+    """The most bytes in use at any call: no placement takes less."""
+    return int(np.sum([high - low for low, high in extents], axis=0).max(initial=0))
+
+
 def _place(extents: Sequence[tuple[Extents, Extents]], effort: int) -> tuple[list[int], int]:
     """Offsets (multiples of 4) for storages so that no two extents overlap at any call, and the bytes they take."""
     count = len(extents)
     size = [int(high.max(initial=0)) for _, high in extents]
-    span = [int((high > low).sum()) for low, high in extents]
+    alive = [np.flatnonzero(high > low) for low, high in extents]
     area = [int((high - low).sum()) for low, high in extents]
-    start = [int(np.argmax(high > low)) for low, high in extents]
-    keys = [
+    start = [int(times[0]) if times.size else 0 for times in alive]
+    keys: list[Callable[[int], tuple[int, int]]] = [
         lambda i: (-size[i], start[i]),
         lambda i: (-area[i], start[i]),
-        lambda i: (-span[i], -size[i]),
+        lambda i: (-alive[i].size, -size[i]),
         lambda i: (start[i], -size[i]),
         lambda i: (-start[i], -size[i]),
     ]
     orders = [sorted(range(count), key=key) for key in keys]
     random = np.random.default_rng(1)  # a fixed seed: the same model gives the same plan
-    bound = int(np.sum([high - low for low, high in extents], axis=0).max(initial=0))
+    blurs = random.uniform(0.3, 1.0, (max(effort - len(orders), 0), count))
+    orders += [sorted(orders[0], key=lambda i: -size[i] * blur[i]) for blur in blurs]
+    conflicts = _conflicts(extents)
+    bound = _bound(extents)
     best: tuple[list[int], int] | None = None
-    for order in itertools.chain(orders[: max(effort, 1)], _shuffles(orders[0], size, random, effort - len(orders))):
-        found = _place_in_order(extents, order)
+    for order in orders[: max(effort, 1)]:
+        found = _place_in_order(conflicts, size, order)
         if best is None or found[1] < best[1]:
             best = found
-        if best[1] <= bound:
+        if best[1] <= bound + 3:
             break
     assert best is not None
     return best
 
 
-def _shuffles(order: Sequence[int], size: Sequence[int], random: np.random.Generator, count: int) -> list[list[int]]:
-    """Variations of a largest-first order: sizes are blurred, so that near equals change places."""
-    return [
-        sorted(order, key=lambda i: -size[i] * blur[i]) for blur in random.uniform(0.3, 1.0, (max(count, 0), len(size)))
-    ]
+Interval = tuple[int, int]
 
 
-def _place_in_order(extents: Sequence[tuple[Extents, Extents]], order: Sequence[int]) -> tuple[list[int], int]:
-    offsets = [0] * len(extents)
-    placed: list[int] = []
-    top = 0
-    for i in order:
-        low, high = extents[i]
-        forbidden: list[tuple[int, int]] = []
-        for j in placed:
-            other_low, other_high = extents[j][0] + offsets[j], extents[j][1] + offsets[j]
-            both = (high > low) & (extents[j][1] > extents[j][0])
+def _conflicts(extents: Sequence[tuple[Extents, Extents]]) -> list[dict[int, list[Interval]]]:
+    """For storages i and j the open intervals in which the offset of i must not lie, relative to the offset of j."""
+    result: list[dict[int, list[Interval]]] = [{} for _ in extents]
+    for i, (low, high) in enumerate(extents):
+        for j in range(i):
+            other_low, other_high = extents[j]
+            both = (high > low) & (other_high > other_low)
             if both.any():
-                forbidden.append((int((other_low - high)[both].min()), int((other_high - low)[both].max())))
-                # Between those two some offsets may still be free, where extents move against each other.
-                forbidden[-1:] = _merge((other_low - high)[both], (other_high - low)[both])
-        offset = _lowest_free(forbidden)
-        offsets[i] = offset
-        placed.append(i)
-        top = max(top, offset + int(high.max(initial=0)))
-    return offsets, -(-top // 4) * 4
+                merged = _merge(other_low[both] - high[both], other_high[both] - low[both])
+                result[i][j] = merged
+                result[j][i] = [(-b, -a) for a, b in reversed(merged)]
+    return result
 
 
-def _merge(begin: Extents, end: Extents) -> list[tuple[int, int]]:
+def _merge(begin: Extents, end: Extents) -> list[Interval]:
     """Open intervals united."""
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(zip(begin.tolist(), end.tolist(), strict=True)):
+    merged: list[Interval] = []
+    for low, high in sorted(set(zip(begin.tolist(), end.tolist(), strict=True))):
         if merged and low < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], high))
         else:
@@ -383,7 +388,24 @@ def _merge(begin: Extents, end: Extents) -> list[tuple[int, int]]:
     return merged
 
 
-def _lowest_free(forbidden: Sequence[tuple[int, int]]) -> int:
+def _place_in_order(
+    conflicts: Sequence[Mapping[int, list[Interval]]], size: Sequence[int], order: Sequence[int]
+) -> tuple[list[int], int]:
+    offsets: dict[int, int] = {}
+    top = 0
+    for i in order:
+        forbidden = [
+            (offsets[j] + low, offsets[j] + high)
+            for j, intervals in conflicts[i].items()
+            if j in offsets
+            for low, high in intervals
+        ]
+        offsets[i] = _lowest_free(forbidden)
+        top = max(top, offsets[i] + size[i])
+    return [offsets[i] for i in range(len(size))], -(-top // 4) * 4
+
+
+def _lowest_free(forbidden: Sequence[Interval]) -> int:
     """The lowest multiple of 4, at least 0, inside none of the open intervals."""
     offset = 0
     for low, high in sorted(forbidden):
