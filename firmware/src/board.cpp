@@ -1,6 +1,13 @@
-#include "board.h"
+#if defined(ARDUINO_ARCH_MBED)
+// Before Arduino.h, whose macro abs() breaks this header of GCC 12.
+#include <chrono>
+
+#include "USB/PluggableUSBSerial.h"
+#endif
 
 #include <vww_messages.h>
+
+#include "board.h"
 
 #if defined(ARDUINO_VWW_VIRTUAL)
 #include "machine.h"
@@ -51,7 +58,15 @@ void board_reset() {
 void BoardPort::begin() { Serial.begin(VWW_BAUD); }
 
 size_t BoardPort::write(const uint8_t* data, size_t size) {
+#if defined(ARDUINO_ARCH_MBED)
+  // This core's write() waits for ever for a host that has the port open and does not read. send_nb() takes up to a
+  // packet and returns; it only reads from the buffer.
+  uint32_t sent = 0;
+  _SerialUSB.send_nb(const_cast<uint8_t*>(data), size, &sent);
+  return sent;
+#else
   const int room = Serial.availableForWrite();
   if (room <= 0) return 0;
   return Serial.write(data, size < static_cast<size_t>(room) ? size : static_cast<size_t>(room));
+#endif
 }

@@ -27,6 +27,8 @@ from vww_deploy.resources import cache_dir
 QEMU: Final = "qemu-system-arm"
 MACHINE: Final = "netduinoplus2"
 
+_ELF_MACHINE_ARM: Final = b"\x28\0"
+
 # QEMU is ready in about 0.1 s; a host with everything else to do takes longer.
 START_TIMEOUT_S: Final = 20.0
 # A killed process is gone at once, unless the kernel is busy writing.
@@ -73,8 +75,15 @@ class VirtualBoard:
 
         Raises:
             ToolMissing: QEMU is not installed.
-            BoardError: QEMU did not start; its own words are in the message.
+            BoardError: ``elf`` is no ARM program, or QEMU did not start; its own words are in the message.
         """
+        try:
+            head = elf.read_bytes()[:20]
+        except OSError as error:
+            raise BoardError(f"{elf}: cannot be read: {error.strerror}", hint="build the firmware first") from error
+        # QEMU would take anything else for raw code and run it.
+        if head[:4] != b"\x7fELF" or head[18:] != _ELF_MACHINE_ARM:
+            raise BoardError(f"{elf}: not an ARM program in an ELF file", hint="give PlatformIO's firmware.elf")
         qemu = shutil.which(QEMU)
         if qemu is None:
             raise ToolMissing(f"{QEMU} is not installed", hint="`sudo apt install qemu-system-arm`")

@@ -1,0 +1,44 @@
+"""The catalogue, and that each of its boards has what the rest of the project needs of it."""
+
+from __future__ import annotations
+
+import configparser
+
+import pytest
+
+from vww_deploy.boards.catalogue import Board, get_board, load_boards
+from vww_deploy.errors import BoardError
+from vww_deploy.resources import data_root
+
+
+def test_the_boards() -> None:
+    assert [board.name for board in load_boards()] == [
+        *("virtual", "nano33ble", "feather_f405", "uno_r4_minima", "nano_rp2040_connect", "portenta_h7_m7"),
+    ]
+
+
+def test_the_kits_board() -> None:
+    board = get_board("nano33ble")
+    assert (board.mcu, board.core, board.clock_hz) == ("nRF52840", "Cortex-M4F", 64_000_000)
+    assert board.usb_ids == ((0x2341, 0x805A),) and board.bootloader_usb_ids == ((0x2341, 0x005A),)
+    assert board.cameras == ("ov7675",) and board.leds["person"] == "LEDG"
+    assert not board.is_virtual and get_board("virtual").is_virtual
+
+
+def test_an_unknown_board_names_those_there_are() -> None:
+    with pytest.raises(BoardError, match="no board 'nano33'") as caught:
+        get_board("nano33")
+    assert "virtual, nano33ble, feather_f405" in caught.value.hint
+
+
+@pytest.mark.parametrize("board", load_boards(), ids=lambda board: board.name)
+def test_every_board_has_an_environment_that_names_it(board: Board) -> None:
+    ini = configparser.RawConfigParser()
+    ini.read(data_root() / "platformio.ini")
+    section = ini[f"env:{board.environment}"]
+    assert f'-DVWW_BOARD_NAME=\\"{board.name}\\"' in section["build_flags"]
+
+
+def test_usb_ids_are_of_one_board_only() -> None:
+    ids = [usb_id for board in load_boards() for usb_id in board.usb_ids + board.bootloader_usb_ids]
+    assert len(ids) == len(set(ids))
