@@ -1,0 +1,153 @@
+"""Augmentation that fits small cameras, vectorised over a batch.
+
+Seeded without state, so that a resumed run sees what the first would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vww_deploy.training.mobilenet import require_tensorflow
+
+# ITU-R BT.601 luma, as vww_deploy.graph.preprocess has it in integers.
+BT601: Final = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far pictures are changed; every probability and range is for one picture."""
+
+    crop: tuple[float, float] = (0.55, 1.15)
+    """Side of the crop as a part of the picture's; above 1 the picture shrinks onto a gray ground."""
+    aspect: float = 0.25
+    """Largest stretch of width against height, as a part."""
+    label_holds_from: float = 0.75
+    """Crops smaller than this may have lost the person: their own label no longer counts, the teacher's does."""
+    brightness: float = 0.15
+    contrast: float = 0.35
+    colour: float = 0.15
+    """Largest change of a single colour channel's gain: the white balance of a cheap sensor."""
+    gray: float = 0.15
+    """Part of the pictures that lose their colour."""
+    blur: float = 0.25
+    low_resolution: float = 0.20
+    """Part of the pictures that are shrunk to half the size and enlarged again, as an upsampled source is."""
+    noise: float = 0.04
+    """Largest standard deviation of the noise, of full scale."""
+    jpeg: float = 0.15
+
+
+def random_views(pictures: Any, size: int, seed: Any, how: Augmentation) -> tuple[Any, Any]:
+    """Crop, stretch and shrink a batch of pictures at random: that changes their content, so a teacher must see it.
+
+    Args:
+        pictures: uint8 ``[N, h, w, 3]``.
+        size: side of the result in pixels.
+        seed: int32 ``[2]``; the same seed gives the same result.
+
+    Returns:
+        float32 ``[N, size, size, 3]`` in 0..255, and bool ``[N]``: whether the picture's own label still holds.
+    """
+    tf = require_tensorflow()
+    count = tf.shape(pictures)[0]
+    uniform = _Uniform(seed, count)
+    pictures = _jpeg(pictures, uniform(0.0, 1.0)[:, 0, 0, 0] < how.jpeg, uniform.seed())
+    side = uniform(*how.crop)[:, 0, 0, 0]
+    stretch = tf.sqrt(uniform(1.0 - how.aspect, 1.0 + how.aspect)[:, 0, 0, 0])
+    height, width = side * stretch, side / stretch
+    top = uniform(0.0, 1.0)[:, 0, 0, 0] * (1.0 - height)
+    left = uniform(0.0, 1.0)[:, 0, 0, 0] * (1.0 - width)
+    boxes = tf.stack([top, left, top + height, left + width], axis=1)
+    # Twice the size and the mean of 2x2: bilinear sampling alone would alias.
+    x = tf.image.crop_and_resize(
+        pictures, boxes, tf.range(count), [2 * size, 2 * size], method="bilinear", extrapolation_value=118.0
+    )
+    return tf.nn.avg_pool2d(x, 2, 2, "VALID"), side >= how.label_holds_from
+
+
+def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
+    """Make a batch look as if small cameras had taken it; nothing moves, so a teacher need not see it.
+
+    Args:
+        x: float32 ``[N, s, s, 1 or 3]`` in 0..255.
+        seed: int32 ``[2]``; the same seed gives the same result.
+    """
+    tf = require_tensorflow()
+    count, size, channels = tf.shape(x)[0], x.shape[1], x.shape[3]
+    uniform = _Uniform(seed, count)
+    half = tf.nn.avg_pool2d(x, 2, 2, "VALID")
+    half = tf.image.resize(half, [size, size], "bilinear")
+    x = tf.where(uniform(0.0, 1.0) < how.low_resolution, half, x)
+    x = tf.where(uniform(0.0, 1.0) < how.blur, _blur(x), x)
+    if channels == 3:
+        luma = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
+        x = tf.where(uniform(0.0, 1.0) < how.gray, luma, x)
+        x *= uniform(1.0 - how.colour, 1.0 + how.colour, channels=3)
+    middle = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
+    x = (x - middle) * uniform(1.0 - how.contrast, 1.0 + how.contrast) + middle
+    x += 255.0 * uniform(-how.brightness, how.brightness)
+    deviation = tf.maximum(0.0, uniform(-how.noise, how.noise)) * 255.0
+    x += deviation * tf.random.stateless_normal(tf.shape(x), uniform.seed())
+    return tf.clip_by_value(x, 0.0, 255.0)
+
+
+class _Uniform:
+    """Uniform numbers, one a picture, from a seed that moves on with every draw."""
+
+    def __init__(self, seed: Any, count: Any) -> None:
+        self._seed, self._count, self._drawn = seed, count, 0
+
+    def seed(self) -> Any:
+        """A seed that no other draw uses."""
+        self._drawn += 1
+        return require_tensorflow().random.experimental.stateless_fold_in(self._seed, self._drawn)
+
+    def __call__(self, low: float, high: float, channels: int = 1) -> Any:
+        """float32 ``[N, 1, 1, channels]`` from ``low`` to ``high``."""
+        return require_tensorflow().random.stateless_uniform([self._count, 1, 1, channels], self.seed(), low, high)
+
+
+def _blur(x: Any) -> Any:
+    """A 3x3 binomial blur."""
+    tf = require_tensorflow()
+    row = tf.constant([1.0, 2.0, 1.0]) / 4.0
+    kernel = tf.tile((row[:, None] * row[None, :])[:, :, None, None], [1, 1, x.shape[3], 1])
+    return tf.nn.depthwise_conv2d(
+        tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC"), kernel, [1, 1, 1, 1], "VALID"
+    )
+
+
+def _jpeg(pictures: Any, chosen: Any, seed: Any) -> Any:
+    """The chosen pictures, through a JPEG encoder of random quality."""
+    tf = require_tensorflow()
+    where, shape = tf.where(chosen), pictures.shape[1:]
+    quality = tf.random.stateless_uniform([tf.shape(where)[0]], seed, 20, 80, tf.int32)
+    coded = tf.map_fn(
+        lambda one: tf.ensure_shape(
+            tf.io.decode_jpeg(tf.raw_ops.EncodeJpegVariableQuality(images=one[0], quality=one[1]), channels=3), shape
+        ),
+        (tf.gather_nd(pictures, where), quality),
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
+    return tf.tensor_scatter_nd_update(pictures, where, coded)
+
+
+def resize_colour(x: Any, size: int, channels: int) -> Any:
+    """Pictures, float32 ``[N, s, s, 1 or 3]`` in 0..255, at another size and with 3 channels or 1 (luma)."""
+    tf = require_tensorflow()
+    if channels == 1 and x.shape[3] == 3:
+        x = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
+    if x.shape[1] != size:
+        x = tf.image.resize(x, [size, size], "area" if size < x.shape[1] else "bilinear")
+    return x
+
+
+def to_student(x: Any, size: int, channels: int) -> Any:
+    """Pictures as the network sees them: ``[N, size, size, channels]``, ``(pixel - 128) / 128``.
+
+    Args:
+        x: float32 ``[N, s, s, 1 or 3]`` in 0..255.
+    """
+    tf = require_tensorflow()
+    return (tf.round(resize_colour(x, size, channels)) - 128.0) / 128.0

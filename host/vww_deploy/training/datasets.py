@@ -1,0 +1,315 @@
+"""Sets of labelled pictures, whatever form they come in: one interface, a reader for each form.
+
+* folders ``person/`` and ``no_person/``, also below ``train/``, ``val/`` and ``test/``;
+* a labels CSV: ``file`` and ``label``, and optionally ``split``, ``source`` and ``person_area_fraction``;
+* COCO instance annotations with a folder of pictures, labelled by the Visual Wake Words rule;
+* the Wake Vision CSV with a folder of pictures.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.card import InputSpec
+
+SPLITS: Final = ("train", "val", "test")
+VWW_AREA: Final = 0.005
+"""Visual Wake Words (Chowdhery et al., 2019): a person counts whose box covers more than this part of the picture."""
+FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
+COCO_PERSON: Final = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A labelled picture: ``label`` is 1 for a person; ``person_area`` the largest person's part of it, if known."""
+
+    path: Path
+    label: int
+    split: str
+    source: str = ""
+    person_area: float | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures, and the folder or file that they were read from."""
+
+    origin: Path
+    pictures: tuple[Picture, ...]
+    dropped: int = 0
+    """Pictures that the labelling rule leaves out."""
+
+    def split(self, name: str) -> Dataset:
+        """The pictures of one split.
+
+        Raises:
+            DataError: there are none.
+        """
+        chosen = tuple(picture for picture in self.pictures if picture.split == name)
+        if not chosen:
+            have = ", ".join(sorted({picture.split for picture in self.pictures}))
+            raise DataError(f"{self.origin} has no pictures in the split {name}", hint=f"There are: {have or 'none'}.")
+        return Dataset(self.origin, chosen)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Pictures by split and label: ``{"train": {"no_person": 3, "person": 5}, ...}``."""
+        table: dict[str, dict[str, int]] = {}
+        for picture in self.pictures:
+            row = table.setdefault(picture.split, {"no_person": 0, "person": 0})
+            row["person" if picture.label else "no_person"] += 1
+        return table
+
+
+@dataclass(frozen=True)
+class PictureArrays:
+    """Decoded pictures: uint8 ``[N, side, side, 3]`` and labels int64 ``[N]`` (1 is person)."""
+
+    pictures: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    one_label_source: npt.NDArray[np.bool_]
+    """Whether the picture's source knows one label only, ``[N]``: there the source gives the label away."""
+    unreadable: tuple[str, ...] = field(default=())
+    """What was wrong with the pictures that were left out."""
+
+
+def read_dataset(origin: Path, pictures: Path | None = None) -> Dataset:
+    """Read a set of pictures in whichever form it is: a folder, a labels CSV, COCO JSON or a Wake Vision CSV.
+
+    Args:
+        origin: a folder (with ``labels.csv``, or with ``person/`` and ``no_person/``), a ``.csv`` or a ``.json``.
+        pictures: the folder of pictures that COCO JSON or a Wake Vision CSV speaks of.
+
+    Raises:
+        DataError: it cannot be read or does not hold both classes.
+    """
+    if not origin.exists():
+        raise DataError(f"there is no {origin}", hint="Give a folder, a labels CSV, COCO JSON or a Wake Vision CSV.")
+    if origin.is_dir():
+        table = origin / "labels.csv"
+        return read_labels_csv(table) if table.is_file() else read_folders(origin)
+    if origin.suffix.lower() == ".json":
+        return read_coco(origin, _needed(pictures, origin))
+    if "filename" in _columns(origin):
+        return read_wake_vision(origin, _needed(pictures, origin))
+    return read_labels_csv(origin)
+
+
+def read_folders(root: Path) -> Dataset:
+    """Pictures below folders called ``person`` and ``no_person``.
+
+    One below ``train``, ``val`` or ``test`` is of that split; the others are dealt 84:8:8 by a hash of their path.
+
+    Raises:
+        DataError: a class has no pictures.
+    """
+    found = []
+    for path in sorted(root.rglob("*")):
+        inner = path.relative_to(root).parts[:-1]
+        labels = [FOLDER_LABELS[part] for part in inner if part in FOLDER_LABELS]
+        if path.suffix.lower() in preprocess.PICTURE_SUFFIXES and labels:
+            named = [part for part in inner if part in SPLITS]
+            found.append(Picture(path, labels[-1], named[-1] if named else split_of(str(path.relative_to(root)))))
+    return _whole(root, found, hint="Put pictures into the folders person/ and no_person/.")
+
+
+def read_labels_csv(path: Path) -> Dataset:
+    """A labels CSV; files are relative to it.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, or has a label other than 0 and 1 (with the line).
+    """
+    found = []
+    for line, row in _rows(path, ("file", "label")):
+        split = row.get("split") or split_of(row["file"])
+        if split not in SPLITS:
+            raise DataError(f"{path}, line {line}: split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
+        area = row.get("person_area_fraction")
+        try:
+            fraction = float(area) if area else None
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: person_area_fraction {area!r} is no number") from error
+        label = _label(path, line, row["label"])
+        found.append(Picture(path.parent / row["file"], label, split, row.get("source") or "", fraction))
+    return _whole(path, found)
+
+
+def read_wake_vision(path: Path, pictures: Path, *, split: str | None = None) -> Dataset:
+    """A Wake Vision CSV (``filename``, ``person``, ...) and the folder that holds its pictures.
+
+    The split is the one that the file's name says (``wake_vision_train.csv``) unless given. A drawn or sculpted person
+    (``depiction`` 1) is left out, as the set's makers do for their default labels.
+
+    Raises:
+        DataError: it cannot be read, has a label other than 0 and 1, or none of its pictures exists.
+    """
+    name = path.stem.lower()
+    split = split or next((one for one in ("train", "val", "test") if one in name), None)
+    found, dropped = [], 0
+    for line, row in _rows(path, ("filename", "person")):
+        if row.get("depiction") in ("1", "1.0"):
+            dropped += 1
+            continue
+        label = _label(path, line, row["person"].removesuffix(".0"))
+        found.append(Picture(pictures / row["filename"], label, split or split_of(row["filename"]), "wake_vision"))
+    return _present(path, pictures, found, dropped)
+
+
+def read_coco(path: Path, pictures: Path, *, split: str | None = None) -> Dataset:
+    """COCO instance annotations and the folder that holds their pictures, labelled as Visual Wake Words does.
+
+    A picture whose largest person box covers more than 0.5 % of it is 1; one without any person box is 0; one with
+    smaller persons only is dropped.
+
+    Raises:
+        DataError: the JSON is no COCO annotation, or does not match the pictures.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        images = {int(one["id"]): one for one in values["images"]}
+        names = {int(one["id"]): str(one["name"]) for one in values.get("categories", [])}
+        person = next((identity for identity, name in names.items() if name == "person"), COCO_PERSON)
+        largest: dict[int, float] = {}
+        for box in values["annotations"]:
+            if int(box["category_id"]) != person:
+                continue
+            image = images.get(int(box["image_id"]))
+            if image is None:
+                raise DataError(
+                    f"{path}: annotation {box.get('id')} speaks of picture {box['image_id']}, which is not listed",
+                    hint="Take the pictures and the annotations from the same release.",
+                )
+            part = float(box["bbox"][2]) * float(box["bbox"][3]) / (float(image["width"]) * float(image["height"]))
+            largest[int(box["image_id"])] = max(part, largest.get(int(box["image_id"]), 0.0))
+        found, dropped = [], 0
+        for identity, image in images.items():
+            area = largest.get(identity, 0.0)
+            if 0.0 < area <= VWW_AREA:
+                dropped += 1
+                continue
+            file = str(image["file_name"])
+            where = split or next((one for one in SPLITS if one in path.stem), split_of(file))
+            found.append(Picture(pictures / file, int(area > VWW_AREA), where, "coco", area))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ZeroDivisionError) as error:
+        raise DataError(
+            f"{path} is no COCO instance annotation: {type(error).__name__} {error}",
+            hint="It needs images (id, file_name, width, height) and annotations (image_id, category_id, bbox).",
+        ) from error
+    return _present(path, pictures, found, dropped)
+
+
+def split_of(name: str) -> str:
+    """The split that a picture falls into by a hash of its name: 84 % train, 8 % val, 8 % test."""
+    at = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    return "train" if at < 0.84 else "val" if at < 0.92 else "test"
+
+
+def load_arrays(dataset: Dataset, side: int = 128) -> PictureArrays:
+    """Decode all pictures, squashed to ``side`` x ``side`` by area average; unreadable ones are left out and reported.
+
+    Raises:
+        DataError: no picture is readable, or those that are have one label only.
+    """
+    spec = InputSpec(side, side, 3)
+    pixels = np.empty((len(dataset.pictures), side, side, 3), np.uint8)
+    kept: list[Picture] = []
+    wrong: list[str] = []
+    for picture in dataset.pictures:
+        try:
+            image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
+            pixels[len(kept)] = preprocess.to_pixels(image, spec)
+        except DataError as error:
+            wrong.append(error.message)
+        else:
+            kept.append(picture)
+    if not kept:
+        raise DataError(f"none of the {len(dataset.pictures)} pictures of {dataset.origin} is readable", hint=wrong[0])
+    check_classes(dataset.origin, kept)
+    by_source: dict[str, set[int]] = {}
+    for picture in kept:
+        by_source.setdefault(picture.source, set()).add(picture.label)
+    one = np.array([len(by_source[picture.source]) == 1 for picture in kept])
+    labels = np.array([picture.label for picture in kept], np.int64)
+    return PictureArrays(pixels[: len(kept)], labels, one, tuple(wrong))
+
+
+def check_classes(origin: Path, pictures: Iterable[Picture]) -> None:
+    """Raise DataError unless there are pictures of both classes."""
+    labels = {picture.label for picture in pictures}
+    for label, name in ((1, "person"), (0, "no person")):
+        if label not in labels:
+            raise DataError(f"{origin} has no picture with the label {label} ({name})", hint="Both classes are needed.")
+
+
+def _whole(origin: Path, found: Sequence[Picture], *, dropped: int = 0, hint: str = "") -> Dataset:
+    if not found:
+        raise DataError(f"{origin} holds no labelled pictures", hint=hint or "Look at the file's first lines.")
+    check_classes(origin, found)
+    return Dataset(origin, tuple(found), dropped)
+
+
+def _present(origin: Path, folder: Path, found: Sequence[Picture], dropped: int) -> Dataset:
+    """Those whose files exist; a set with most files missing was paired with the wrong folder."""
+    present = [picture for picture in found if picture.path.is_file()]
+    if found and len(present) < len(found) / 2:
+        missing = next(picture.path for picture in found if not picture.path.is_file())
+        raise DataError(
+            f"{len(found) - len(present)} of the {len(found)} pictures of {origin} are not in {folder}, the first: "
+            f"{missing.name}",
+            hint="Give the folder that belongs to this file.",
+        )
+    return _whole(origin, present, dropped=dropped + len(found) - len(present))
+
+
+def _needed(pictures: Path | None, origin: Path) -> Path:
+    if pictures is None or not pictures.is_dir():
+        raise DataError(f"{origin} names pictures but not where they are", hint="Give their folder with --pictures.")
+    return pictures
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return next(csv.reader(file), [])
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV text: {error}") from error
+
+
+def _rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+    missing = [name for name in needed if name not in _columns(path)]
+    if missing:
+        raise DataError(
+            f"{path} has no column {' and no column '.join(missing)}", hint=f"First line: {','.join(needed)}"
+        )
+    rows = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                empty = [name for name in needed if not row[name]]
+                if empty:
+                    raise DataError(f"{path}, line {reader.line_num}: {' and '.join(empty)} missing")
+                rows.append((reader.line_num, row))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV text: {error}") from error
+    return rows
+
+
+def _label(path: Path, line: int, text: str) -> int:
+    if text not in ("0", "1"):
+        raise DataError(f"{path}, line {line}: label {text!r}", hint="Labels are 1 (person) and 0 (no person).")
+    return int(text)

@@ -1,0 +1,225 @@
+"""How good a model is on a set of pictures: figures, by person size and by brightness, and its worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.model import Model
+from vww_deploy.training import metrics
+from vww_deploy.training.datasets import Dataset, Picture
+
+FALSE_ALARM_RATES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
+AREA_EDGES: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0001)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said of one picture, and the picture's mean luma, 0..255."""
+
+    picture: Picture
+    person: float
+    brightness: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Accuracy of a part of the pictures."""
+
+    name: str
+    pictures: int
+    top1: float
+
+
+@dataclass(frozen=True)
+class ThresholdChoice:
+    """The threshold to use for a wanted false-alarm rate, and what it gives."""
+
+    wanted: float
+    threshold: float
+    false_alarm_rate: float
+    hit_rate: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a model on a set of pictures."""
+
+    model: str
+    model_sha256: str
+    dataset: str
+    split: str
+    ran_on: str
+    pictures: int
+    skipped: int
+    threshold: float
+    top1: float
+    person: float
+    """Part of the persons that were found."""
+    no_person: float
+    """Part of the pictures without a person that were told so."""
+    confusion: tuple[tuple[int, int], tuple[int, int]]
+    roc_auc: float
+    average_precision: float
+    f1: float
+    best_f1: float
+    best_f1_threshold: float
+    calibration_error: float
+    calibration: tuple[metrics.Bin, ...]
+    thresholds: tuple[ThresholdChoice, ...]
+    by_person_size: tuple[Group, ...]
+    by_brightness: tuple[Group, ...]
+    by_source: tuple[Group, ...]
+
+
+Probability = Callable[[npt.NDArray[np.int8]], float]
+"""P(person) of an int8 input ``[height, width, channels]``."""
+
+
+def reference_probability(model: Model) -> Probability:
+    """P(person) by LiteRT's reference kernels on this computer."""
+    quantization = model.graph.output_activation.quantization
+
+    def probability(values: npt.NDArray[np.int8]) -> float:
+        return probability_of(
+            model, model.reference.run(values).reshape(-1), quantization.scale, quantization.zero_point
+        )
+
+    return probability
+
+
+def probability_of(model: Model, outputs: npt.NDArray[np.int8], scale: float, zero_point: int) -> float:
+    """P(person) from int8 outputs: as they are if they are probabilities, else through a softmax."""
+    real = (outputs.astype(np.float64) - zero_point) * scale
+    labels = model.card.labels
+    index = labels.index("person") if "person" in labels and len(labels) == len(real) else len(real) - 1
+    if len(real) == 1:
+        return float(real[0]) if abs(scale - 1 / 256) < 1e-9 else float(1 / (1 + np.exp(-real[0])))
+    if abs(scale - 1 / 256) < 1e-9 and zero_point == -128:
+        return float(real[index])
+    powers = np.exp(real - real.max())
+    return float(powers[index] / powers.sum())
+
+
+def answer_all(
+    model: Model, dataset: Dataset, probability: Probability, tick: Callable[[], None] = lambda: None
+) -> tuple[list[Answer], list[str]]:
+    """Ask the model about every picture; unreadable ones are left out and reported (second value).
+
+    Raises:
+        DataError: none is readable.
+    """
+    answers, skipped = [], []
+    for picture in dataset.pictures:
+        try:
+            image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
+            values = model.to_input(image)
+        except DataError as error:
+            skipped.append(error.message)
+        else:
+            luma = float(np.asarray(preprocess.to_rgb(image).convert("L")).mean())
+            answers.append(Answer(picture, probability(values), luma))
+        tick()
+    if not answers:
+        raise DataError(f"no picture of {dataset.origin} is readable", hint=skipped[0] if skipped else "")
+    return answers, skipped
+
+
+def evaluate(
+    model: Model, dataset: Dataset, answers: Sequence[Answer], *, split: str, ran_on: str, skipped: int = 0
+) -> Evaluation:
+    """The figures of a model's answers.
+
+    Raises:
+        DataError: the pictures are of one class only.
+    """
+    person = np.array([one.person for one in answers])
+    labels = np.array([one.picture.label for one in answers])
+    threshold = model.card.threshold
+    table = metrics.confusion(person, labels, threshold)
+    auc, f1 = metrics.roc_auc(person, labels), metrics.f1_curve(person, labels)
+    best = int(np.argmax(f1.y))
+    bins = metrics.calibration(person, labels)
+    (right_no, alarms), (misses, hits) = table
+    return Evaluation(
+        model=model.name,
+        model_sha256=model.sha256,
+        dataset=str(dataset.origin),
+        split=split,
+        ran_on=ran_on,
+        pictures=len(answers),
+        skipped=skipped,
+        threshold=threshold,
+        top1=(right_no + hits) / len(answers),
+        person=hits / (hits + misses),
+        no_person=right_no / (right_no + alarms),
+        confusion=table,
+        roc_auc=auc,
+        average_precision=metrics.average_precision(person, labels),
+        f1=2 * hits / max(1, 2 * hits + alarms + misses),
+        best_f1=float(f1.y[best]),
+        best_f1_threshold=float(f1.x[best]),
+        calibration_error=metrics.calibration_error(bins),
+        calibration=tuple(bins),
+        thresholds=tuple(choose_threshold(person, labels, rate) for rate in FALSE_ALARM_RATES),
+        by_person_size=_by_person_size(answers, threshold),
+        by_brightness=_by_brightness(answers, threshold),
+        by_source=_by_source(answers, threshold),
+    )
+
+
+def choose_threshold(person: npt.ArrayLike, labels: npt.ArrayLike, wanted: float) -> ThresholdChoice:
+    """The threshold for a wanted false-alarm rate, 0..1."""
+    threshold = metrics.threshold_for(person, labels, wanted)
+    (right_no, alarms), (misses, hits) = metrics.confusion(person, labels, threshold)
+    return ThresholdChoice(wanted, threshold, alarms / (alarms + right_no), hits / (hits + misses))
+
+
+def worst_mistakes(answers: Sequence[Answer], count: int = 24) -> list[Answer]:
+    """The wrong answers that the model was surest of, the surest first."""
+    wrong = [one for one in answers if (one.person >= 0.5) != (one.picture.label == 1)]
+    return sorted(wrong, key=lambda one: -abs(one.person - 0.5))[:count]
+
+
+def _top1(answers: Sequence[Answer], threshold: float) -> float:
+    return float(np.mean([(one.person >= threshold) == (one.picture.label == 1) for one in answers]))
+
+
+def _by_person_size(answers: Sequence[Answer], threshold: float) -> tuple[Group, ...]:
+    """Persons by the part of the picture that the largest one's box covers."""
+    groups = []
+    for low, high in pairwise(AREA_EDGES):
+        chosen = [
+            one
+            for one in answers
+            if one.picture.label and one.picture.person_area is not None and low <= one.picture.person_area < high
+        ]
+        if chosen:
+            name = f"{low * 100:g} to {min(high, 1) * 100:g} %"
+            groups.append(Group(name, len(chosen), _top1(chosen, threshold)))
+    return tuple(groups)
+
+
+def _by_brightness(answers: Sequence[Answer], threshold: float, parts: int = 5) -> tuple[Group, ...]:
+    """Equal parts of the pictures by their mean luma."""
+    ordered = sorted(answers, key=lambda one: one.brightness)
+    edges = [len(ordered) * i // parts for i in range(parts + 1)]
+    groups = []
+    for first, last in pairwise(edges):
+        chosen = ordered[first:last]
+        if chosen:
+            name = f"luma {chosen[0].brightness:.0f} to {chosen[-1].brightness:.0f}"
+            groups.append(Group(name, len(chosen), _top1(chosen, threshold)))
+    return tuple(groups)
+
+
+def _by_source(answers: Sequence[Answer], threshold: float) -> tuple[Group, ...]:
+    names = sorted({one.picture.source for one in answers if one.picture.source})
+    by_name = {name: [one for one in answers if one.picture.source == name] for name in names}
+    return tuple(Group(name, len(chosen), _top1(chosen, threshold)) for name, chosen in by_name.items())

@@ -1,0 +1,193 @@
+"""What is wrong with a set of pictures before one trains on it, and what it looks like; building a set from another."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from vww_deploy.errors import DataError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.card import InputSpec
+from vww_deploy.training.datasets import SPLITS, Dataset, Picture
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What :func:`check` found."""
+
+    pictures: int
+    counts: dict[str, dict[str, int]]
+    unreadable: list[str]
+    duplicates: list[tuple[str, str]]
+    """Pairs of pictures that look the same and lie in different splits."""
+    conflicts: list[tuple[str, str]]
+    """Pairs of pictures that look the same and have different labels."""
+    one_label_sources: list[str]
+    """Sources whose pictures all have one label: a network can learn the source instead of the person."""
+
+    @property
+    def clean(self) -> bool:
+        """Nothing unreadable, no duplicates across splits, no conflicts, and every split has both classes."""
+        whole = all(all(row.values()) for row in self.counts.values())
+        return whole and not self.unreadable and not self.duplicates and not self.conflicts
+
+
+def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:
+    """Look at every picture of a set; ``tick`` is called after each."""
+    unreadable: list[str] = []
+    seen: dict[bytes, Picture] = {}
+    duplicates: list[tuple[str, str]] = []
+    conflicts: list[tuple[str, str]] = []
+    labels: dict[str, set[int]] = {}
+    for picture in dataset.pictures:
+        labels.setdefault(picture.source, set()).add(picture.label)
+        try:
+            look = fingerprint(_pixels(picture, 32))
+        except DataError as error:
+            unreadable.append(error.message)
+        else:
+            first = seen.setdefault(look, picture)
+            pair = (str(first.path), str(picture.path))
+            if first.split != picture.split:
+                duplicates.append(pair)
+            if first.label != picture.label:
+                conflicts.append(pair)
+        tick()
+    one = sorted(name for name, known in labels.items() if len(known) == 1 and len(labels) > 1)
+    return Findings(len(dataset.pictures), dataset.counts(), unreadable, duplicates, conflicts, one)
+
+
+def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A key that copies of a picture share, whatever their size or JPEG quality.
+
+    The signs of the 8x8 lowest frequencies of its luma (without the mean) and its average colour in steps of 32.
+    """
+    gray = preprocess.luma(pixels).astype(np.float64)
+    side = len(gray)
+    wave = np.cos(np.pi / side * np.outer(np.arange(9), np.arange(side) + 0.5))
+    low = (wave @ gray @ wave.T).ravel()[1:65]
+    colour = np.round(pixels.mean(axis=(0, 1)) / 32.0).astype(np.uint8)
+    key: bytes = np.packbits(low > 0).tobytes() + colour.tobytes()
+    return key
+
+
+def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows: int = 4, seed: int = 1) -> None:
+    """A PNG with random pictures: the upper half of each class's rows, persons first, a green bar above persons.
+
+    Raises:
+        DataError: it cannot be written, or no picture is readable.
+    """
+    cell, bar = 96, 6
+    sheet = Image.new("RGB", (columns * cell, 2 * rows * (cell + bar)), "white")
+    draw = ImageDraw.Draw(sheet)
+    rng = np.random.default_rng(seed)
+    drawn = 0
+    for block, label in enumerate((1, 0)):
+        chosen = [picture for picture in dataset.pictures if picture.label == label]
+        place = 0
+        for index in rng.permutation(len(chosen)):
+            if place == columns * rows:
+                break
+            try:
+                image = Image.fromarray(_pixels(chosen[index], cell))
+            except DataError:
+                continue
+            x, y = place % columns * cell, (block * rows + place // columns) * (cell + bar)
+            draw.rectangle((x, y, x + cell - 1, y + bar - 1), fill="#2a9d4a" if label else "#777777")
+            sheet.paste(image, (x, y + bar))
+            place += 1
+        drawn += place
+    if not drawn:
+        raise DataError(f"no picture of {dataset.origin} is readable")
+    _write(path, lambda file: sheet.save(file, "PNG"))
+
+
+def write_manifest(dataset: Dataset, path: Path, tick: Tick = lambda: None) -> None:
+    """A JSON file with every picture's path, label, split and SHA-256, so that a set can be known again.
+
+    Raises:
+        DataError: a picture cannot be read, or the manifest not be written.
+    """
+    folder = dataset.origin if dataset.origin.is_dir() else dataset.origin.parent
+    entries = []
+    for picture in dataset.pictures:
+        digest = hashlib.sha256(preprocess.read_picture_file(picture.path)).hexdigest()
+        name = picture.path.relative_to(folder) if picture.path.is_relative_to(folder) else picture.path
+        entries.append({"file": str(name), "label": picture.label, "split": picture.split, "sha256": digest})
+        tick()
+    whole = hashlib.sha256("".join(sorted(entry["sha256"] for entry in entries)).encode()).hexdigest()  # type: ignore[misc]
+    text = json.dumps({"sha256": whole, "counts": dataset.counts(), "pictures": entries}, indent=1)
+    _write(path, lambda file: file.write(text.encode() + b"\n"))
+
+
+def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambda: None) -> Dataset:
+    """Write a set anew: every readable picture squashed to ``side`` x ``side`` as PNG, with a labels CSV.
+
+    Returns:
+        The new set.
+
+    Raises:
+        DataError: ``folder`` holds something already, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty", hint="Name a new folder.")
+    rows, pictures = [], []
+    try:
+        for index, picture in enumerate(dataset.pictures):
+            try:
+                image = Image.fromarray(_pixels(picture, side))
+            except DataError:
+                continue
+            finally:
+                tick()
+            name = f"images/{picture.split}/{picture.label}/{index:07d}.png"
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.save(path)
+            area = "" if picture.person_area is None else f"{picture.person_area:.6f}"
+            rows.append([name, picture.label, picture.split, picture.source, area])
+            pictures.append(Picture(path, picture.label, picture.split, picture.source, picture.person_area))
+        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["file", "label", "split", "source", "person_area_fraction"])
+            table.writerows(rows)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written: {error.strerror or error}", hint="Free some disk space."
+        ) from error
+    return Dataset(folder, tuple(pictures), len(dataset.pictures) - len(pictures))
+
+
+def in_order(counts: dict[str, dict[str, int]]) -> list[tuple[str, int, int]]:
+    """Split, pictures without and with a person, in the order train, val, test."""
+    return [(name, counts[name]["no_person"], counts[name]["person"]) for name in SPLITS if name in counts]
+
+
+def _pixels(picture: Picture, side: int) -> npt.NDArray[np.uint8]:
+    image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
+    return preprocess.to_pixels(image, InputSpec(side, side, 3))
+
+
+def _write(path: Path, write: Callable[[io.BytesIO], object]) -> None:
+    """Write a whole file or none."""
+    content = io.BytesIO()
+    write(content)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content.getvalue())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,79 @@
+"""MobileNet v1 in Keras: any depth multiplier, picture size, channels and class count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vww_deploy.errors import DataError, ToolMissing
+from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, scaled
+
+
+def build_mobilenet_v1(
+    depth_multiplier: float = 0.25,
+    input_shape: tuple[int | None, int | None, int] = (96, 96, 1),
+    classes: int = 2,
+) -> Any:
+    """MobileNet v1 as a ``keras.Model``: pictures, float32 ``[N, H, W, C]`` in -1..1, to float32 ``[N, classes]``.
+
+    The outputs are probabilities. A height and width of None gives a network that takes any size: its weights fit every
+    size.
+
+    Raises:
+        DataError: the depth multiplier, shape or class count cannot make a network.
+        ToolMissing: TensorFlow is not installed.
+    """
+    height, width, channels = input_shape
+    if depth_multiplier <= 0:
+        raise DataError(f"depth multiplier {depth_multiplier:g} is not above 0", hint="use 0.25, 0.5, 0.75 or 1")
+    if channels < 1 or classes < 1 or any(side is not None and side < 1 for side in (height, width)):
+        raise DataError(f"no network has input {height}x{width}x{channels} and {classes} classes")
+    keras = require_tensorflow().keras
+    layers = keras.layers
+
+    def normalised(x: Any, name: str) -> Any:
+        x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+        return layers.ReLU(6.0, name=f"{name}_relu")(x)
+
+    def convolution(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
+        return layers.Conv2D(
+            scaled(filters, depth_multiplier),
+            kernel,
+            stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+
+    def hand_on(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """A depthwise kernel that hands its input on, and some noise: 13 random ones would lose the picture."""
+        middle = np.zeros(shape, np.float32)
+        middle[shape[0] // 2, shape[1] // 2] = 1.0
+        return middle + keras.random.normal(shape, stddev=0.1, dtype=dtype)
+
+    inputs = layers.Input(shape=(height, width, channels), name="picture")
+    x = normalised(convolution(inputs, STEM_CHANNELS, KERNEL, 2, "conv0"), "conv0")
+    for index, (filters, stride) in enumerate(BLOCKS, start=1):
+        x = layers.DepthwiseConv2D(
+            KERNEL, stride, padding="same", use_bias=False, depthwise_initializer=hand_on, name=f"dw{index}"
+        )(x)
+        x = normalised(x, f"dw{index}")
+        x = normalised(convolution(x, filters, 1, 1, f"pw{index}"), f"pw{index}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
+    return keras.Model(inputs, outputs, name=f"mobilenet_v1_{depth_multiplier:g}")
+
+
+def require_tensorflow() -> Any:
+    """The ``tensorflow`` module; it is heavy and optional, so it is imported on first use.
+
+    Raises:
+        ToolMissing: it is not installed.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ToolMissing("TensorFlow is not installed", hint="pip install 'vww-deploy[train]'") from error
+    return tf

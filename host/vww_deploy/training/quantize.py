@@ -1,0 +1,198 @@
+"""From a float network to full int8: per-channel weights, int8 in and out, and what that costs.
+
+Every source becomes a float ``.tflite`` first and is quantised from there, so one path serves Keras models,
+SavedModels and ``.tflite`` files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError, ModelError
+from vww_deploy.training.mobilenet import require_tensorflow
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """How far quantisation moves one layer's output: signal to noise in dB (more is better)."""
+
+    name: str
+    operator: str
+    snr_db: float
+
+
+def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
+    """A float ``.tflite`` of a Keras model, a ``.keras`` or ``.h5`` file, a SavedModel folder or a float ``.tflite``.
+
+    Args:
+        source: the model, or where it is.
+        size: height and width, for a model that takes any.
+
+    Raises:
+        ModelError: it is none of these, or cannot be converted.
+    """
+    tf = require_tensorflow()
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    try:
+        if isinstance(source, Path):
+            if source.suffix == ".tflite":
+                content = source.read_bytes()
+                check_float(content, source)
+                return content
+            if source.is_dir():
+                return bytes(tf.lite.TFLiteConverter.from_saved_model(str(source)).convert())
+            source = tf.keras.models.load_model(source, compile=False)
+        height, width, channels = source.input_shape[1:]
+        if size is not None:
+            height, width = size
+        if height is None or width is None:
+            raise ModelError(f"{source.name} takes any size", hint="say which size it is to be built for")
+        # A batch of exactly one: a free batch leaves shape arithmetic in the file.
+        call = tf.function(lambda x: source(x, training=False))
+        one = call.get_concrete_function(tf.TensorSpec([1, height, width, channels], tf.float32))
+        frozen = convert_variables_to_constants_v2(one)
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
+    except OSError as error:
+        raise ModelError(
+            f"{source} cannot be read: {error}", hint="Give a .keras, .h5, SavedModel or .tflite."
+        ) from error
+    except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise ModelError(f"{source} cannot be converted: {error}", hint="It must map pictures to classes.") from error
+
+
+def quantise(float_model: bytes, representative: Pixels) -> bytes:
+    """Full int8: per-channel weights, activations by the range that representative pictures give, int8 edges.
+
+    The int8 input is the pixel minus 128 (scale 1/128, zero point 0): networks are trained on ``(pixel - 128) / 128``.
+
+    Args:
+        float_model: a float ``.tflite``.
+        representative: uint8 ``[N, height, width, channels]``, some hundred.
+
+    Raises:
+        ModelError: the model cannot be quantised.
+        DataError: no pictures, or pictures of another shape.
+    """
+    tf = require_tensorflow()
+    from tensorflow.lite.python.optimize import calibrator
+
+    wanted = _interpreter(float_model).get_input_details()[0]["shape"][1:]
+    if not len(representative) or tuple(representative.shape[1:]) != tuple(wanted):
+        raise DataError(
+            f"representative pictures are {list(representative.shape)}, the model takes {list(wanted)}",
+            hint="resize them as the model card says",
+        )
+    # The ends of the range must be seen, or the input's scale would not be 1/128.
+    ends = np.stack([np.zeros(wanted, np.uint8), np.full(wanted, 255, np.uint8)])
+
+    def pictures() -> Iterator[list[npt.NDArray[np.float32]]]:
+        for pixels in (*ends, *representative):
+            yield [to_real(pixels[None])]
+
+    try:
+        return bytes(
+            calibrator.Calibrator(float_model).calibrate_and_quantize(
+                pictures, tf.int8, tf.int8, False, tf.int8, bias_type=tf.int32
+            )
+        )
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"the model cannot be quantised: {error}") from error
+
+
+def to_real(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """What a network sees of pixels 0..255: ``(pixel - 128) / 128``, which int8 holds exactly."""
+    return (pixels.astype(np.float32) - 128.0) / 128.0
+
+
+def predict_tflite(model: bytes, pixels: Pixels, person: int = 1) -> npt.NDArray[np.float32]:
+    """P(person), float32 ``[N]``, by LiteRT's fast kernels, for a float or int8 ``.tflite``; uint8 ``[N, h, w, c]``.
+
+    Quick rather than exact: the fast kernels differ from the reference in single steps of 1/256.
+    """
+    interpreter = _interpreter(model)
+    given, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    result = np.empty(len(pixels), np.float32)
+    for index, one in enumerate(pixels):
+        value = (
+            to_real(one[None]) if given["dtype"] == np.float32 else (one[None].astype(np.int16) - 128).astype(np.int8)
+        )
+        interpreter.set_tensor(given["index"], value)
+        interpreter.invoke()
+        raw = interpreter.get_tensor(output["index"]).reshape(-1)
+        if output["dtype"] != np.float32:
+            scale, zero_point = output["quantization"]
+            raw = (raw.astype(np.float32) - zero_point) * scale
+        result[index] = raw[person]
+    return result
+
+
+def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[LayerNoise]:
+    """Signal to noise of every layer's output, int8 against float, over some pictures; the noisiest first."""
+    exact, rough = _interpreter(float_model, keep_all=True), _interpreter(int8_model, keep_all=True)
+    names = {one["name"]: one for one in exact.get_tensor_details()}
+    pairs = []
+    for operator in rough._get_ops_details():
+        for index in operator["outputs"]:
+            own = next(one for one in rough.get_tensor_details() if one["index"] == index)
+            other = names.get(own["name"])
+            if other is not None and other["dtype"] == np.float32 and tuple(other["shape"]) == tuple(own["shape"]):
+                pairs.append((own, other, operator["op_name"]))
+    signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
+    for one in pixels:
+        for interpreter in (exact, rough):
+            given = interpreter.get_input_details()[0]
+            value = to_real(one[None])
+            if given["dtype"] != np.float32:
+                value = (one[None].astype(np.int16) - 128).astype(np.int8)
+            interpreter.set_tensor(given["index"], value)
+            interpreter.invoke()
+        for number, (own, other, _) in enumerate(pairs):
+            truth = exact.get_tensor(other["index"]).astype(np.float64)
+            scale, zero_point = own["quantization"]
+            told = (rough.get_tensor(own["index"]).astype(np.float64) - zero_point) * scale
+            signal[number] += np.sum(truth**2)
+            noise[number] += np.sum((truth - told) ** 2)
+    figures = [
+        LayerNoise(own["name"], kind, round(10 * math.log10(max(s, 1e-12) / max(n, 1e-12)), 2))
+        for (own, _, kind), s, n in zip(pairs, signal, noise, strict=True)
+    ]
+    return sorted(figures, key=lambda layer: layer.snr_db)
+
+
+def check_float(content: bytes, path: Path) -> None:
+    """Raise ModelError unless a ``.tflite`` is a float one with one picture input."""
+    try:
+        given = _interpreter(content).get_input_details()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if len(given) != 1 or given[0]["dtype"] != np.float32 or len(given[0]["shape"]) != 4:
+        raise ModelError(f"{path} is no float picture network", hint="Quantise the float model that it was made from.")
+
+
+def sample(pictures: Pixels, count: int, seed: int) -> Pixels:
+    """Some of the pictures, drawn at random without repetition."""
+    chosen = np.random.default_rng(seed).permutation(len(pictures))[:count]
+    return pictures[np.sort(chosen)]
+
+
+def operators_of(model: bytes) -> Iterable[str]:
+    """The operators of a ``.tflite`` in their order."""
+    return [str(one["op_name"]) for one in _interpreter(model)._get_ops_details()]
+
+
+def _interpreter(model: bytes, *, keep_all: bool = False) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=keep_all)
+    interpreter.allocate_tensors()
+    return interpreter

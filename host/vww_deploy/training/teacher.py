@@ -1,0 +1,114 @@
+"""A teacher: a stronger network that says, for every augmented picture, how likely a person is in it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import ModelError
+from vww_deploy.training.augment import BT601
+from vww_deploy.training.mobilenet import require_tensorflow
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher says of a batch of pictures."""
+
+    logits: npt.NDArray[np.float32]
+    """log(P(person) / P(no person)), ``[N]``: the mean over each picture and its mirror image."""
+    maps: tuple[npt.NDArray[np.float16], ...]
+    """Its inner maps, ``[N, h, w, c]``, large to small: the last linear one of each of the three smallest sizes."""
+
+
+class Teacher:
+    """A ``.tflite`` of two outputs (no person, person) with float edges, for pictures in -1..1 of one channel or three.
+
+    Its outputs are logits unless they are probabilities already (non-negative, summing to 1).
+
+    Raises:
+        ModelError: it can't be read, or is no two-class picture network with float edges.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        tf = require_tensorflow()
+        from tensorflow.lite.tools import flatbuffer_utils
+
+        try:
+            model = flatbuffer_utils.read_model(str(path))
+            maps = _linear_maps(model)
+            graph = model.subgraphs[0]
+            graph.outputs = [*list(graph.outputs)[:1], *maps]
+            for signature in model.signatureDefs or []:
+                signature.outputs = signature.outputs[:1]
+            content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TensorFlow advertises LiteRT here, whose interpreter is the same
+                self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+        except Exception as error:  # a damaged flatbuffer makes the reader raise anything
+            raise ModelError(
+                f"teacher {path} cannot be read: {error}", hint="name a .tflite with float edges"
+            ) from error
+        self._input = self._interpreter.get_input_details()[0]
+        outputs = {int(one["index"]): one for one in self._interpreter.get_output_details()}
+        self._output = outputs.pop(int(graph.outputs[0]))
+        self._maps = [outputs[index] for index in maps]
+        shape, out = [int(n) for n in self._input["shape"]], [int(n) for n in self._output["shape"]]
+        if len(shape) != 4 or shape[3] not in (1, 3) or out[-1] != 2 or int(np.prod(out)) != 2:
+            raise ModelError(
+                f"teacher {path} maps {shape} to {out}; a teacher maps [1, H, W, 1 or 3] to [1, 2]",
+                hint="use a two-class picture network (no person, person)",
+            )
+        if self._input["dtype"] is not np.float32 or self._output["dtype"] is not np.float32:
+            raise ModelError(f"teacher {path} has no float32 input and output", hint="convert it with float edges")
+        self.height, self.width, self.channels = shape[1:]
+        self._batch = 0
+
+    def __call__(self, pictures: npt.NDArray[np.float32]) -> Lesson:
+        """What the teacher says of pictures, float32 ``[N, h, w, 3]`` in 0..255; they are resized here."""
+        tf = require_tensorflow()
+        x = tf.image.resize(pictures, [self.height, self.width], "bilinear", antialias=True) / 127.5 - 1.0
+        if self.channels == 1:
+            x = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
+        mirrored = self._logits(x[:, :, ::-1].numpy())
+        logits = self._logits(x.numpy())
+        return Lesson(np.asarray((logits + mirrored) / 2, np.float32), tuple(self._map(one) for one in self._maps))
+
+    def _logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if len(x) != self._batch:
+            self._batch = len(x)
+            self._interpreter.resize_tensor_input(self._input["index"], x.shape)
+            self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(self._input["index"], x)
+        self._interpreter.invoke()
+        out = self._interpreter.get_tensor(self._output["index"]).reshape(-1, 2)
+        if out.min() >= 0 and np.allclose(out.sum(axis=1), 1, atol=0.02):
+            out = np.log(np.maximum(out, 1e-6))
+        return np.asarray(out[:, 1] - out[:, 0], np.float32)
+
+    def _map(self, details: dict[str, Any]) -> npt.NDArray[np.float16]:
+        values = self._interpreter.get_tensor(details["index"])
+        if details["dtype"] is not np.float32:
+            scale, zero_point = details["quantization"]
+            values = (values.astype(np.float32) - zero_point) * scale
+        return np.asarray(values, np.float16)
+
+
+def _linear_maps(model: Any, sizes: int = 3) -> list[int]:
+    """The last convolution or sum without activation of each of the smallest picture sizes, from large to small."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    graph = model.subgraphs[0]
+    last: dict[tuple[int, int], int] = {}
+    for operator in graph.operators:
+        options = operator.builtinOptions
+        if not isinstance(options, schema.Conv2DOptionsT | schema.AddOptionsT):
+            continue
+        shape = graph.tensors[operator.outputs[0]].shape
+        if options.fusedActivationFunction == 0 and len(shape) == 4 and min(shape[1:3]) > 1:
+            last[int(shape[1]), int(shape[2])] = int(operator.outputs[0])
+    return [index for _, index in sorted(last.items(), reverse=True)][-sizes:]

@@ -1,0 +1,120 @@
+"""Random views of the training pictures with the teacher's word on each, made once and kept on disk.
+
+Cropping and asking the teacher cost about as much as a small network's own step; kept, they serve every epoch that
+follows and every model.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError
+from vww_deploy.training.augment import Augmentation, random_views
+from vww_deploy.training.datasets import PictureArrays
+from vww_deploy.training.mobilenet import require_tensorflow
+from vww_deploy.training.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class View:
+    """One random view of every training picture."""
+
+    pictures: npt.NDArray[np.uint8]
+    """``[N, size, size, 3]``"""
+    teacher: npt.NDArray[np.float32] | None
+    """The teacher's log odds of a person, ``[N]``; None without a teacher."""
+    maps: tuple[npt.NDArray[np.float16], ...]
+    """The teacher's inner maps, ``[N, h, w, c]`` each; empty without a teacher."""
+    label_holds: npt.NDArray[np.bool_]
+    """Whether the picture's own label holds for the view, ``[N]``."""
+
+
+class ViewCache:
+    """Views by number; a missing one is made and kept in ``folder``."""
+
+    def __init__(
+        self,
+        training: PictureArrays,
+        folder: Path,
+        teacher: Teacher | None,
+        *,
+        size: int = 96,
+        seed: int = 1,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.training = training
+        self._folder, self._teacher, self._size, self._seed = folder, teacher, size, seed
+        self._how = augmentation or Augmentation()
+        self._worker = ThreadPoolExecutor(max_workers=1)  # one: a teacher's interpreter serves one thread
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be made: {error.strerror}") from error
+
+    def get(self, number: int) -> View:
+        """The view ``number``, from disk or made now.
+
+        Raises:
+            DataError: the disk is full, or the kept view is of another data set.
+        """
+        path = self._worker.submit(self._path, number).result()
+        with np.load(path) as kept:
+            maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
+            view = View(kept["pictures"], kept.get("teacher"), maps, kept["label_holds"])
+        if len(view.label_holds) != len(self.training.labels):
+            raise DataError(
+                f"{path} holds {len(view.label_holds)} pictures, the training split {len(self.training.labels)}",
+                hint="the data changed: remove the folder of views",
+            )
+        return view
+
+    def prepare(self, number: int) -> None:
+        """Make the view ``number``, if it is missing, while the caller goes on; :meth:`get` reports what went wrong."""
+        self._worker.submit(self._path, number)
+
+    def _path(self, number: int) -> Path:
+        path = self._folder / f"view-{number:03d}.npz"
+        if not path.exists():
+            self._make(number, path)
+        return path
+
+    def _make(self, number: int, path: Path, batch: int = 128) -> None:
+        tf = require_tensorflow()
+        count = len(self.training.labels)
+        pictures = np.empty((count, self._size, self._size, 3), np.uint8)
+        holds = np.zeros(count, bool)
+        lessons = []
+
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        def views_of(rows: Any, seed: Any) -> Any:
+            return random_views(rows, self._size, seed, self._how)
+
+        for start in range(0, count, batch):
+            rows = slice(start, start + batch)
+            seed = tf.constant([self._seed * 1009 + number, start], tf.int32)
+            x, kept = views_of(tf.constant(self.training.pictures[rows]), seed)
+            pictures[rows] = np.round(x.numpy())
+            holds[rows] = kept.numpy()
+            if self._teacher is not None:
+                lessons.append(self._teacher(x.numpy()))
+        parts = {"pictures": pictures, "label_holds": holds}
+        if lessons:
+            parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])
+            for index, maps in enumerate(zip(*(lesson.maps for lesson in lessons), strict=True)):
+                parts[f"map{index}"] = np.concatenate(maps)
+        unfinished = path.with_suffix(".part")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, **parts)  # type: ignore[arg-type]
+            unfinished.replace(path)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise DataError(
+                f"{path} cannot be written: {error.strerror}", hint="free some disk space; a view takes half a gigabyte"
+            ) from error
