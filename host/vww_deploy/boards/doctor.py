@@ -61,7 +61,7 @@ def examine() -> list[Check]:
         _package("platformio", "PlatformIO"),
         _package("ai-edge-litert", "reference interpreter"),
         _folder("work folder", resources.cache_dir),
-        _folder("run store folder", resources.state_dir),
+        _folder("run store", resources.state_dir),
         _models(),
         *_serial_ports(),
     ]
@@ -93,7 +93,7 @@ def _cross_compiler() -> Check:
 
 
 def _qemu() -> Check:
-    name = "emulator for the virtual board"
+    name = "emulator"
     cure = install_command(*APT_QEMU)
     version = _first_line("qemu-system-arm", "--version")
     if version is None:

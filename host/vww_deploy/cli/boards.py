@@ -9,7 +9,7 @@ from vww_deploy.cli import common
 
 
 def command(as_json: common.JsonOption = False) -> None:
-    """Show the boards that vww-deploy knows, and which are attached where.
+    """Show the boards there are, and which are attached where.
 
     Example: vww-deploy boards
     """

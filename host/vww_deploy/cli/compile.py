@@ -23,7 +23,9 @@ def command(
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:
-    """Write a model as a C++17 library for PlatformIO, an Arduino sketch or plain g++.
+    """Write a model as a C++17 library.
+
+    For PlatformIO, an Arduino sketch or plain g++.
 
     Example: vww-deploy compile person_96_gray -o lib/vww_model
     """

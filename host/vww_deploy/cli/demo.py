@@ -24,7 +24,9 @@ _NEXT: Final = (
 
 
 def command(model: common.ModelArgument = None, store: common.StoreOption = None) -> None:
-    """Compile the shipped model, flash the virtual board, and stream sample pictures to it.
+    """Go the whole way once: compile, flash the virtual board, stream.
+
+    The model is the shipped one, the pictures are scikit-image's.
 
     Example: vww-deploy demo
     """

@@ -10,7 +10,7 @@ from vww_deploy.cli import common
 
 
 def command(as_json: common.JsonOption = False) -> None:
-    """Look at what is installed and say what is missing and how to get it.
+    """Say what is installed, what is missing and how to get it.
 
     Example: vww-deploy doctor
     """

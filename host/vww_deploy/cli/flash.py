@@ -15,7 +15,7 @@ def command(
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:
-    """Compile a model, build the firmware, upload it, and check that the board runs it.
+    """Compile a model, build the firmware, upload and check it.
 
     What cannot fit is refused before anything is built.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vww_deploy.graph.model import Model
 
 
-_NAME_WIDTH = 21  # so that the table of layers fits 80 columns; a tensor's name ends in what tells it apart
+_NAME_WIDTH = 18  # so that the table of layers fits 80 columns; a tensor's name ends in what tells it apart
 
 
 def command(
@@ -29,7 +29,7 @@ def command(
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:
-    """Show a model's operators, arithmetic, memory and flash, and whether it fits each board.
+    """Show a model's layers, RAM and flash, and the boards it fits.
 
     Example: vww-deploy inspect person_96_gray --board nano33ble
     """
@@ -104,14 +104,12 @@ def _print_memory(report: Report) -> None:
         figures = f"saves {saving.macs_saved:,} MACs, {saving.bytes_saved:,} bytes"
         common.out.print(f"{escape(saving.name)}: {escape(saving.text)}; {figures}", soft_wrap=True)
     common.out.print(
-        f"[bold]RAM[/]   {report.ram_bytes:,} bytes for the engine: activations {report.activation_bytes:,}, "
-        f"scratch {report.scratch_bytes:,} (they share memory); stack {report.stack_bytes:,}",
-        soft_wrap=True,
+        f"[bold]RAM[/]   {report.ram_bytes:,} bytes, and {report.stack_bytes:,} of stack\n"
+        f"      activations {report.activation_bytes:,}, scratch {report.scratch_bytes:,}; they share memory"
     )
     common.out.print(
-        f"[bold]flash[/] {report.flash_bytes:,} bytes: weights {report.weight_bytes:,}, tables {report.table_bytes:,}, "
-        f"engine code {report.code_bytes:,}",
-        soft_wrap=True,
+        f"[bold]flash[/] {report.flash_bytes:,} bytes\n"
+        f"      weights {report.weight_bytes:,}, tables {report.table_bytes:,}, engine code {report.code_bytes:,}"
     )
     common.out.print()
 

@@ -49,7 +49,7 @@ def command(
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Stream pictures to a board; predictions and latency go to the screen and to the run store.
+    """Stream pictures to a board; show and store the results.
 
     Folders named person and no_person, or a labels file, also give accuracy. The board must run the model: see flash.
     The exit code is 0 if every result equals the reference, 3 if so but pictures had to be skipped, else 1.

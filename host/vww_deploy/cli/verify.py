@@ -14,7 +14,7 @@ def command(
     port: common.PortOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Compare every layer's output on the board with the reference on this computer.
+    """Compare every layer on the board with the reference.
 
     Names the first layer that differs, if one does.
 
