@@ -21,29 +21,132 @@ struct Channel {
 
 // Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
 void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to, int width) {
-  for (int i = 0; i < width; ++i) to[i] = p.input_zero_point;
-  if (iy < 0 || iy >= p.in_h) return;
-  const int8_t* from = c.in + (row_of(in, iy) - in.data);
-  for (int x = 0; x < p.in_w && x + p.pad_left < width; ++x) to[x + p.pad_left] = from[x];
+  const int16_t zero = p.input_zero_point;
+  int x = 0;
+  if (iy >= 0 && iy < p.in_h) {
+    const int8_t* from = c.in + (row_of(in, iy) - in.data);
+    for (; x < p.pad_left; ++x) to[x] = zero;
+    const int end = p.pad_left + p.in_w < width ? p.pad_left + p.in_w : width;
+    while (x < end) to[x++] = *from++;
+  }
+  for (; x < width; ++x) to[x] = zero;
 }
 
+// Rows of the window in a ring, the weights before them.
+struct Window {
+  int pairs;        // words of weights for each kernel row and parity of the first column
+  int width;        // int16 in a row
+  int span;         // rows
+  uint32_t* table;  // kernel_h * pairs * 2 words
+  int16_t* ring;
+
+  Window(const DepthwiseParams& p, void* scratch)
+      : pairs(p.kernel_w / 2 + 1), span((p.kernel_h - 1) * p.dilation_h + 1), table(static_cast<uint32_t*>(scratch)) {
+    // Outputs are computed four at a time: the last ones may read beyond what they need.
+    const int columns = (p.out_w + 3) / 4 * 4;
+    const int reach = (columns - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 2;
+    width = (reach + 1) / 2 * 2;
+    ring = reinterpret_cast<int16_t*>(table + p.kernel_h * pairs * 2);
+  }
+
+  int16_t* row(int row_with_padding) const { return ring + row_with_padding % span * width; }
+};
+
+#if defined(__ARM_FEATURE_DSP)
+
+uint32_t pair_of(int low, int high) {
+  return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
+}
+
+// For each kernel row its weights as pairs, beside them the same one column later: (w0, w1), (0, w0), (w2, w3), (w1,
+// w2), ...
+void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window) {
+  uint32_t* to = window.table;
+  for (int ky = 0; ky < p.kernel_h; ++ky, w += p.kernel_w) {
+    for (int k = 0; k < 2 * window.pairs; k += 2) {
+      const int before = k > 0 && k <= p.kernel_w ? w[k - 1] : 0;
+      const int first = k < p.kernel_w ? w[k] : 0;
+      const int second = k + 1 < p.kernel_w ? w[k + 1] : 0;
+      *to++ = pair_of(first, second);
+      *to++ = pair_of(before, first);
+    }
+  }
+}
+
+// Four neighbouring accumulators; x is the first one's column in a padded row.
+template <int stride>
+inline void accumulate_four(const DepthwiseParams& p, const Window& window, int top, int x, int32_t (&acc)[4]) {
+  const uint32_t* w = window.table;
+  for (int ky = 0; ky < p.kernel_h; ++ky) {
+    const uint32_t* word = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h) + x);
+    if (stride == 1) {
+      uint32_t a = *word++;
+      for (const uint32_t* const end = w + 2 * window.pairs; w != end; w += 2) {
+        const uint32_t b = *word++, even = w[0], odd = w[1];
+        acc[0] = smlad(a, even, acc[0]);
+        acc[1] = smlad(a, odd, acc[1]);
+        acc[2] = smlad(b, even, acc[2]);
+        acc[3] = smlad(b, odd, acc[3]);
+        a = b;
+      }
+    } else {
+      for (const uint32_t* const end = w + 2 * window.pairs; w != end; w += 2, ++word) {
+        const uint32_t even = w[0];
+        acc[0] = smlad(word[0], even, acc[0]);
+        acc[1] = smlad(word[1], even, acc[1]);
+        acc[2] = smlad(word[2], even, acc[2]);
+        acc[3] = smlad(word[3], even, acc[3]);
+      }
+    }
+  }
+}
+
+// A row of outputs for stride 1 or 2 and neighbouring taps.
+void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top, int8_t* to) {
+  const int taps = p.kernel_h * p.kernel_w;
+  const ChannelScale scale{load_int32(c.record + 4), c.record[8 + taps]};
+  const bool common = p.requant.kind != RequantKind::kGeneric;
+  for (int x = 0; x < p.out_w; x += 4) {
+    int32_t acc[4];
+    acc[0] = acc[1] = acc[2] = acc[3] = load_int32(c.record);
+    if (p.stride_w == 1) {
+      accumulate_four<1>(p, window, top, x, acc);
+    } else {
+      accumulate_four<2>(p, window, top, 2 * x, acc);
+    }
+    for (int i = 0; i < 4 && x + i < p.out_w; ++i)
+      to[x + i] = common ? requantize<RequantKind::kClamp>(acc[i], scale, p.requant)
+                         : requantize<RequantKind::kGeneric>(acc[i], scale, p.requant);
+  }
+}
+
+#endif
+
 void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const Channel& c, int row_begin, int row_end,
-                int16_t* ring) {
-  const int span = (p.kernel_h - 1) * p.dilation_h + 1;
-  const int reach = (p.out_w - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
-  const int width = (reach + 1) / 2 * 2;
+                void* scratch) {
+  const Window window(p, scratch);
   const int8_t* const w = c.record + 8;
   const ChannelScale scale{load_int32(c.record + 4), w[p.kernel_h * p.kernel_w]};
-  int next = row_begin * p.stride_h - p.pad_top;  // the next input row to copy
+#if defined(__ARM_FEATURE_DSP)
+  const bool by_four = p.dilation_w == 1 && p.stride_w <= 2;
+  if (by_four) fill_table(p, w, window);
+#endif
+  int next = row_begin * p.stride_h;  // the next input row to copy, counted from the padding's first
   for (int y = row_begin; y < row_end; ++y) {
-    const int top = y * p.stride_h - p.pad_top;
+    const int top = y * p.stride_h;
     if (next < top) next = top;
-    for (; next < top + span; ++next) copy_row(p, in, c, next, ring + (next + p.pad_top) % span * width, width);
+    for (; next < top + window.span; ++next) copy_row(p, in, c, next - p.pad_top, window.row(next), window.width);
     int8_t* const to = c.out + (row_of(out, y) - out.data);
+#if defined(__ARM_FEATURE_DSP)
+    if (by_four) {
+      compute_row(p, window, c, top, to);
+      continue;
+    }
+#endif
     for (int x = 0; x < p.out_w; ++x) {
       int32_t acc = load_int32(c.record);
       for (int ky = 0; ky < p.kernel_h; ++ky) {
-        const int16_t* row = ring + (top + ky * p.dilation_h + p.pad_top) % span * width + x * p.stride_w;
+        const int16_t* row = window.row(top + ky * p.dilation_h) + x * p.stride_w;
         for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
       }
       to[x] = requantize<RequantKind::kGeneric>(acc, scale, p.requant);
@@ -195,10 +298,6 @@ __attribute__((naked, noinline)) void signed_stride1(const Rows3x3* /*arguments*
 }
 __attribute__((naked, noinline)) void signed_stride2(const Rows3x3* /*arguments*/) {
   asm volatile(VWW_ROWS_BEGIN VWW_STRIDE2 VWW_SCALE VWW_ROUND_SIGNED VWW_ROWS_END("256"));
-}
-
-uint32_t pair_of(int low, int high) {
-  return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
 }
 
 // Widens rows to pairs of int16, each after pad_left (0 or 1) zero points and with one after it. Reads up to three
@@ -372,7 +471,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
       }
       kernel.scratch_lost();
 #endif
-      any_kernel(p, in, out, c, row_begin, row_end, static_cast<int16_t*>(scratch));
+      any_kernel(p, in, out, c, row_begin, row_end, scratch);
     }
   }
 }

@@ -146,11 +146,12 @@ def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc:
 def depthwise_scratch_bytes(
     kernel_h: int, kernel_w: int, stride_w: int, dilation_h: int, dilation_w: int, out_w: int
 ) -> int:
-    """Scratch of ``vww::depthwise_conv2d``: rows of one plane, padded, as int16."""
+    """Scratch of ``vww::depthwise_conv2d``: weights of one channel and rows of one plane, padded, as int16."""
+    weights = kernel_h * (kernel_w // 2 + 1) * 2 * 4
     span = (kernel_h - 1) * dilation_h + 1
-    reach = (out_w - 1) * stride_w + (kernel_w - 1) * dilation_w + 1
+    reach = ((out_w + 3) // 4 * 4 - 1) * stride_w + (kernel_w - 1) * dilation_w + 2
     fast = kernel_h == kernel_w == 3 and dilation_h == dilation_w == 1 and stride_w <= 2
-    return max(span * _even(reach) * 2, DEPTHWISE_3X3_SCRATCH if fast else 0)
+    return max(weights + span * _even(reach) * 2, DEPTHWISE_3X3_SCRATCH if fast else 0)
 
 
 def _even(n: int) -> int:
