@@ -118,7 +118,7 @@ class _Writer:
             "arrays": arrays,
             "structs": structs,
             "views": self.views,
-            "has_bands": any(segment.is_band for segment in plan.segments),
+            "helpers": [name for name in ("least", "most") if any(f"{name}(" in line for line in body)],
             "body": body,
         }
 
@@ -160,7 +160,16 @@ class _Writer:
             return [*self._call(position, "0", str(height)), *self._report(position, "0", str(height))]
         return self._band(segment)
 
+    def _backward(self, segment: Segment) -> list[str]:
+        position, rows = segment.begin, segment.rows
+        height = self.graph.activations[self.graph.ops[position].output].height
+        begin = f"row - {rows}" if height % rows == 0 else f"most(row - {rows}, 0)"
+        lines = [*self._call(position, begin, "row"), *self._report(position, begin, "row")]
+        return [f"for (int row = {height}; row > 0; row -= {rows}) {{", *(f"  {line}" for line in lines), "}"]
+
     def _band(self, segment: Segment) -> list[str]:
+        if segment.backward:
+            return self._backward(segment)
         positions = range(segment.begin, segment.end)
         ops = [self.graph.ops[i] for i in positions]
         heights = [self.graph.activations[op.output].height for op in ops]

@@ -195,8 +195,9 @@ class _Builder:
     def _assign(self) -> None:
         graph = self.graph
         source = graph.input_activation
-        planar_input = source.channels == 1 or source.height * source.width == 1
-        self._open(graph.input, Layout.PLANAR if planar_input else Layout.INTERLEAVED, source.height)
+        # A picture of one channel lies row after row, too, and can be consumed by rows.
+        layout = Layout.ROWS if source.channels == 1 else Layout.INTERLEAVED
+        self._open(graph.input, Layout.PLANAR if source.height * source.width == 1 else layout, source.height)
         for index, op in enumerate(graph.ops):
             layout, rows = self._wanted(index)
             host = self._in_place(index, op, layout, rows)
@@ -236,7 +237,9 @@ class _Builder:
         """The input whose storage the output may take over, or None."""
         graph = self.graph
         out = graph.activations[op.output]
-        in_band = index in self.band_of
+        band = self.band_of.get(index)
+        if band is not None and band.backward:
+            return None
         for tensor in op.inputs:
             source = graph.activations[tensor]
             storage = self.storage_of[tensor]
@@ -252,7 +255,7 @@ class _Builder:
             if is_pointwise(op) or isinstance(op, Requantize | Add):
                 if same:
                     return tensor
-            elif in_band:
+            elif band is not None:
                 continue
             elif isinstance(op, DepthwiseConv2D) and op.depth_multiplier == 1:
                 if same or (layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width):
@@ -278,29 +281,32 @@ class _Builder:
         return low, high
 
     def _tensor_extent(self, tensor: int, storage: _Storage) -> tuple[Extents, Extents]:
-        """Extent of one tensor over time: from the first row still to be read to the last row written."""
+        """Extent of one tensor over time: the rows that are written already and still needed."""
         graph, activation = self.graph, self.graph.activations[tensor]
         count, height = len(self.calls), activation.height
-        written = np.zeros(count, np.int64)
-        needed = np.full(count, 0 if tensor == graph.output else height, np.int64)
+        # Rows that are written by now, and rows that this call or a later one reads or writes.
+        low, high = np.full(count, height, np.int64), np.zeros(count, np.int64)
+        first, last = low.copy(), high.copy()
         if tensor == graph.input:
-            written[:] = height
+            low[:], high[:] = 0, height
+        if tensor == graph.output:
+            first[:], last[:] = 0, height
         for t in self.times_of[self.producer.get(tensor, -1)]:
-            written[t] = self.calls[t].row_end
-            needed[t] = min(needed[t], self.calls[t].row_begin)
+            low[t], high[t] = self.calls[t].row_begin, self.calls[t].row_end
+            first[t], last[t] = min(first[t], low[t]), max(last[t], high[t])
         for reader in self.readers[tensor]:
             for t in self.times_of[reader]:
-                call = self.calls[t]
-                needed[t] = min(needed[t], rows_read(graph, graph.ops[reader], call.row_begin, call.row_end)[0])
-        written = np.maximum.accumulate(written)
-        needed = np.minimum.accumulate(needed[::-1])[::-1]
-        live = needed < written
+                rows = rows_read(graph, graph.ops[reader], self.calls[t].row_begin, self.calls[t].row_end)
+                first[t], last[t] = min(first[t], rows[0]), max(last[t], rows[1])
+        low = np.maximum(np.minimum.accumulate(low), np.minimum.accumulate(first[::-1])[::-1])
+        high = np.minimum(np.maximum.accumulate(high), np.maximum.accumulate(last[::-1])[::-1])
+        live = low < high
         if storage.layout is Layout.PLANAR or storage.rows < height:
             size = self._whole_bytes(activation, storage)
             return np.zeros(count, np.int64), np.where(live, size, 0)
         pitch = self._pitch(activation, storage)
         width = activation.width * activation.channels
-        return np.where(live, needed * pitch, 0), np.where(live, (written - 1) * pitch + width, 0)
+        return np.where(live, low * pitch, 0), np.where(live, (high - 1) * pitch + width, 0)
 
     def _pitch(self, activation: Activation, storage: _Storage) -> int:
         if storage.layout is Layout.INTERLEAVED:

@@ -61,12 +61,16 @@ def _fronts(graph: Graph) -> Iterator[Choice]:
     for end in range(2, min(length, _LONGEST_BAND) + 1):
         for tail in range(end - 1, min(length, end + _LONGEST_TAIL) + 1):
             for rows in _ROWS:
-                bands = [Segment(0, end, rows)]
-                bands += [Segment(i, i + 1, rows) for i in range(end, tail) if not _stays_in_place(graph, i)]
                 # The band's own output, then those of the tail; tail == end - 1 leaves even that one planar.
                 by_rows = frozenset(graph.ops[i].output for i in range(end - 1, tail))
-                if graph.output not in by_rows:
-                    yield Choice(tuple(bands), by_rows)
+                if graph.output in by_rows:
+                    continue
+                front = Segment(0, end, rows)
+                stepped = [Segment(i, i + 1, rows) for i in range(end, tail) if not _stays_in_place(graph, i)]
+                yield Choice((front, *stepped), by_rows)
+                growing = [Segment(i, i + 1, 1, backward=True) for i in range(end, tail) if _grows(graph, i)]
+                if growing:
+                    yield Choice((front, *stepped, *growing), by_rows)
 
 
 def _chain(graph: Graph) -> int:
@@ -89,6 +93,12 @@ def _stays_in_place(graph: Graph, index: int) -> bool:
     source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
     same = (source.height, source.width) == (out.height, out.width)
     return is_pointwise(op) or (isinstance(op, DepthwiseConv2D) and op.depth_multiplier == 1 and same)
+
+
+def _grows(graph: Graph, index: int) -> bool:
+    """True for layers that widen every row: with rows packed tight they can still work in place, from the last row."""
+    op = graph.ops[index]
+    return is_pointwise(op) and graph.activations[op.output].channels > graph.activations[op.inputs[0]].channels
 
 
 def _bands(graph: Graph, choice: Choice, plan: Plan) -> Iterator[Choice]:

@@ -18,12 +18,14 @@ _BY_ROWS = (Add, Conv2D, DepthwiseConv2D, Pad, Pool, Requantize)
 class Segment:
     """Layers [begin, end) of the graph that run together: one layer whole, or a band that streams.
 
-    A band makes ``rows`` rows of its last layer at a time.
+    A band makes ``rows`` rows of its last layer at a time. A ``backward`` one is a single layer, made from its last row
+    to its first: so can a picture grow in place.
     """
 
     begin: int
     end: int
     rows: int = 0  # 0: a single layer, computed whole
+    backward: bool = False
 
     @property
     def is_band(self) -> bool:
@@ -67,6 +69,9 @@ def calls_of(graph: Graph, segment: Segment) -> list[Call]:
     heights = [graph.activations[op.output].height for op in ops]
     if not segment.is_band:
         return [Call(segment.begin, 0, heights[0])]
+    if segment.backward:
+        ends = range(heights[0], 0, -segment.rows)
+        return [Call(segment.begin, max(end - segment.rows, 0), end) for end in ends]
     calls: list[Call] = []
     done = [0] * len(ops)
     for row in range(0, heights[-1], segment.rows):
