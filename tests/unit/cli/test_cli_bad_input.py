@@ -1,0 +1,153 @@
+"""What users get wrong: each is one clear message, a hint where there is one, exit code 1, and no traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from random_models import random_model
+from tflite_writer import ModelWriter
+
+Cli = Callable[..., Any]
+
+
+def float_model() -> bytes:
+    writer = ModelWriter()
+    given = writer.tensor([1, 4, 4, 1], dtype="FLOAT32", name="picture")
+    weights = writer.tensor([2, 1, 1, 1], dtype="FLOAT32", data=np.ones((2, 1, 1, 1)), name="weights")
+    bias = writer.tensor([2], dtype="FLOAT32", data=np.zeros(2), name="bias")
+    result = writer.tensor([1, 4, 4, 2], dtype="FLOAT32", name="answer")
+    writer.op("CONV_2D", [given, weights, bias], [result])
+    return writer.write([given], [result])
+
+
+def unsupported_model() -> bytes:
+    writer = ModelWriter()
+    given = writer.tensor([1, 4, 4, 1], scale=0.1, name="picture")
+    result = writer.tensor([1, 4, 4, 1], scale=0.1, name="bent")
+    writer.op("HARD_SWISH", [given], [result])
+    return writer.write([given], [result])
+
+
+@pytest.mark.parametrize("command", ["inspect", "compile", "flash", "verify"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty"),
+        (b"\x20\x00\x00\x00TFL3" + b"\x05" * 60, ""),
+        (random_model(1)[:700], ""),
+        (np.random.default_rng(0).bytes(5000), "not a .tflite file"),
+        (float_model(), "float model"),
+        (unsupported_model(), "HARD_SWISH 'bent'"),
+    ],
+    ids=["empty", "nonsense", "truncated", "random", "float", "unsupported"],
+)
+def test_a_bad_model_is_named(cli: Cli, tmp_path: Path, command: str, content: bytes, expected: str) -> None:
+    path = tmp_path / "mine.tflite"
+    path.write_bytes(content)
+    ran = cli(command, path)
+    assert ran.code == 1
+    assert ran.err.startswith("error: ")
+    assert "mine" in ran.err
+    assert expected in ran.err
+    assert ran.out == ""
+    assert not (tmp_path / "cache").exists() or not any((tmp_path / "cache").rglob("*.elf"))
+
+
+@pytest.mark.parametrize("command", ["inspect", "compile", "flash", "verify"])
+def test_a_missing_model_is_named(cli: Cli, tmp_path: Path, command: str) -> None:
+    ran = cli(command, tmp_path / "none.tflite")
+    assert ran.code == 1
+    assert "there is no model" in ran.err
+
+
+@pytest.mark.parametrize("card", ["{", "[]", '{"name": "m"}'])
+def test_a_bad_card_is_named(cli: Cli, tmp_path: Path, card: str) -> None:
+    (tmp_path / "m.tflite").write_bytes(random_model(1))
+    (tmp_path / "m.json").write_text(card)
+    ran = cli("inspect", tmp_path / "m.tflite")
+    assert ran.code == 1
+    assert "m.json is no model card" in ran.err
+
+
+def test_a_card_of_another_size_is_named(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(random_model(1))
+    card = {
+        "name": "m",
+        "input": {"height": 999, "width": 9, "channels": 1},
+        "labels": ["no person", "person"],
+        "threshold": 0.5,
+    }
+    (tmp_path / "m.json").write_text(json.dumps(card))
+    ran = cli("inspect", tmp_path / "m.tflite")
+    assert ran.code == 1
+    assert "999" in ran.err
+
+
+def test_a_good_model_is_inspected_and_compiled(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(random_model(1))
+    ran = cli("inspect", path, "--json")
+    assert ran.code == 0, ran.err
+    values = json.loads(ran.out)
+    assert values["report"]["ram_bytes"] > 0
+    assert values["boards"]["virtual"]["fits"] is True
+    assert cli("inspect", path, "--board", "virtual").code == 0
+    assert cli("compile", path, "-o", tmp_path / "library").code == 0
+    header = (tmp_path / "library" / "src" / "vww_model.h").read_text()
+    assert "VWW_MODEL_RAM_BYTES" in header
+
+
+def test_a_folder_that_cannot_be_written_is_said(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(random_model(1))
+    (tmp_path / "file").touch()
+    ran = cli("compile", tmp_path / "m.tflite", "-o", tmp_path / "file" / "library")
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+
+
+def test_an_unknown_board_is_said_with_those_that_there_are(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(random_model(1))
+    for arguments in (("flash", "--board", "toaster"), ("inspect", "--board", "toaster")):
+        ran = cli(arguments[0], tmp_path / "m.tflite", *arguments[1:])
+        assert ran.code == 1
+        assert "toaster" in ran.err
+        assert "nano33ble" in ran.err
+
+
+@pytest.mark.parametrize("store", ["/dev/full", "/proc/vww/runs.sqlite"])
+def test_a_run_that_cannot_be_stored_does_not_begin(cli: Cli, tmp_path: Path, store: str) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"never read")
+    ran = cli("run", picture, "--store", store)
+    assert ran.code == 1
+    assert store in ran.err
+    assert "try:" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "pictures or --resume"),
+        (("--resume",), "holds no run"),
+        (("a.png", "--resume"), "pictures or --resume"),
+        (("nowhere/",), "there is no nowhere"),
+        (("*.nothing",), "nothing matches"),
+    ],
+)
+def test_run_without_usable_pictures(cli: Cli, arguments: tuple[str, ...], expected: str) -> None:
+    ran = cli("run", *arguments)
+    assert ran.code == 1
+    assert expected in ran.err
+
+
+def test_a_bad_labels_file_is_named_with_its_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"never read")
+    (tmp_path / "labels.csv").write_text("file,label\na.png,maybe\n")
+    ran = cli("run", tmp_path / "a.png", "--labels", tmp_path / "labels.csv")
+    assert ran.code == 1
+    assert "line 2" in ran.err
