@@ -1,0 +1,47 @@
+"""The page over the generated board, as a process of its own: ``page_server.py PORT FOLDER [HOST]``.
+
+Lines on standard input are obeyed: ``gone`` takes the board away, ``back`` brings it back, ``reset`` makes everything
+as it was at the beginning.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from generated_source import GeneratedSource
+from vww_deploy.monitor.monitor import Monitor
+from vww_deploy.monitor.web import serve
+
+HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> <b id=injected>bold</b> {}"
+
+
+def obey(source: GeneratedSource, monitor: Monitor) -> None:
+    for line in sys.stdin:
+        if line.strip() == "gone":
+            source.gone.set()
+        elif line.strip() == "back":
+            source.gone.clear()
+        elif line.strip() == "reset":
+            source.gone.clear()
+            monitor.pause(False)
+            monitor.set_threshold(0.5)
+            monitor.stop_recording()
+            shutil.rmtree(monitor.folder, ignore_errors=True)
+
+
+def main() -> None:
+    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    host = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+    source = GeneratedSource(fps=10, console=HOSTILE)
+    with Monitor(source, folder=folder) as monitor:
+        threading.Thread(target=obey, args=(source, monitor), daemon=True).start()
+        serve(monitor, host=host, port=port, open_browser=False, announce=lambda url: print(url, flush=True))
+
+
+if __name__ in ("__main__", "__mp_main__"):
+    main()

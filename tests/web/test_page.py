@@ -1,0 +1,301 @@
+"""The page in real Chromium, over the generated board: five photographs in turn, ten frames a second."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from generated_source import PICTURES
+from vww_deploy.runs.recording import Recording
+
+pytestmark = pytest.mark.web
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+    until = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.05)
+    return value
+
+
+def find(browser: webdriver.Chrome, selector: str) -> WebElement:
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def text(browser: webdriver.Chrome, selector: str) -> str:
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
+
+
+def number(browser: webdriver.Chrome) -> int:
+    value = browser.execute_script("return document.querySelector('#frame')?.dataset.number")
+    return -1 if value is None else int(value)
+
+
+def moment(browser: webdriver.Chrome) -> dict[str, Any]:
+    """What the page shows, read at once: the parts belong to the same frame or the page is wrong."""
+    return dict(
+        browser.execute_script(
+            """return {src: document.querySelector('#frame').src, raw: document.querySelector('#raw').src,
+            number: +document.querySelector('#frame').dataset.number,
+            prediction: document.querySelector('#prediction').textContent,
+            chance: document.querySelector('#chance').textContent,
+            source: document.querySelector('.vww-frame .vww-right').textContent}"""
+        )
+    )
+
+
+def decoded(url: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
+
+
+def press(browser: webdriver.Chrome, name: str) -> None:
+    """A click as a user does it; the button may move as the page changes."""
+    browser.execute_script("arguments[0].click()", find(browser, f'[aria-label="{name}"]'))
+
+
+def notified(browser: webdriver.Chrome) -> str:
+    return text(browser, ".q-notifications")
+
+
+def pause(browser: webdriver.Chrome) -> None:
+    press(browser, "pause (space)")
+    wait_for(lambda: "play_arrow" in text(browser, '[aria-label="pause (space)"]'))
+    time.sleep(0.5)  # the frame in hand still comes
+
+
+def test_the_frame_changes_and_belongs_to_the_prediction(page: Any, browser: webdriver.Chrome) -> None:
+    chances = dict(PICTURES)
+    seen: dict[int, str] = {}
+    wait_for(lambda: number(browser) >= 0)
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        now = moment(browser)
+        p_person = chances[now["source"]]
+        assert now["chance"] == f"{p_person:.1%}"
+        assert now["prediction"] == ("person" if p_person >= 0.5 else "no person")
+        seen[now["number"]] = now["src"]
+    assert len(seen) > 10
+    assert len(set(seen.values())) == len(PICTURES)
+    frame = decoded(next(iter(seen.values())))
+    assert frame.shape == (96, 96)
+    assert decoded(moment(browser)["raw"]).ndim == 3
+    assert find(browser, "#frame").value_of_css_property("image-rendering") == "pixelated"
+
+
+def test_nothing_is_fetched_from_anywhere_else(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    wait_for(lambda: browser.execute_script("return document.querySelectorAll('.vww-chart canvas').length == 2"))
+    asked = [
+        json.loads(entry["message"])["message"]["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert len(asked) > 5
+    assert [url for url in asked if url.startswith(("http", "ws")) and not url.startswith(page.url)] == []
+    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_the_screen(new_browser: Any, start_page: Any, width: int) -> None:
+    browser = new_browser(width, 900)
+    browser.get(start_page().url)
+    wait_for(lambda: number(browser) >= 0)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    visible = browser.execute_script("return document.querySelector('#prediction').getBoundingClientRect().bottom")
+    assert visible < 900  # picture and prediction without scrolling
+    if width < 600:
+        assert browser.execute_script("return document.querySelector('#label-person').offsetHeight") >= 44  # a thumb
+
+
+def test_the_slider_moves_the_threshold_in_every_browser(
+    page: Any, browser: webdriver.Chrome, new_browser: Any
+) -> None:
+    other = new_browser()
+    other.get(page.url)
+    wait_for(lambda: number(browser) >= 0 and number(other) >= 0)
+    slider = find(browser, "#slider")
+    ActionChains(browser).move_to_element_with_offset(slider, int(0.45 * slider.size["width"]), 0).click().perform()
+    wait_for(lambda: text(browser, "#threshold") == text(other, "#threshold") and text(browser, "#threshold") > "0.90")
+    wait_for(lambda: moment(browser)["source"] == "camera" and moment(browser)["prediction"] == "no person")
+    for one in (browser, other):  # both see the same board
+        first = number(one)
+        wait_for(lambda one=one, first=first: number(one) > first + 5)
+
+
+def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    pause(browser)
+    raw = decoded(moment(browser)["raw"])
+    find(browser, "#label-person").click()
+    table = page.folder / "labelled" / "labels.csv"
+    wait_for(table.exists)
+    wait_for(lambda: "Labelled" in notified(browser))
+    (row,) = csv.DictReader(table.open())
+    assert row["label"] == "1"
+    assert np.array_equal(np.asarray(Image.open(table.parent / row["file"])), raw)
+    find(browser, "#label-none").click()
+    wait_for(lambda: [r["label"] for r in csv.DictReader(table.open())] == ["0"])
+
+
+def test_pause_holds_the_frame_and_the_keyboard_works(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    pause(browser)
+    held = number(browser)
+    time.sleep(1)
+    assert number(browser) == held
+    find(browser, "body").send_keys(" ")
+    wait_for(lambda: number(browser) > held + 3)
+    find(browser, "body").send_keys("s")
+    wait_for(lambda: len(list((page.folder / "snapshots").glob("*.json"))) == 1)
+
+
+def test_record_writes_a_recording(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    press(browser, "record (r)")
+    wait_for(lambda: "REC" in text(browser, ".vww-recording"))
+    time.sleep(1.5)
+    press(browser, "record (r)")
+    wait_for(lambda: "Recorded" in notified(browser))
+    (path,) = page.folder.glob("*.vwwrec")
+    with Recording(path) as recording:
+        assert recording.counts()["result"] > 5
+
+
+def test_the_board_goes_and_comes_back_without_a_reload(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    browser.execute_script("window.stayed = true")
+    page.tell("gone")
+    wait_for(lambda: "plug it in again" in text(browser, ".vww-veil"))
+    assert find(browser, ".vww-veil").is_displayed()
+    assert find(browser, ".vww-pill").get_attribute("data-state") == "lost"
+    held = number(browser)
+    page.tell("back")
+    wait_for(lambda: number(browser) > held + 3)
+    assert not find(browser, ".vww-veil").is_displayed()
+    assert find(browser, ".vww-pill").get_attribute("data-state") == "connected"
+    assert browser.execute_script("return window.stayed") is True
+
+
+def test_a_dropped_picture_goes_to_the_board_and_its_name_stays_text(
+    page: Any, browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    pause(browser)
+    name = "<img src=x onerror=document.title=1>.png"
+    Image.new("RGB", (64, 48), (0, 255, 0)).save(tmp_path / "green.png")
+    drop(browser, name, (tmp_path / "green.png").read_bytes())
+    wait_for(lambda: moment(browser)["source"] == name)
+    assert set(np.unique(decoded(moment(browser)["src"]))) == {150}  # green's luma
+    assert "goes to the board" in notified(browser)
+    assert browser.title == "vww-deploy monitor"
+
+
+def test_a_dropped_file_that_is_no_picture_is_refused_in_words(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    drop(browser, "notes.png", b"no picture at all")
+    wait_for(lambda: "notes.png is no picture" in notified(browser), 10)
+    moving = number(browser)
+    wait_for(lambda: number(browser) > moving + 3)
+
+
+def test_html_on_the_console_is_shown_as_text(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: "<b id=injected>bold</b>" in text(browser, "#console"))
+    assert browser.execute_script("return document.querySelectorAll('#injected, #console img').length") == 0
+    assert browser.title == "vww-deploy monitor"
+
+
+def test_boards_can_be_chosen(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: "/dev/generated" in text(browser, ".vww-bar .q-select"))
+    time.sleep(3.5)  # the list of ports is looked up every three seconds
+    find(browser, ".vww-bar .q-select").click()
+    option = wait_for(
+        lambda: next((e for e in browser.find_elements(By.CSS_SELECTOR, ".q-item") if "/dev/another" in e.text), None)
+    )
+    option.click()
+    wait_for(lambda: "/dev/another" in text(browser, ".vww-bar .q-select"))
+    moving = number(browser)
+    wait_for(lambda: number(browser) > moving + 3)
+
+
+def test_charts_and_layers_are_drawn(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) > 20)
+    assert "conv2d 3x3" in text(browser, "#layers")
+    assert "42.3%" in text(browser, "#layers")
+
+    def lit() -> bool:
+        """Whether each chart has pixels of its own colour."""
+        counts = browser.execute_script(
+            """return [...document.querySelectorAll('.vww-chart canvas')].map(c => {
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
+            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 1] > 150 && d[i] < 120) n++;
+            return n})"""
+        )
+        return len(counts) == 2 and min(counts) > 200
+
+    wait_for(lit)
+
+
+def test_listening_on_other_addresses_needs_the_token(start_page: Any, new_browser: Any) -> None:
+    server = start_page("0.0.0.0")
+    assert "/?token=" in server.url
+    url = server.url.replace("0.0.0.0", "127.0.0.1")
+    bare = url.split("?")[0]
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        wait_for_http(bare)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(bare + "?token=guess", timeout=10)
+    browser = new_browser()
+    browser.get(bare)
+    assert "Not allowed" in browser.page_source
+    browser.get(url)
+    first = wait_for(lambda: number(browser) + 1)
+    wait_for(lambda: number(browser) > first + 3)  # the web socket passes, too
+
+
+def wait_for_http(url: str) -> None:
+    """Opens a URL, waiting for the server to listen."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=10)
+            return
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def drop(browser: webdriver.Chrome, name: str, data: bytes) -> None:
+    """Drag a file over the page's drop area and let it go, as the browser's own events."""
+    browser.execute_script(
+        """const [area, name, data] = arguments;
+        const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], name, {type: 'image/png'}));
+        const fire = (target, kind) => target.dispatchEvent(
+            new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer}));
+        fire(area, 'dragenter'); fire(area, 'dragover');
+        setTimeout(() => fire(area.querySelector('.q-uploader__dnd') ?? area, 'drop'), 200);""",
+        find(browser, ".vww-drop"),
+        name,
+        base64.b64encode(data).decode(),
+    )
