@@ -4,6 +4,7 @@
 #include <vww_model.h>
 
 #include "board.h"
+#include "leds.h"
 
 namespace {
 
@@ -81,5 +82,7 @@ uint64_t CompiledEngine::invoke(vww::Observe observe, vww::LayerObserver& observ
   } else {
     vww_model_invoke_hooked(watch_rows, &watch);
   }
-  return watch.ticks + (board_ticks() - watch.since);
+  const uint64_t ticks = watch.ticks + (board_ticks() - watch.since);
+  leds_show(vww_model_output());
+  return ticks;
 }

@@ -7,6 +7,7 @@
 #include "board.h"
 #include "camera.h"
 #include "compiled_engine.h"
+#include "leds.h"
 
 namespace {
 
@@ -46,6 +47,7 @@ vww::Live live(engine, port, microseconds, frame_memory(preprocess_work));
 
 void setup() {
   board_clock_begin();
+  leds_begin();
   engine.begin();
   board_port.begin();
   live.attach(board_camera());

@@ -201,6 +201,17 @@ def test_pictures_are_refused_while_live_and_taken_after(device: Device, model: 
     assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
 
 
+def test_the_next_host_finds_the_board_at_rest(board: VirtualBoard, model: Model, feed: CameraFeed) -> None:
+    """A program that was killed leaves the live mode on; whoever connects next ends it."""
+    values = np.zeros(model.graph.input_activation.shape, np.int8)
+    with Device.connect(open_transport(str(board.tty))) as gone:
+        camera = DeviceCamera.open(gone, SMALL)
+        camera.start()
+        next_shot(camera)
+    with Device.connect(open_transport(str(board.tty))) as device:
+        assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+
+
 def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
     """The live mode ends while a frame is on its way: the rest fills the UART's ring, and the link goes on."""
     big = FrameFormat(176, 144)

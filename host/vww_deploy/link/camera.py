@@ -128,6 +128,7 @@ class DeviceCamera:
     def stop(self) -> None:
         """Ends the live mode."""
         self.device.request(m.Live(0, 0, 0), m.LiveSet)
+        self.device.live = False
 
     def next_shot(self, timeout_s: float) -> Shot | None:
         """The next shot; None when there is none in time: :attr:`status` tells what the camera did."""
@@ -164,6 +165,7 @@ class DeviceCamera:
 
     def _start(self) -> FrameKind:
         answer = self.device.request(m.Live(1, self._interval_ms, int(self._keep)), m.LiveSet)
+        self.device.live = True
         return FrameKind(answer.keep)
 
     def _poll(self, number: int) -> m.Shot:

@@ -39,7 +39,7 @@ LONGEST_ANSWER_TIMEOUT_S: Final = 4.0
 # Pieces of a picture whose answers need not have come before the next picture follows: few, for its answers come later still.
 ANSWERS_AHEAD: Final = 2
 # How often a link that fails is mended, without a byte of progress between, before it is given up.
-RECONNECTS: Final = 5
+RECONNECTS: Final = 8
 # The picture goes in pieces of what the board takes; on a bad line they shrink to this, for small ones come through.
 SMALLEST_PIECE_BYTES: Final = 64
 
@@ -169,6 +169,8 @@ class Device:
         self.link = LinkStats()
         self.on_console: Callable[[str], None] | None = None
         """Called with each line of console text that the board sends."""
+        self.live = False
+        """The camera's live mode is on, see :class:`vww_deploy.link.camera.DeviceCamera`: the board takes no pictures."""
         self._preparation: m.Prepare | None = None
         self._console = bytearray()
         self._last_line = ""
@@ -302,6 +304,8 @@ class Device:
         return image.tobytes()
 
     def _upload_and_start(self, job: _Job, running: _Job | None) -> None:
+        if self.live:
+            raise LinkError(f"{self.port}: the board takes no pictures while its camera is live", hint="stop it first")
         self._jobs.add(job.id)
         self._upload(job, running)
 
@@ -455,8 +459,6 @@ class Device:
             except (_Restarted, _PortLost) as failure:
                 failures = failures + 1 if self._progress == progress else 1
                 progress = self._progress
-                if self._info is not None:
-                    self._shrink_pieces()
                 if isinstance(failure, _Restarted):
                     self.link.resets += 1
                     if failures > RECONNECTS:
@@ -465,6 +467,9 @@ class Device:
                     self.link.reconnects += 1
                     if failures > RECONNECTS:
                         raise failure.error from failure
+                    if failures > 1 and self._info is not None:
+                        # A restarted board has nothing of the picture, but this one keeps every piece that gets through.
+                        self._shrink_pieces()
                     self._transport.reopen()
                     self._decoder = Decoder()
 

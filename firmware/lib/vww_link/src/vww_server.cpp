@@ -99,6 +99,7 @@ void Server::hello(const Frame& frame, ByteReader& in) {
   const uint32_t session = in.u32();
   if (!in.done()) return refuse(frame, errorcode::kMalformed, "hello");
   session_ = session;
+  if (extension_ != nullptr) extension_->greeted();
   const EngineInfo& about = engine_.info();
   ByteWriter out(payload_, sizeof(payload_));
   out.u8(kProtocolVersion);

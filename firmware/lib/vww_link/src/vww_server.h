@@ -24,6 +24,8 @@ class Extension {
  public:
   /// True when `frame` was one of its requests and is answered.
   virtual bool handle(Server& server, const Frame& frame) = 0;
+  /// A host begins to talk: what one before it had begun ends.
+  virtual void greeted() = 0;
   /// True while the engine is in use without the host's pictures; those are refused then.
   virtual bool busy() const = 0;
   /// The next picture comes as a camera frame and becomes the engine's `input` as it comes. Returns the frame's bytes,

@@ -1,0 +1,140 @@
+"""A compiled model as a library that the Arduino IDE installs: engine, link, camera, two examples."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vww_deploy import __version__
+from vww_deploy.compiler.compiled import Compiled
+from vww_deploy.errors import DataError
+from vww_deploy.graph import preprocess
+from vww_deploy.graph.model import Model
+from vww_deploy.resources import firmware_dir
+
+# The Arduino IDE has one folder of sources for a library and no say in the compiler's flags.
+_SOURCES: Final = ("lib/vww_link/src", "lib/vww_preprocess", "lib/vww_camera/src", "src")
+_LEFT_OUT: Final = ("main.cpp",)
+_EXAMPLES: Final = ("CameraToLed", "SerialPictures")
+
+# Kernels built for size are about half as fast.
+_FOR_SPEED: Final = '#pragma GCC optimize("O2")\n'
+
+# What `vww-deploy` knows the board by, and the camera that can be had; on the command line these are compiler flags.
+_ARDUINO_H: Final = """\
+// Written by vww-deploy: which board and which camera this is compiled for.
+#pragma once
+
+#if defined(ARDUINO_VWW_VIRTUAL)
+#define VWW_BOARD_NAME "virtual"
+#define VWW_CAMERA_VIRTUAL
+#elif defined(ARDUINO_ARDUINO_NANO33BLE)
+#define VWW_BOARD_NAME "nano33ble"
+#if __has_include(<Arduino_OV767X.h>)
+#define VWW_CAMERA_OV7675
+#endif
+#elif defined(ARDUINO_FEATHER_F405)
+#define VWW_BOARD_NAME "feather_f405"
+#elif defined(ARDUINO_UNOR4_MINIMA)
+#define VWW_BOARD_NAME "uno_r4_minima"
+#elif defined(ARDUINO_NANO_RP2040_CONNECT)
+#define VWW_BOARD_NAME "nano_rp2040_connect"
+#elif defined(ARDUINO_PORTENTA_H7_M7)
+#define VWW_BOARD_NAME "portenta_h7_m7"
+#else
+#define VWW_BOARD_NAME "arduino"
+#endif
+"""
+_NEEDS_ARDUINO_H: Final = ("board.h", "board.cpp", "camera.cpp", "ov7675_camera.h")
+
+# ZIP archives hold times; these files have none, so that the same model gives the same bytes.
+_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
+
+
+def library_name(model: Model) -> str:
+    """The library's name and folder: what the Arduino IDE allows in one."""
+    return "vww_" + re.sub(r"[^A-Za-z0-9_]", "_", model.name)
+
+
+def library_files(model: Model, compiled: Compiled) -> dict[str, str]:
+    """The library's files: text by path relative to its folder."""
+    files = {"library.properties": _properties(model)}
+    for name, text in compiled.files.items():
+        if name.startswith("src/"):
+            files[name] = _FOR_SPEED + text if name.endswith(".cpp") else text
+    for path in _firmware_sources():
+        text = path.read_text(encoding="utf-8")
+        if path.name in _NEEDS_ARDUINO_H:
+            text = '#include "vww_arduino.h"\n' + text
+        files[f"src/{path.name}"] = text
+    files["src/vww_arduino.h"] = _ARDUINO_H
+    files["src/vww_input.h"] = _input_h(model)
+    for example in _EXAMPLES:
+        sketch = firmware_dir() / "arduino" / example / f"{example}.ino"
+        files[f"examples/{example}/{example}.ino"] = sketch.read_text(encoding="utf-8")
+    files["examples/SerialPictures/firmware.cpp"] = (firmware_dir() / "src" / "main.cpp").read_text(encoding="utf-8")
+    return files
+
+
+def write_arduino_library(model: Model, compiled: Compiled, path: Path) -> Path:
+    """Write the library as a ZIP file for the IDE's "Add .ZIP Library".
+
+    Args:
+        model: with its card, which says how pictures become the input.
+        compiled: the same model.
+        path: of the ZIP file; replaced.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    name = library_name(model)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, text in sorted(library_files(model, compiled).items()):
+                archive.writestr(zipfile.ZipInfo(f"{name}/{file}", _NO_TIME), text, zipfile.ZIP_DEFLATED)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _firmware_sources() -> Iterator[Path]:
+    for folder in _SOURCES:
+        for path in sorted((firmware_dir() / folder).iterdir()):
+            if path.suffix in (".h", ".cpp") and path.name not in _LEFT_OUT:
+                yield path
+
+
+def _properties(model: Model) -> str:
+    fields = {
+        "name": library_name(model),
+        "version": __version__,
+        "author": "vww-deploy",
+        "maintainer": "vww-deploy",
+        "sentence": f"Person detection with the network {model.name}.",
+        "paragraph": "Engine, camera and serial link in plain C++, written by vww-deploy; no interpreter, no heap.",
+        "category": "Data Processing",
+        "url": "https://github.com/vww-deploy/vww-deploy",
+        "architectures": "*",
+        "includes": "vww_arduino.h,vww_model.h",
+    }
+    return "".join(f"{key}={value}\n" for key, value in fields.items())
+
+
+def _input_h(model: Model) -> str:
+    spec = model.card.input
+    table = preprocess.quantisation_table(spec, model.graph.input_activation.quantization)
+    rows = [", ".join(map(str, table[i : i + 16].tolist())) for i in range(0, 256, 16)]
+    return (
+        f"// Written by vww-deploy: how pictures become the input of {model.name}, as its model card says.\n"
+        "#pragma once\n\n#include <stdint.h>\n\n"
+        "// Cut the largest centred part of the model's aspect ratio first; otherwise the whole frame is squashed.\n"
+        f"#define VWW_INPUT_CROP {'true' if spec.resize == 'crop' else 'false'}\n\n"
+        "// P(person) from which a picture counts as one with a person.\n"
+        f"#define VWW_INPUT_THRESHOLD_PERCENT {round(100 * model.card.threshold)}\n\n"
+        "// The model's value of each pixel value.\n"
+        "static const int8_t vww_input_table[256] = {\n    " + ",\n    ".join(rows) + "};\n"
+    )

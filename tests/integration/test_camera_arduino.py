@@ -1,0 +1,162 @@
+"""The library for the Arduino IDE: whole, the same every time, and its examples compile and run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vww_deploy.boards.camera_feed import CameraFeed, Pictures
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.compiler import compile_model
+from vww_deploy.compiler.arduino import library_name, write_arduino_library
+from vww_deploy.errors import DataError
+from vww_deploy.graph.frames import encode_frame, frame_to_pixels, parse_format
+from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.graph.preprocess import quantisation_table
+from vww_deploy.link.device import Device
+from vww_deploy.link.transport import open_transport
+from vww_deploy.resources import firmware_dir
+from vww_deploy.runs.metrics import person_probability
+
+MODELS = [*shipped_models(), *Path(__file__).resolve().parents[3].glob("shared/models/person_detect.tflite")]
+pytestmark = [pytest.mark.skipif(not MODELS, reason="no model is shipped yet")]
+
+needs_arm = pytest.mark.skipif(shutil.which("arm-none-eabi-g++") is None, reason="needs the ARM compiler")
+needs_qemu = pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="needs QEMU")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model.load(MODELS[0])
+
+
+@pytest.fixture(scope="module")
+def library(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library unpacked, as the IDE does it."""
+    folder = tmp_path_factory.mktemp("libraries")
+    path = write_arduino_library(model, compile_model(model.graph), folder / "library.zip")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder / library_name(model)
+
+
+def test_the_same_model_gives_the_same_bytes(model: Model, tmp_path: Path) -> None:
+    compiled = compile_model(model.graph)
+    first = write_arduino_library(model, compiled, tmp_path / "a.zip").read_bytes()
+    assert write_arduino_library(model, compiled, tmp_path / "b.zip").read_bytes() == first
+
+
+def test_the_library_is_what_the_ide_expects(library: Path) -> None:
+    properties = dict(line.split("=", 1) for line in (library / "library.properties").read_text().splitlines())
+    for field in ("name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url"):
+        assert properties[field], field
+    assert properties["name"] == library.name
+    assert properties["architectures"] == "*"
+    assert sorted(path.name for path in (library / "examples").iterdir()) == ["CameraToLed", "SerialPictures"]
+    for example in (library / "examples").iterdir():
+        assert (example / f"{example.name}.ino").is_file()
+    for name in properties["includes"].split(","):
+        assert (library / "src" / name).is_file()
+
+
+def test_the_cards_wishes_travel_along(library: Path, model: Model) -> None:
+    text = (library / "src" / "vww_input.h").read_text()
+    values = text[text.index("{") + 1 : text.index("}")]
+    table = quantisation_table(model.card.input, model.graph.input_activation.quantization)
+    assert [int(value) for value in values.split(",")] == table.tolist()
+    assert f"#define VWW_INPUT_CROP {'true' if model.card.input.resize == 'crop' else 'false'}" in text
+
+
+def test_a_folder_that_cannot_be_written_is_told(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written"):
+        write_arduino_library(model, compile_model(model.graph), tmp_path / "file" / "library.zip")
+
+
+def built(library: Path, example: str, folder: Path) -> Path:
+    """The example as an Arduino build makes it for the virtual board: every source of library, core and sketch."""
+    virtual = firmware_dir() / "boards" / "virtual"
+    core = virtual / "core"
+    machine = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
+    # The oldest standard and the flags that Arduino cores use.
+    flags = [*machine, "-std=gnu++17", "-Os", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti"]
+    flags += ["-fno-threadsafe-statics", "-ffunction-sections", "-fdata-sections", "-DARDUINO=10819"]
+    flags += ["-DARDUINO_ARCH_VWW_VIRTUAL", "-DARDUINO_VWW_VIRTUAL", "-DF_CPU=1000000000L"]
+    includes = [f"-I{core}", f"-I{library / 'src'}"]
+    sketch = folder / f"{example}.ino.cpp"
+    ino = library / "examples" / example / f"{example}.ino"
+    sketch.write_text(f'#include <Arduino.h>\n#line 1 "{ino}"\n' + ino.read_text())
+    sources = [*core.glob("*.cpp"), *(library / "src").rglob("*.cpp"), sketch]
+    sources += (library / "examples" / example).glob("*.cpp")
+    objects = []
+    for number, source in enumerate(sources):
+        target = folder / f"{number}.o"
+        subprocess.run(["arm-none-eabi-g++", *flags, *includes, "-c", str(source), "-o", str(target)], check=True)
+        objects.append(str(target))
+    elf = folder / f"{example}.elf"
+    link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
+    link += ["-Wl,--no-warn-rwx-segments", f"-Wl,-T{core / 'virtual.ld'}"]
+    subprocess.run(["arm-none-eabi-g++", *machine, *link, *objects, "-lc", "-lm", "-lgcc", "-o", str(elf)], check=True)
+    return elf
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
+    monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / "cache"))
+    return VirtualBoard("arduino")
+
+
+@pytest.mark.virtual
+@needs_arm
+@needs_qemu
+def test_serial_pictures_talks_to_this_program(
+    library: Path, model: Model, board: VirtualBoard, tmp_path: Path
+) -> None:
+    board.start(built(library, "SerialPictures", tmp_path))
+    try:
+        with Device.connect(open_transport(str(board.tty)), expect_model=model.sha256) as device:
+            values = np.random.default_rng(2).integers(-128, 128, device.info.input_shape, dtype=np.int8)
+            assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+    finally:
+        board.stop()
+
+
+@pytest.mark.virtual
+@needs_arm
+@needs_qemu
+def test_camera_to_led_says_what_the_camera_sees(
+    library: Path, model: Model, board: VirtualBoard, tmp_path: Path
+) -> None:
+    picture = tmp_path / "picture.png"
+    coarse = Image.fromarray(np.random.default_rng(5).integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    coarse.resize((240, 180), Image.Resampling.BICUBIC).save(picture)
+    frame = parse_format("qcif")
+    table = quantisation_table(model.card.input, model.graph.input_activation.quantization)
+    seen = frame_to_pixels(encode_frame(Image.open(picture), frame), frame, model.card.input)
+    graph = model.graph
+    outputs = model.reference.run(table[seen]).reshape(-1)
+    probability = person_probability(outputs, graph.output_activation.quantization, model.card.labels)
+
+    board.start(built(library, "CameraToLed", tmp_path))
+    try:
+        transport = open_transport(str(board.tty))
+        said = b""
+        with CameraFeed(board.camera_socket, Pictures([picture])):
+            for _ in range(200):
+                said += transport.read(0.5)
+                if said.count(b" us\r\n") >= 2:
+                    break
+        transport.close()
+    finally:
+        board.stop()
+    lines = [line for line in said.decode().splitlines() if line.endswith(" us")]
+    assert len(lines) >= 2, said
+    for line in lines:
+        assert f" {int(100 * probability + 0.5)} %" in line
+        assert line.startswith("person" if probability >= model.card.threshold else "no person")
