@@ -16,12 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from vww_deploy.boards import ports
-from vww_deploy.compiler import compile_model
 from vww_deploy.errors import BoardError, DataError, LinkError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
-from vww_deploy.link.messages import Feature
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.runs.connect import choose_board
 from vww_deploy.runs.events import (
@@ -36,6 +34,7 @@ from vww_deploy.runs.events import (
     Skipped,
     Timing,
 )
+from vww_deploy.runs.layers import measure_layers
 from vww_deploy.runs.metrics import person_probability
 from vww_deploy.runs.source import Control
 from vww_deploy.runs.store import Picture
@@ -77,12 +76,6 @@ def board_at(model: Model, board: str | None = None, port: str | None = None) ->
     return connect
 
 
-def layer_names(model: Model) -> list[str]:
-    """Short names of the layers that the device times: number and kind."""
-    kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compile_model(model.path).layers)
-    return [f"{number} {kind}" for number, kind in enumerate(kinds)]
-
-
 def attached_boards() -> list[tuple[str, str]]:
     """Port and name of each board that is plugged in or running."""
     return [(found.port, found.board.name) for found in ports.attached()]
@@ -118,7 +111,6 @@ class Live:
         self._pictures = tuple(pictures)
         self._fps = fps
         self._list_boards = boards
-        self._layer_names = layer_names(model)
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
         self._number = 0  # of the next frame; goes on through a loss
         self._next = 0  # place in the loop
@@ -217,12 +209,9 @@ class Live:
         )
 
     def _layer_times(self, device: Device) -> Iterator[Event]:
-        """The ticks of each layer, measured once a connection: they depend on the network, not on the picture."""
-        if Feature.LAYERS not in device.info.features:
-            return
-        ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
-        if len(ticks) == len(self._layer_names):
-            yield Timing(tuple(zip(self._layer_names, ticks, strict=True)))
+        """The ticks of each layer, measured once a connection."""
+        if layers := measure_layers(device, self._model):
+            yield Timing(layers)
 
     def _board(self, device: Device) -> BoardInfo:
         info = device.info

@@ -14,6 +14,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
 
@@ -26,6 +27,7 @@ from vww_deploy.graph.frames import FrameFormat, encode_frame, frame_to_pixels
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.runs import events
+from vww_deploy.runs.layers import measure_layers
 from vww_deploy.runs.metrics import person_probability
 from vww_deploy.runs.store import Picture, Result, RunHeader, RunWriter, State
 
@@ -85,6 +87,10 @@ class Session:
         self._compare = compare
         self._firmware_sha256 = firmware_sha256
 
+    @cached_property
+    def _layers(self) -> tuple[tuple[str, int], ...]:
+        return measure_layers(self.device, self.model)
+
     @property
     def header(self) -> RunHeader:
         """What the run store notes about this session."""
@@ -104,6 +110,7 @@ class Session:
             clock_hz=info.clock_hz,
             reference=self._compare,
             raw_camera="" if self._raw_camera is None else str(self._raw_camera),
+            layers=self._layers,
         )
 
     def stream(self, writer: RunWriter, pictures: Mapping[int, Picture]) -> Iterator[events.Event]:

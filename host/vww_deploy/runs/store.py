@@ -97,6 +97,7 @@ class RunHeader:
         reference: whether the host reference ran beside the board.
         raw_camera: the camera frames that the pictures were sent as, for the board to preprocess, as ``176x144:gray``;
             empty if the host preprocessed them.
+        layers: name and ticks of each layer, measured once at the beginning; empty if the firmware times none.
     """
 
     board: str
@@ -113,6 +114,7 @@ class RunHeader:
     clock_hz: int = 1_000_000
     reference: bool = True
     raw_camera: str = ""
+    layers: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> RunHeader:
@@ -127,7 +129,9 @@ class RunHeader:
         for name, kind in _HEADER_TYPES.items():
             if not isinstance(values[name], kind):
                 raise ValueError(f"a run's header has {name} = {values[name]!r}")
-        return cls(**{**values, "labels": tuple(str(label) for label in values["labels"])})
+        labels = tuple(str(label) for label in values["labels"])
+        layers = tuple((str(layer), int(ticks)) for layer, ticks in values["layers"])
+        return cls(**{**values, "labels": labels, "layers": layers})
 
     def to_json(self) -> str:
         """JSON text with every field."""
@@ -145,6 +149,7 @@ _HEADER_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "firmware_sha256": str,
     "protocol": int,
     "labels": list,
+    "layers": list,
     "threshold": (int, float),
     "clock": str,
     "clock_hz": int,

@@ -1,0 +1,27 @@
+"""Where one inference spends its time, by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vww_deploy.compiler import compile_model
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device
+from vww_deploy.link.messages import Feature
+
+
+def measure_layers(device: Device, model: Model) -> tuple[tuple[str, int], ...]:
+    """Name and ticks of each layer, measured with one inference of an all-zero input.
+
+    They depend on the network, hardly on the picture. Empty if the firmware times no layers, or those of another
+    compiler version.
+
+    Raises:
+        LinkError: the device cannot be reached.
+    """
+    if Feature.LAYERS not in device.info.features:
+        return ()
+    kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compile_model(model.path).layers)
+    names = [f"{number} {kind}" for number, kind in enumerate(kinds)]
+    ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
+    return tuple(zip(names, ticks, strict=True)) if len(names) == len(ticks) else ()
