@@ -142,6 +142,8 @@ def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[L
     names = {one["name"]: one for one in exact.get_tensor_details()}
     pairs = []
     for operator in rough._get_ops_details():
+        if operator["op_name"] == "DELEGATE":
+            continue
         for index in operator["outputs"]:
             own = next(one for one in rough.get_tensor_details() if one["index"] == index)
             other = names.get(own["name"])

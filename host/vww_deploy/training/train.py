@@ -99,7 +99,7 @@ def train(
             size = recipe.early_size if early else recipe.size
             told = [
                 student.learn(batch, _rate(recipe, at, steps), min(recipe.averaging, (1 + at) / (10 + at)), epoch)
-                for at, batch in enumerate(_batches(recipe, views, epoch, size), start=epoch * steps)
+                for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps)
             ]
             loss, apart = (float(one) for one in np.mean(told, axis=0))
             row = {
@@ -264,7 +264,7 @@ def _rate(recipe: Recipe, at: int, steps: int) -> float:
     return float(recipe.learning_rate * (0.5 * (1 + np.cos(np.pi * min(1.0, progress))) * 0.995 + 0.005))
 
 
-def _batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> Any:
+def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> Any:
     """One epoch's batches: pictures float32 ``[N, size, size, channels]``, P(person) ``[N]``, weights ``[N]``, maps."""
     tf = require_tensorflow()
     view = views.get(epoch % recipe.views)

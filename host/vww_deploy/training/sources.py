@@ -1,0 +1,74 @@
+"""Where a float network comes from: a training's folder, or a file of somebody else's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vww_deploy.errors import ModelError
+from vww_deploy.training.datasets import Dataset, load_arrays
+from vww_deploy.training.run import read_recipe
+from vww_deploy.training.teacher import Teacher
+from vww_deploy.training.train import WEIGHTS_FILE, load_network
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float network, what is known about it, and how to fine-tune it (only if it was trained here)."""
+
+    model: Any
+    description: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+    fine_tune: Callable[[], Any] | None = None
+
+
+def open_source(
+    path: Path, dataset: Dataset, *, views_folder: Path | None = None, teacher: Path | None = None
+) -> Source:
+    """Open a training's folder, or hand on the path of a Keras model, SavedModel or float ``.tflite``.
+
+    Raises:
+        ModelError: there is nothing of the kind.
+    """
+    if not path.exists():
+        raise ModelError(
+            f"there is no {path}", hint="Give a training's folder or a Keras, SavedModel or .tflite model."
+        )
+    if not (path / "recipe.json").is_file():
+        return Source(path)
+    recipe = read_recipe(path)
+    model = load_network(recipe, path / WEIGHTS_FILE)
+
+    def fine_tune() -> Any:
+        from vww_deploy.training.finetune import fine_tune_int8
+        from vww_deploy.training.views import ViewCache
+
+        arrays = load_arrays(dataset.split("train"))
+        asked = Teacher(teacher) if teacher else None
+        folder = views_folder or path / "views"
+        views = ViewCache(arrays, folder, asked, size=max(recipe.size, recipe.early_size), seed=recipe.seed)
+        return fine_tune_int8(model, recipe, views)
+
+    colour = "gray" if recipe.channels == 1 else "RGB"
+    size = f"{recipe.size}x{recipe.size}x{recipe.channels}"
+    return Source(
+        model,
+        f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
+        {"training": {**asdict(recipe), "log": _last_row(path / "log.csv")}},
+        fine_tune,
+    )
+
+
+def _last_row(path: Path) -> dict[str, float]:
+    """The last epoch of a training's log; empty without one."""
+    import csv
+
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        return {}
+    return {name: json.loads(value) for name, value in rows[-1].items()} if rows else {}
