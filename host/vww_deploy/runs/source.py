@@ -147,7 +147,6 @@ class Control:
             while not self.leaving and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-
     def _wake(self) -> None:
         self._wishes += 1
         self._changed.notify_all()
