@@ -351,7 +351,7 @@ def _place(extents: Sequence[tuple[Extents, Extents]], effort: int) -> tuple[lis
     ]
     orders = [sorted(range(count), key=key) for key in keys]
     random = np.random.default_rng(1)  # a fixed seed: the same model gives the same plan
-    blurs = random.uniform(0.3, 1.0, (max(effort - len(orders), 0), count))
+    blurs = np.exp(random.uniform(-3.0, 0.0, (max(effort - len(orders), 0), count)))
     orders += [sorted(orders[0], key=lambda i: -size[i] * blur[i]) for blur in blurs]
     conflicts = _conflicts(extents)
     bound = _bound(extents)

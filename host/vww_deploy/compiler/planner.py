@@ -6,7 +6,7 @@ band whose output follows the input that it consumes; stream the layers around t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from vww_deploy.compiler.plan import Choice, Plan, is_pointwise, make_plan
@@ -18,59 +18,97 @@ SPEED_LOSS: Final = 0.02
 
 _LONGEST_BAND: Final = 10
 _LONGEST_TAIL: Final = 12
+_FRONT_ROWS: Final = (1, 2, 3, 4, 6)
 _ROWS: Final = (1, 2, 4)
-_STEPS: Final = 6
-_EFFORT: Final = 60
+_STEPS: Final = 5
+_QUICK: Final = 8
+_THOROUGH: Final = 100
 
-# A rough model of the kernels on a Cortex-M4, in instructions; it only ranks schedules.
-_PER_MAC: Final = 1.25
+# A model of the kernels on a Cortex-M4, in instructions, fitted to profiles of person_detect; it only ranks schedules.
+_PER_MAC: Final = 1.33
 _PER_CALL: Final = 120
-_PER_CHANNEL_CALL: Final = 60  # a depthwise kernel's set-up for one channel
-_PER_WIDENED_BYTE: Final = 0.9
+_PER_CHANNEL_CALL: Final = 100  # a depthwise kernel's set-up for one channel
+_PER_WIDENED_BYTE: Final = 4.0
 _SHORT_BLOCK: Final = 1.6  # a block of fewer than four pixels, against its share of a full one
 
 
 def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) -> Plan:
     """The best plan found; the same graph always gives the same one."""
-    limit = SPEED_LOSS if optimize == "speed" else float("inf")
-    choice = Choice()
-    plan = make_plan(graph, choice, scratch_bytes, effort=5)
-    assert plan is not None
-    for step in range(_STEPS):
+    return _Search(graph, scratch_bytes, SPEED_LOSS if optimize == "speed" else float("inf")).run()
+
+
+class _Search:
+    def __init__(self, graph: Graph, scratch_bytes: Mapping[int, int], limit: float) -> None:
+        self.graph = graph
+        self.scratch_bytes = scratch_bytes
+        self.limit = limit
+        self.choice = Choice()
+        self.plan = self._plan(self.choice, _QUICK)
+        self.slowdown = 0.0
+
+    def run(self) -> Plan:
+        self._improve_front()
+        for _ in range(_STEPS):
+            if not self._improve(_bands(self.graph, self.choice, self.plan)):
+                break
+        final = self._plan(self.choice, _THOROUGH)
+        return final if final.arena_bytes < self.plan.arena_bytes else self.plan
+
+    def _plan(self, choice: Choice, effort: int) -> Plan:
+        plan = make_plan(self.graph, choice, self.scratch_bytes, effort=effort)
+        assert plan is not None
+        return plan
+
+    def _improve_front(self) -> None:
+        """Finds the first layers' band: with single rows, which take the least RAM, then with as many as are fast."""
+        smallest: list[tuple[int, int, tuple[int, int, bool]]] = []
+        for number, shape in enumerate(_front_shapes(self.graph)):
+            choice = _front(self.graph, shape, 1, 1)
+            plan = make_plan(self.graph, choice, self.scratch_bytes, effort=_QUICK, below=self.plan.arena_bytes)
+            if plan is not None and plan.arena_bytes < self.plan.arena_bytes:
+                smallest.append((plan.arena_bytes, number, shape))
+        for least, _, shape in sorted(smallest):
+            if least > self.plan.arena_bytes:
+                break
+            self._improve(_front(self.graph, shape, rows, step) for rows in _FRONT_ROWS for step in _ROWS)
+
+    def _improve(self, candidates: Iterable[Choice]) -> bool:
+        """Takes the candidate of the least RAM, and of those that of the least slowdown; False when none is better."""
         found = False
-        candidates = _fronts(graph) if step == 0 else _bands(graph, choice, plan)
         for candidate in candidates:
-            if slowdown(graph, candidate) > limit:
+            slower = slowdown(self.graph, candidate)
+            if slower > self.limit:
                 continue
-            better = make_plan(graph, candidate, scratch_bytes, effort=2, below=plan.arena_bytes)
-            if better is not None and better.arena_bytes < plan.arena_bytes:
-                plan, best = better, candidate
+            below = self.plan.arena_bytes + 1
+            plan = make_plan(self.graph, candidate, self.scratch_bytes, effort=_QUICK, below=below)
+            if plan is not None and (plan.arena_bytes, slower) < (self.plan.arena_bytes, self.slowdown):
+                self.plan, self.choice, self.slowdown = plan, candidate, slower
                 found = True
-        if found:
-            choice = best
-        elif step > 0:
-            break
-    final = make_plan(graph, choice, scratch_bytes, effort=_EFFORT)
-    assert final is not None
-    return final
+        return found
 
 
-def _fronts(graph: Graph) -> Iterator[Choice]:
-    """The first layers as one band, and some layers behind it row after row, so that they can follow the input."""
+def _front_shapes(graph: Graph) -> Iterator[tuple[int, int, bool]]:
+    """(layers in the first band, layers behind it whose tensors lie row after row, whether some of those grow)."""
     length = _chain(graph)
     for end in range(2, min(length, _LONGEST_BAND) + 1):
+        # tail == end - 1 leaves even the band's own output planar.
         for tail in range(end - 1, min(length, end + _LONGEST_TAIL) + 1):
-            for rows in _ROWS:
-                # The band's own output, then those of the tail; tail == end - 1 leaves even that one planar.
-                by_rows = frozenset(graph.ops[i].output for i in range(end - 1, tail))
-                if graph.output in by_rows:
-                    continue
-                front = Segment(0, end, rows)
-                stepped = [Segment(i, i + 1, rows) for i in range(end, tail) if not _stays_in_place(graph, i)]
-                yield Choice((front, *stepped), by_rows)
-                growing = [Segment(i, i + 1, 1, backward=True) for i in range(end, tail) if _grows(graph, i)]
-                if growing:
-                    yield Choice((front, *stepped, *growing), by_rows)
+            if all(graph.ops[i].output != graph.output for i in range(end - 1, tail)):
+                yield end, tail, False
+                if any(_grows(graph, i) for i in range(end, tail)):
+                    yield end, tail, True
+
+
+def _front(graph: Graph, shape: tuple[int, int, bool], rows: int, step: int) -> Choice:
+    """The first layers as one band, and some layers behind it row after row, so that they can follow the input."""
+    end, tail, growing = shape
+    bands = [Segment(0, end, rows)]
+    for index in range(end, tail):
+        if growing and _grows(graph, index):
+            bands.append(Segment(index, index + 1, 1, backward=True))
+        elif not _stays_in_place(graph, index):
+            bands.append(Segment(index, index + 1, step))
+    return Choice(tuple(bands), frozenset(graph.ops[i].output for i in range(end - 1, tail)))
 
 
 def _chain(graph: Graph) -> int:
