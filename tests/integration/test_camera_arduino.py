@@ -85,9 +85,10 @@ def built(library: Path, example: str, folder: Path) -> Path:
     core = virtual / "core"
     machine = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
     # The oldest standard and the flags that Arduino cores use.
-    flags = [*machine, "-std=gnu++17", "-Os", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti"]
+    flags = [*machine, "-std=gnu++14", "-Os", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti"]
+    flags += ["-Wno-c++17-extensions"]  # if constexpr: GCC takes it in C++14, too
     flags += ["-fno-threadsafe-statics", "-ffunction-sections", "-fdata-sections", "-DARDUINO=10819"]
-    flags += ["-DARDUINO_ARCH_VWW_VIRTUAL", "-DARDUINO_VWW_VIRTUAL", "-DF_CPU=1000000000L"]
+    flags += ["-DARDUINO_ARCH_VWW_VIRTUAL", "-DARDUINO_VWW_VIRTUAL", "-DF_CPU=1000000000L", "-DVWW_LEDS"]
     includes = [f"-I{core}", f"-I{library / 'src'}"]
     sketch = folder / f"{example}.ino.cpp"
     ino = library / "examples" / example / f"{example}.ino"

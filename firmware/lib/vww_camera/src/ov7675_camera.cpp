@@ -2,6 +2,11 @@
 
 #if defined(VWW_CAMERA_OV7675)
 
+// clang-format off
+// Before Arduino.h, whose macro abs() breaks this header of GCC 12, which the core's Wire.h needs.
+#include <chrono>
+// clang-format on
+
 #include <Arduino.h>
 #include <Arduino_OV767X.h>
 #include <Wire.h>
