@@ -17,8 +17,18 @@ _LINK = Path(__file__).resolve().parents[3] / "firmware" / "lib" / "vww_link" / 
 @pytest.fixture(scope="session")
 def host_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that ``host_device.cpp`` describes."""
-    program = tmp_path_factory.mktemp("link") / "host_device"
-    sources = [str(Path(__file__).with_name("host_device.cpp")), *map(str, sorted(_LINK.glob("*.cpp")))]
+    return _compile(tmp_path_factory.mktemp("link"), "host_device")
+
+
+@pytest.fixture(scope="session")
+def lockstep_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that ``lockstep_device.cpp`` describes."""
+    return _compile(tmp_path_factory.mktemp("link"), "lockstep_device")
+
+
+def _compile(folder: Path, name: str) -> Path:
+    program = folder / name
+    sources = [str(Path(__file__).with_name(f"{name}.cpp")), *map(str, sorted(_LINK.glob("*.cpp")))]
     subprocess.run(
         [
             *("g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror"),
