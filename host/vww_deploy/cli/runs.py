@@ -15,7 +15,7 @@ from vww_deploy.errors import StoreError
 if TYPE_CHECKING:
     from vww_deploy.runs.store import Store
 
-app = typer.Typer(help="What was run before: list, show, export, delete.")
+app = typer.Typer(help="What was run before: list, show, export, report, compare, delete.")
 
 RunArgument = Annotated[int | None, typer.Argument(help="Number of the run; default: the last one.", metavar="RUN")]
 
@@ -116,6 +116,52 @@ def delete(
     with Store(store, create=False) as opened:
         opened.delete(run)
     common.err.print(f"Run {run} is gone.")
+
+
+@app.command("report")
+def report(
+    run: Annotated[str, typer.Argument(help="Number of the run, or a recording.", metavar="RUN")] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The HTML file.", metavar="FILE", dir_okay=False)
+    ] = None,
+    store: common.StoreOption = None,
+) -> None:
+    """Write a run or a recording as one self-contained HTML page.
+
+    Example: vww-deploy runs report 3 -o run3.html
+    """
+    from vww_deploy.runs.report import write_report
+    from vww_deploy.runs.rundata import load_run
+    from vww_deploy.runs.store import Store
+
+    if not run:
+        with Store(store, create=False) as opened:
+            run = str(_number(opened, None))
+    path = output or Path(f"run{run}.html" if run.isdecimal() else f"{Path(run).stem}.html")
+    write_report(load_run(run, store), path)
+    common.err.print(f"The report is in {escape(str(path))}", soft_wrap=True)
+
+
+@app.command("compare")
+def compare_runs(
+    before: Annotated[str, typer.Argument(help="Number of a run, or a recording.", metavar="A")],
+    after: Annotated[str, typer.Argument(help="Number of a run, or a recording.", metavar="B")],
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show what changed from run A to run B: flipped predictions, latency, accuracy.
+
+    Example: vww-deploy runs compare 3 4
+    """
+    from vww_deploy.runs.compare import compare
+    from vww_deploy.runs.rundata import load_run
+
+    first, second = load_run(before, store), load_run(after, store)
+    found = compare(first, second)
+    if as_json:
+        common.print_json(found)
+        return
+    tables.print_comparison(first.title, second.title, found)
 
 
 def _number(store: Store, run: int | None) -> int:

@@ -11,6 +11,7 @@ from rich.table import Table
 from vww_deploy.cli import common
 
 if TYPE_CHECKING:
+    from vww_deploy.runs.compare import Comparison
     from vww_deploy.runs.events import Frame
     from vww_deploy.runs.events import Result as ResultEvent
     from vww_deploy.runs.store import Result, RunHeader, Store
@@ -108,3 +109,36 @@ def _confusion_table(confusion: tuple[tuple[int, int], tuple[int, int]]) -> Tabl
         cells = (f"[{'green' if truth == label else 'red'}]{value}[/]" for label, value in enumerate(row))
         table.add_row(LABELS[truth], *cells)
     return table
+
+
+def print_comparison(before: str, after: str, found: Comparison) -> None:
+    """What changed between two runs, on stdout."""
+    out = common.out
+    out.print(f"[bold]{escape(before)} → {escape(after)}[/]: {found.pictures} pictures in both", soft_wrap=True)
+    if found.only_before or found.only_after:
+        out.print(f"[dim]{found.only_before} only in the first, {found.only_after} only in the second[/]")
+    for name, was, now in found.changed:
+        out.print(f"  {name:15} {escape(was) or '-'} → {escape(now) or '-'}", soft_wrap=True)
+    out.print()
+    style = "green" if found.latency_ratio < 1 else "red" if found.latency_ratio > 1 else "dim"
+    out.print(
+        f"latency     {found.median_before_us / 1000:.2f} → {found.median_after_us / 1000:.2f} ms median, "
+        f"[{style}]x {found.latency_ratio:.3f}[/]",
+        soft_wrap=True,
+    )
+    if (accuracy := found.accuracy) is not None:
+        sure = "" if accuracy.low <= 0 <= accuracy.high else " [bold](the interval leaves out 0)[/]"
+        out.print(
+            f"accuracy    {accuracy.before:.1%} → {accuracy.after:.1%}, {100 * accuracy.difference:+.1f} points, 95 % "
+            f"interval {100 * accuracy.low:+.1f} to {100 * accuracy.high:+.1f}{sure}, {accuracy.pictures} labelled",
+            soft_wrap=True,
+        )
+    out.print(f"P(person)   changed by {found.largest_change:.3f} at most")
+    out.print(f"flipped     {len(found.flips)} predictions")
+    for flip in found.flips:
+        mark = "" if flip.truth is None else " [green]✓[/]" if bool(flip.truth) == flip.person else " [red]✗[/]"
+        out.print(
+            f"  {escape(PurePath(flip.name).name)}: {flip.p_before:.3f} → {flip.p_after:.3f}, "
+            f"{LABELS[int(not flip.person)]} → {LABELS[int(flip.person)]}{mark}",
+            soft_wrap=True,
+        )

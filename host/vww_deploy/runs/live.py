@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from vww_deploy.boards import ports
 from vww_deploy.errors import BoardError, DataError, LinkError
@@ -29,13 +28,13 @@ from vww_deploy.runs.events import (
     Event,
     Frame,
     LinkStats,
-    Pixels,
     Result,
     Skipped,
     Timing,
 )
 from vww_deploy.runs.layers import measure_layers
 from vww_deploy.runs.metrics import person_probability
+from vww_deploy.runs.pictures import thumbnail
 from vww_deploy.runs.source import Control
 from vww_deploy.runs.store import Picture
 
@@ -261,7 +260,7 @@ class Live:
         image = preprocess.open_picture(data, name)
         pixels = preprocess.to_pixels(image, self._model.card.input)
         quantization = self._model.graph.input_activation.quantization
-        frame = Frame(0, pixels, _raw(image), name, hashlib.sha256(data).hexdigest(), truth)
+        frame = Frame(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
         return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
 
 
@@ -291,14 +290,6 @@ class _NoReopen:
     def close(self) -> None:
         """As the transport's."""
         self._transport.close()
-
-
-def _raw(image: Image.Image) -> Pixels:
-    """The picture as it came, not larger than a small camera would give it; uint8 ``[h, w, 1 or 3]``."""
-    small = preprocess.to_rgb(image).copy()
-    small.thumbnail((_RAW_SIDE, _RAW_SIDE))
-    pixels = np.asarray(small, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
 
 def _link_stats(device: Device) -> LinkStats:

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from PIL import Image
+
 from vww_deploy.errors import DataError
-from vww_deploy.graph.preprocess import PICTURE_SUFFIXES
+from vww_deploy.graph.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
 from vww_deploy.runs.store import Picture
 
 _FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
@@ -85,3 +88,15 @@ def _expand(source: str) -> list[Path]:
             return found
         raise DataError(f"nothing matches {source}")
     raise DataError(f"there is no {path}", hint="Give picture files, folders or globs.")
+
+
+def thumbnail(image: Image.Image, side: int) -> Pixels:
+    """The picture for people to look at, no side longer than ``side``; uint8 ``[h, w, 1 or 3]``.
+
+    Raises:
+        DataError: its colours cannot be shown.
+    """
+    small = to_rgb(image).copy()
+    small.thumbnail((side, side))
+    pixels = np.asarray(small, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]

@@ -20,6 +20,7 @@ from PIL import Image
 from vww_deploy.errors import LinkError, ProtocolMismatch, StoreError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link.device import Inference
+from vww_deploy.link.messages import Feature
 from vww_deploy.runs import events
 from vww_deploy.runs.session import Session
 from vww_deploy.runs.store import Picture, Store
@@ -41,6 +42,7 @@ class ReferenceDevice:
             protocol_version=1,
             clock="cycles",
             clock_hz=64_000_000,
+            features=Feature(0),
         )
         self.on_console: Callable[[str], None] | None = None
         self._model = model

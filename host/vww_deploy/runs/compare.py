@@ -1,0 +1,148 @@
+"""What changed between two runs over the same pictures: models, firmware or boards."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from vww_deploy.errors import DataError
+from vww_deploy.runs.rundata import Entry, RunData
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A picture whose prediction changed; ``person`` is the second run's."""
+
+    name: str
+    truth: int | None
+    p_before: float
+    p_after: float
+    person: bool
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """Accuracy over the labelled pictures of both runs.
+
+    Attributes:
+        pictures: labelled ones.
+        before: share predicted right, 0..1.
+        after: the same in the second run.
+        difference: ``after - before``.
+        low: lower end of the 95 % interval of the difference, by Bonett and Price (2012) for paired shares.
+        high: its upper end.
+    """
+
+    pictures: int
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs, picture by picture; a picture is the same if its file's SHA-256 is.
+
+    Attributes:
+        pictures: in both runs.
+        only_before: pictures of the first run alone.
+        only_after: pictures of the second run alone.
+        changed: what differs in the runs themselves: name, before, after.
+        flips: the predictions that changed.
+        largest_change: of P(person), over all pictures.
+        median_before_us: latency.
+        median_after_us: latency.
+        latency_ratio: median over the pictures of after / before.
+        accuracy: None if no picture has a label.
+    """
+
+    pictures: int
+    only_before: int
+    only_after: int
+    changed: tuple[tuple[str, str, str], ...]
+    flips: tuple[Flip, ...]
+    largest_change: float
+    median_before_us: float
+    median_after_us: float
+    latency_ratio: float
+    accuracy: AccuracyChange | None
+
+
+def compare(before: RunData, after: RunData) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        DataError: they have no picture in common.
+    """
+    first, second = _by_picture(before), _by_picture(after)
+    pairs = [(first[sha256], second[sha256]) for sha256 in first if sha256 in second]
+    if not pairs:
+        raise DataError(
+            f"{before.title} and {after.title} have no picture in common",
+            hint="Pictures are the same if their files are. Stream the same ones in both runs.",
+        )
+    return Comparison(
+        pictures=len(pairs),
+        only_before=len(first) - len(pairs),
+        only_after=len(second) - len(pairs),
+        changed=_changed(before, after),
+        flips=tuple(
+            Flip(a.name, a.truth if a.truth is not None else b.truth, a.p_person, b.p_person, after.person(b))
+            for a, b in pairs
+            if before.person(a) != after.person(b)
+        ),
+        largest_change=max(abs(b.p_person - a.p_person) for a, b in pairs),
+        median_before_us=statistics.median(a.latency_us for a, _ in pairs),
+        median_after_us=statistics.median(b.latency_us for _, b in pairs),
+        latency_ratio=statistics.median(b.latency_us / max(1, a.latency_us) for a, b in pairs),
+        accuracy=_accuracy(before, after, pairs),
+    )
+
+
+def paired_interval(only_before: int, only_after: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of the difference of two paired shares (Bonett and Price 2012).
+
+    Args:
+        only_before: pairs that only the first got right.
+        only_after: pairs that only the second got right.
+        total: all pairs.
+    """
+    lost, won = (only_before + 1) / (total + 2), (only_after + 1) / (total + 2)
+    margin = 1.959964 * math.sqrt((lost + won - (won - lost) ** 2) / (total + 2))
+    return max(-1.0, won - lost - margin), min(1.0, won - lost + margin)
+
+
+def _by_picture(data: RunData) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    for entry in data.entries:
+        entries.setdefault(entry.sha256, entry)
+    return entries
+
+
+def _changed(before: RunData, after: RunData) -> tuple[tuple[str, str, str], ...]:
+    a, b = before.board, after.board
+    rows = (
+        ("board", a.board, b.board),
+        ("firmware", a.firmware, b.firmware),
+        ("firmware image", before.firmware_sha256[:12], after.firmware_sha256[:12]),
+        ("model", f"{a.model} ({a.model_sha256[:12]})", f"{b.model} ({b.model_sha256[:12]})"),
+        ("threshold", f"{a.threshold:g}", f"{b.threshold:g}"),
+        ("clock", f"{a.clock}, {a.clock_hz:,} a second", f"{b.clock}, {b.clock_hz:,} a second"),
+    )
+    return tuple(row for row in rows if row[1] != row[2])
+
+
+def _accuracy(before: RunData, after: RunData, pairs: list[tuple[Entry, Entry]]) -> AccuracyChange | None:
+    right = []
+    for a, b in pairs:
+        truth = a.truth if a.truth is not None else b.truth
+        if truth is not None:
+            right.append((before.person(a) == bool(truth), after.person(b) == bool(truth)))
+    if not right:
+        return None
+    low, high = paired_interval(sum(a and not b for a, b in right), sum(b and not a for a, b in right), len(right))
+    was, now = (sum(a for a, _ in right) / len(right), sum(b for _, b in right) / len(right))
+    return AccuracyChange(len(right), was, now, now - was, low, high)
