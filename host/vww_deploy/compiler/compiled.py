@@ -10,10 +10,10 @@ from typing import Literal
 
 from vww_deploy.compiler.emit import emit, layer_table
 from vww_deploy.compiler.lower import Kernel, lower
-from vww_deploy.compiler.passes import prepare
+from vww_deploy.compiler.passes import PASSES
 from vww_deploy.compiler.plan import Layout, Plan
 from vww_deploy.compiler.planner import choose_plan
-from vww_deploy.compiler.report import PassReport, Report, make_report
+from vww_deploy.compiler.report import PassReport, Report, make_report, parameter_bytes
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.ir import Activation, Graph, Op
 from vww_deploy.graph.reader import read_model
@@ -86,11 +86,23 @@ def compile_model(source: str | Path | bytes | Graph, *, optimize: Optimize = "s
     Raises ModelError for what cannot be compiled.
     """
     read = source if isinstance(source, Graph) else read_model(source, name=name)
-    graph = prepare(read)
+    graph, passes = _prepared(read)
     kernels = {i: lower(graph, op, _input_layout(graph, op)) for i, op in enumerate(graph.ops)}
     scratch = {i: kernel.scratch_bytes for i, kernel in kernels.items()}
     plan = choose_plan(graph, scratch, optimize=optimize)
-    return Compiled(read, graph, plan, kernels)
+    return Compiled(read, graph, plan, kernels, passes)
+
+
+def _prepared(read: Graph) -> tuple[Graph, tuple[PassReport, ...]]:
+    """The graph after all passes, and what each saved."""
+    folded = ", ".join(f"{count} {kind}" for kind, count in read.folded.items())
+    reports = [PassReport("reading", f"folded away: {folded or 'nothing'}", 0, 0)]
+    graph = read
+    for step in PASSES:
+        before, graph = graph, step.run(graph)
+        saved = parameter_bytes(before) - parameter_bytes(graph)
+        reports.append(PassReport(step.name, step.text, before.macs - graph.macs, saved))
+    return graph, tuple(reports)
 
 
 def _input_layout(graph: Graph, op: Op) -> Layout:

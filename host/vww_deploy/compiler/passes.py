@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.compiler.lower import FromInterleaved, ToInterleaved
 from vww_deploy.graph.ir import Activation, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
 
 
-def prepare(graph: Graph) -> Graph:
-    """All the passes that the kernels rely on, in order."""
-    return add_copies(fold_constant_channels(convolutions_only(graph)))
+@dataclass(frozen=True)
+class Pass:
+    """A named pass; ``text`` tells the user what it does."""
+
+    name: str
+    text: str
+    run: Callable[[Graph], Graph]
 
 
 def convolutions_only(graph: Graph) -> Graph:
@@ -73,3 +80,11 @@ def add_copies(graph: Graph) -> Graph:
 
 def _same_in_both_orders(activation: Activation) -> bool:
     return activation.channels == 1 or activation.height * activation.width == 1
+
+
+PASSES: Final = (
+    Pass("convolutions", "depthwise layers of one channel and dense layers become convolutions", convolutions_only),
+    Pass("constants", "channels that no picture changes go into biases, unread ones away", fold_constant_channels),
+    Pass("copies", "copies where the order of values in memory matters", add_copies),
+)
+"""All that the kernels rely on, in order."""

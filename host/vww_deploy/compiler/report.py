@@ -10,7 +10,7 @@ from vww_deploy.compiler import footprint
 from vww_deploy.compiler.emit import layer_table
 from vww_deploy.compiler.lower import Kernel
 from vww_deploy.compiler.plan import Plan
-from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph
 
 
 @dataclass(frozen=True)
@@ -130,3 +130,9 @@ def make_report(
         layers=tuple(layers),
         notices=source.notices,
     )
+
+
+def parameter_bytes(graph: Graph) -> int:
+    """Bytes of weights and biases as the file stores them."""
+    weighted = [op for op in graph.ops if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected)]
+    return sum(op.weights.nbytes + op.requantization.bias.nbytes for op in weighted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -229,7 +229,8 @@ class Graph:
     """A normalised network.
 
     ``ops`` are in execution order. ``sha256`` is the file's, in hex; ``tflite`` the (repaired) file for the
-    reference interpreter; ``notices`` tells what was repaired or is unusual.
+    reference interpreter; ``notices`` tells what was repaired or is unusual; ``folded`` counts the file's operators
+    that reading made superfluous, by kind.
     """
 
     name: str
@@ -240,6 +241,7 @@ class Graph:
     input: int
     output: int
     notices: tuple[str, ...] = ()
+    folded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def input_activation(self) -> Activation:

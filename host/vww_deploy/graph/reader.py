@@ -8,6 +8,7 @@ multipliers. What cannot be compiled is refused, all of it at once, by operator,
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,9 @@ class _Normaliser:
             output=output.id,
             notices=file.notices,
         )
-        return remove_dead_ops(_fold_padding(graph))
+        graph = remove_dead_ops(_fold_padding(graph))
+        folded = Counter(op.kind for op in file.operators) - Counter(op.kind for op in graph.ops)
+        return graph.replace(folded=dict(sorted(folded.items())))
 
     # --- what comes in ---
 
