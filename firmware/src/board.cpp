@@ -9,6 +9,10 @@
 
 #include "board.h"
 
+#if defined(ARDUINO_ARCH_STM32)
+#include <IWatchdog.h>
+#endif
+
 #if defined(ARDUINO_VWW_VIRTUAL)
 #include "machine.h"
 #elif defined(__CORTEX_M) && __CORTEX_M >= 3
@@ -54,6 +58,14 @@ void board_reset() {
   NVIC_SystemReset();
 #endif
 }
+
+#if defined(ARDUINO_ARCH_STM32)
+void board_watchdog_begin() { IWatchdog.begin(8'000'000); }
+void board_watchdog_feed() { IWatchdog.reload(); }
+#else
+void board_watchdog_begin() {}
+void board_watchdog_feed() {}
+#endif
 
 void BoardPort::begin() { Serial.begin(VWW_BAUD); }
 

@@ -52,9 +52,11 @@ void setup() {
   board_port.begin();
   live.attach(board_camera());
   server.extend(live);
+  board_watchdog_begin();
 }
 
 void loop() {
+  board_watchdog_feed();
   server.service();
   live.step(server);
   if (server.reset_requested()) board_reset();
