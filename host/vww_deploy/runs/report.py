@@ -20,6 +20,7 @@ from vww_deploy.training import metrics
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
+_MANY: Final = 5000  # points that are better drawn by WebGL
 _COLOURS: Final = {"yes": "#0f9d63", "no": "#7c5ce0", "time": "#1581c4", "line": "#c9d1dc", "mark": "#d98e04"}
 
 
@@ -172,6 +173,7 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
     """Title and HTML of each chart."""
     import plotly.graph_objects as go
 
+    scatter = go.Scattergl if len(data.entries) > _MANY else go.Scatter
     milliseconds = [entry.latency_us / 1000 for entry in data.entries]
     chances = [entry.p_person for entry in data.entries]
     charts: list[tuple[str, Any]] = [
@@ -183,7 +185,7 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
             "Latency: timeline",
             _figure(
                 [
-                    go.Scattergl(
+                    scatter(
                         x=[entry.number for entry in data.entries],
                         y=milliseconds,
                         mode="lines+markers",
@@ -196,14 +198,6 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
             ),
         ),
     ]
-    if data.layers:
-        names = [_plain(name) for name, _ in data.layers][::-1]
-        counts = [ticks for _, ticks in data.layers][::-1]
-        figure = _figure(
-            [go.Bar(x=counts, y=names, orientation="h", marker_color=_COLOURS["time"])], data.board.clock, ""
-        )
-        figure.update_layout(height=max(320, 18 * len(names) + 70), margin={"l": 150})
-        charts.append(("Latency by layer", figure))
     labelled = data.labelled
     groups: list[tuple[str, list[float], str]] = [("all", chances, _COLOURS["time"])]
     if labelled:
@@ -222,11 +216,20 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
         "results",
     )
     histogram.add_vline(x=data.board.threshold, line_color=_COLOURS["mark"], line_width=2)
+    histogram.update_xaxes(range=[0, 1])
     histogram.update_layout(barmode="overlay", showlegend=bool(labelled))
     charts.append(("P(person), and the threshold", histogram))
     truths = [e.truth for e in labelled]
     if 0 in truths and 1 in truths:
         charts += _curves([e.p_person for e in labelled], np.array(truths, int), data.board.threshold)
+    if data.layers:
+        names = [_plain(name) for name, _ in data.layers][::-1]
+        counts = [ticks for _, ticks in data.layers][::-1]
+        figure = _figure(
+            [go.Bar(x=counts, y=names, orientation="h", marker_color=_COLOURS["time"])], data.board.clock, ""
+        )
+        figure.update_layout(height=max(320, 18 * len(names) + 70), margin={"l": 150})
+        charts.append(("Latency by layer", figure))
     return [(title, _html(figure)) for title, figure in charts]
 
 
@@ -246,11 +249,18 @@ def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[s
             x=[curve.x[place]], y=[curve.y[place]], mode="markers", marker={"size": 10, "color": _COLOURS["mark"]}
         )
 
+    def unit(traces: list[Any], x: str, y: str) -> Any:
+        """A figure of shares."""
+        figure = _figure(traces, x, y)
+        figure.update_xaxes(range=[-0.02, 1.02])
+        figure.update_yaxes(range=[-0.02, 1.02])
+        return figure
+
     diagonal = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": _COLOURS["line"], "dash": "dot"})
     return [
         (
             f"ROC curve, area {metrics.roc_auc(chances, truths):.3f}",
-            _figure(
+            unit(
                 [diagonal, go.Scatter(x=roc.x, y=roc.y, mode="lines", line=line), at_threshold(roc)],
                 "false alarms",
                 "persons found",
@@ -258,7 +268,7 @@ def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[s
         ),
         (
             f"Precision over recall, average precision {metrics.average_precision(chances, truths):.3f}",
-            _figure(
+            unit(
                 [go.Scatter(x=precision.x, y=precision.y, mode="lines", line=line), at_threshold(precision)],
                 "recall",
                 "precision",
@@ -266,7 +276,7 @@ def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[s
         ),
         (
             f"Calibration, expected error {metrics.calibration_error(bins):.3f}",
-            _figure(
+            unit(
                 [
                     diagonal,
                     go.Scatter(
@@ -303,7 +313,7 @@ def _figure(traces: Sequence[Any], x: str, y: str) -> Any:
 
 def _html(figure: Any) -> str:
     return str(
-        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+        figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
     )
 
 
