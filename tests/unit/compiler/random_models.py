@@ -103,6 +103,29 @@ class RandomModel:
             ),
         )
 
+    def layer(self, channels: int, kernel: int, stride: int) -> None:
+        """A SAME convolution with RELU."""
+        _, h, w, c = self.now.shape
+        weights, bias, scales = self._weights((channels, kernel, kernel, c), 0, kernel * kernel * c, per_tensor=False)
+        source = self.now
+        scale = float(np.float32(source.scale * float(scales.max()) * 2**8))
+        out = self.output((1, -(-h // stride), -(-w // stride), channels), scale, -128)
+        fields = {"StrideH": stride, "StrideW": stride, "DilationHFactor": 1, "DilationWFactor": 1}
+        table = options("Conv2DOptions", Padding=0, FusedActivationFunction=1, **fields)
+        self.writer.op("CONV_2D", [i for i in (source.index, weights, bias) if i >= 0], [out.index], table)
+
+    def separable(self, channels: int, stride: int) -> None:
+        """A 3x3 depthwise convolution and a pointwise one."""
+        _, h, w, c = self.now.shape
+        weights, bias, scales = self._weights((1, 3, 3, c), 3, 9, per_tensor=False)
+        source = self.now
+        scale = float(np.float32(source.scale * float(scales.max()) * 2**7))
+        out = self.output((1, -(-h // stride), -(-w // stride), c), scale, -128)
+        fields = {"StrideH": stride, "StrideW": stride, "DilationHFactor": 1, "DilationWFactor": 1}
+        table = options("DepthwiseConv2DOptions", Padding=0, DepthMultiplier=1, FusedActivationFunction=1, **fields)
+        self.writer.op("DEPTHWISE_CONV_2D", [i for i in (source.index, weights, bias) if i >= 0], [out.index], table)
+        self.layer(channels, 1, 1)
+
     def pool(self) -> None:
         """Average or maximum pooling."""
         _, h, w, c = self.now.shape
@@ -269,4 +292,15 @@ def random_model(seed: int, *, dead_channels: bool = False) -> bytes:
         model.reshape()
     if random.random() < 0.8:
         model.tail()
+    return model.finish()
+
+
+def small_mobilenet(*, channels: int = 1, seed: int = 5) -> bytes:
+    """A MobileNet in small: a strided convolution, separable layers, mean, dense, softmax."""
+    random = np.random.default_rng(seed)
+    model = RandomModel(random, 24, 24, channels)
+    model.layer(8, 3, 2)
+    for out, stride in ((12, 1), (16, 2), (16, 1), (24, 2)):
+        model.separable(out, stride)
+    model.tail()
     return model.finish()

@@ -1,0 +1,71 @@
+"""Memory plans: nothing overlaps that is needed at the same time, and the least RAM is found."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import random_model, small_mobilenet
+
+from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.compiler.plan import Choice, make_plan
+from vww_deploy.compiler.planner import SPEED_LOSS, slowdown
+from vww_deploy.compiler.schedule import calls_of
+
+
+def check_plan(compiled: Compiled) -> None:
+    plan, graph = compiled.plan, compiled.graph
+    for t in range(len(plan.calls)):
+        live = sorted((s.offset + s.low[t], s.offset + s.high[t]) for s in plan.storages if s.high[t] > s.low[t])
+        for (_, end), (begin, _) in itertools.pairwise(live):
+            assert end <= begin
+        assert live[-1][1] <= plan.arena_bytes
+    for index, op in enumerate(graph.ops):
+        rows = [(c.row_begin, c.row_end) for c in plan.calls if c.layer == index]
+        assert sorted(y for begin, end in rows for y in range(begin, end)) == list(
+            range(graph.activations[op.output].height)
+        )
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_random_models(seed: int) -> None:
+    check_plan(compile_model(random_model(seed), optimize="ram"))
+
+
+def test_streaming_saves_ram() -> None:
+    compiled = compile_model(small_mobilenet(channels=3), optimize="ram")
+    check_plan(compiled)
+    scratch = {i: kernel.scratch_bytes for i, kernel in compiled.kernels.items()}
+    plain = make_plan(compiled.graph, Choice(), scratch, effort=20)
+    assert plain is not None
+    assert compiled.plan.arena_bytes < plain.arena_bytes
+
+
+def test_speed_is_kept_within_its_limit(mobilenet: bytes) -> None:
+    compiled = compile_model(mobilenet, optimize="speed")
+    plan = compiled.plan
+    by_rows = frozenset(t for t, place in plan.places.items() if place.layout.value == "rows" and t != compiled.graph.input)
+    bands = tuple(s for s in plan.segments if s.is_band)
+    assert slowdown(compiled.graph, Choice(bands, by_rows)) <= SPEED_LOSS
+
+
+def test_ram_takes_no_more_than_speed(mobilenet: bytes) -> None:
+    assert compile_model(mobilenet, optimize="ram").plan.arena_bytes <= compile_model(mobilenet).plan.arena_bytes
+
+
+def test_calls_follow_segments(mobilenet: bytes) -> None:
+    compiled = compile_model(mobilenet)
+    calls = [call for segment in compiled.plan.segments for call in calls_of(compiled.graph, segment)]
+    assert tuple(calls) == compiled.plan.calls
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("person_detect", 20_000), ("vww_96_int8", 34_000), ("wv_k_8_c_5", 11_000)]
+)
+def test_ram_of_models_people_bring(shared: object, name: str, most: int) -> None:
+    compiled = compile_model(f"{shared}/models/{name}.tflite")
+    check_plan(compiled)
+    assert compiled.plan.arena_bytes <= most
