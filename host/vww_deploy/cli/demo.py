@@ -65,7 +65,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     common.out.print()
     common.out.print("[bold]What to try next[/]")
     for text, what in (*_activate(), *_NEXT):
-        common.out.print(f"  [cyan]{text:28}[/] {what}")
+        common.out.print(f"  [cyan]{text:30}[/] {what}")
     if summary.equal != len(pictures):
         raise typer.Exit(1)
 
