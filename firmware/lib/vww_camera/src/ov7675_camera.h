@@ -16,8 +16,8 @@ class Ov7675Camera final : public Camera {
  public:
   // QCIF at two bytes a pixel; the library fills whole frames only.
   static constexpr size_t kFrameBytes = 176 * 144 * 2;
-  // Two frames at the library's slower rate of one a second, when looking for a line that moves.
-  static constexpr uint32_t kSyncMs = 2100;
+  // Two and a half frames at five a second, when looking for a line that moves.
+  static constexpr uint32_t kSyncMs = 500;
 
   CameraStatus begin(const CameraMode& mode) override;
   void request() override {}
@@ -29,7 +29,6 @@ class Ov7675Camera final : public Camera {
 
   CameraMode mode_{};
   bool running_ = false;
-  uint8_t frame_[kFrameBytes] = {};
 };
 
 }  // namespace vww
