@@ -89,7 +89,7 @@ def _library_properties(graph: Graph) -> str:
 
 def _clean(name: str) -> str:
     """A model's name fit for a C string and a comment."""
-    return "".join(c if c.isalnum() or c in " ._-" else "_" for c in name)
+    return "".join(c if (c.isascii() and c.isalnum()) or c in " ._-" else "_" for c in name)
 
 
 class _Writer:

@@ -47,7 +47,9 @@ def test_streaming_saves_ram() -> None:
 def test_speed_is_kept_within_its_limit(mobilenet: bytes) -> None:
     compiled = compile_model(mobilenet, optimize="speed")
     plan = compiled.plan
-    by_rows = frozenset(t for t, place in plan.places.items() if place.layout.value == "rows" and t != compiled.graph.input)
+    by_rows = frozenset(
+        t for t, place in plan.places.items() if place.layout.value == "rows" and t != compiled.graph.input
+    )
     bands = tuple(s for s in plan.segments if s.is_band)
     assert slowdown(compiled.graph, Choice(bands, by_rows)) <= SPEED_LOSS
 
@@ -62,9 +64,7 @@ def test_calls_follow_segments(mobilenet: bytes) -> None:
     assert tuple(calls) == compiled.plan.calls
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("person_detect", 20_000), ("vww_96_int8", 34_000), ("wv_k_8_c_5", 11_000)]
-)
+@pytest.mark.parametrize(("name", "most"), [("person_detect", 20_000), ("vww_96_int8", 34_000), ("wv_k_8_c_5", 11_000)])
 def test_ram_of_models_people_bring(shared: object, name: str, most: int) -> None:
     compiled = compile_model(f"{shared}/models/{name}.tflite")
     check_plan(compiled)

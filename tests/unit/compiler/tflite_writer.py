@@ -150,7 +150,13 @@ class ModelWriter:
         return tflite.TensorEnd(b)
 
     def _operator(
-        self, b: flatbuffers.Builder, codes: Sequence[int], kind: int, ins: list[int], outs: list[int], options: Options | None
+        self,
+        b: flatbuffers.Builder,
+        codes: Sequence[int],
+        kind: int,
+        ins: list[int],
+        outs: list[int],
+        options: Options | None,
     ) -> int:
         table = options[1](b) if options else None
         inputs, outputs = self._ints(b, ins), self._ints(b, outs)
