@@ -119,7 +119,10 @@ def open_source(
     camera: bool = False,
     frame: str = "qcif",
 ) -> Source:
-    """A recording's replay, or a board with pictures or with its camera."""
+    """A recording's replay, or a board with pictures or with its camera.
+
+    A real board that has a camera looks through it when it is given no pictures.
+    """
     from vww_deploy.runs.recording import is_recording
 
     if files and is_recording(Path(files[0])):
@@ -135,12 +138,13 @@ def open_source(
     from vww_deploy.runs.pictures import gather
 
     loaded = Model.load(model)
-    title = port or choose_board(board).title
-    if camera:
+    chosen = choose_board(board)
+    title = port or chosen.title
+    if camera or (chosen.cameras and not chosen.is_virtual and not files):
         from vww_deploy.graph.frames import parse_format
         from vww_deploy.runs.camera import CameraLive, feed_for
 
-        feed = feed_for(choose_board(board), files or [])
+        feed = feed_for(chosen, files or [], fps or 10.0)
         return CameraLive(board_at(loaded, board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
     return Live(board_at(loaded, board, port), loaded, gather(files or []), fps=fps, title=title)
 
