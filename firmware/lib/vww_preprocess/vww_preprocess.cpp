@@ -164,6 +164,7 @@ void Preprocess::pixels(const uint8_t* data, uint32_t count) {
 void Preprocess::across(const uint8_t* values, uint32_t count) {
   const uint32_t channels = model_.channels;
   const uint32_t parts = model_.width;
+  const uint32_t crop_width = crop_width_;
   uint32_t at = out_column_;
   uint32_t column_left = column_left_;
   for (uint32_t channel = 0; channel < channels; channel++) {
@@ -178,7 +179,7 @@ void Preprocess::across(const uint8_t* values, uint32_t count) {
       while (rest >= column_left) {
         *target = sum + *value * column_left;
         rest -= column_left;
-        column_left = crop_width_;
+        column_left = crop_width;
         at++;
         if (at == parts) break;
         target += channels;
@@ -197,10 +198,13 @@ void Preprocess::across(const uint8_t* values, uint32_t count) {
 // Adds the row, averaged across, to the output rows that it overlaps.
 void Preprocess::end_row() {
   const uint32_t values = static_cast<uint32_t>(model_.width) * model_.channels;
+  // Local, so that the compiler need not expect these to change with every value that is written.
+  const uint32_t* const across = across_;
+  uint32_t* const sums = sums_;
   uint32_t rest = model_.height;
   while (rest > 0) {
     const uint32_t overlap = least(rest, out_row_left_);
-    for (uint32_t i = 0; i < values; i++) sums_[i] += across_[i] * overlap;
+    for (uint32_t i = 0; i < values; i++) sums[i] += across[i] * overlap;
     rest -= overlap;
     out_row_left_ -= overlap;
     if (out_row_left_ == 0) emit();
@@ -214,9 +218,12 @@ void Preprocess::end_row() {
 void Preprocess::emit() {
   const uint32_t values = static_cast<uint32_t>(model_.width) * model_.channels;
   const uint32_t area = crop_width_ * crop_height_;
+  const int8_t* const table = model_.table;
+  uint32_t* const sums = sums_;
+  int8_t* const out = out_;
   for (uint32_t i = 0; i < values; i++) {
-    out_[i] = model_.table[(sums_[i] + area / 2) / area];
-    sums_[i] = 0;
+    out[i] = table[(sums[i] + area / 2) / area];
+    sums[i] = 0;
   }
   out_ += values;
   out_row_left_ = crop_height_;

@@ -48,7 +48,7 @@ class VirtualCamera final : public Camera {
   uint32_t left_ = 0;  // bytes of payload, CRC or skipped answer still to come
   uint32_t crc_ = 0;
   uint32_t crc_received_ = 0;
-  uint8_t piece_[64] = {};
+  uint8_t piece_[256] = {};
   uint32_t piece_size_ = 0;
   bool started_ = false;
   uint32_t last_ms_ = 0;
