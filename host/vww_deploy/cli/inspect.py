@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from vww_deploy.cli.compile import OptimizeOption
 
 if TYPE_CHECKING:
     from vww_deploy.boards.catalogue import Board
+    from vww_deploy.compiler.compiled import Compiled
     from vww_deploy.compiler.report import Report
     from vww_deploy.graph.model import Model
 
@@ -26,6 +28,8 @@ def command(
         str | None, typer.Option("--board", "-b", help="Only this board; fails if it does not fit.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers/--no-layers", help="The table of layers.")] = True,
+    plan: Annotated[bool, typer.Option("--plan", help="Draw the memory plan over time, and explain it.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write that drawing to an SVG file.")] = None,
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:
@@ -35,12 +39,14 @@ def command(
     """
     from vww_deploy.boards.catalogue import get_board, load_boards
     from vww_deploy.compiler import compile_model
+    from vww_deploy.compiler.drawing import write_svg
     from vww_deploy.graph.model import Model
 
     boards = [get_board(board)] if board else list(load_boards())
     loaded = Model.load(model)
     with common.err.status(f"Compiling {loaded.name}"):
-        report = compile_model(loaded.graph, optimize=optimize).report()
+        compiled = compile_model(loaded.graph, optimize=optimize)
+        report = compiled.report()
     fits = [report.fit(ram_bytes=b.ram_bytes, flash_bytes=b.flash_bytes) for b in boards]
     if as_json:
         by_board = {b.name: {"fits": fit.ok, "over": fit} for b, fit in zip(boards, fits, strict=True)}
@@ -52,8 +58,21 @@ def command(
         common.out.print(_layer_table(report))
         _print_memory(report)
         common.out.print(_fit_table(report, boards))
+        if plan:
+            _print_plan(compiled)
+    if svg:
+        write_svg(compiled, svg)
     if board and not fits[0].ok:
         raise typer.Exit(1)
+
+
+def _print_plan(compiled: Compiled) -> None:
+    from vww_deploy.compiler.drawing import explain, plan_text
+
+    common.out.print()
+    common.out.print(plan_text(compiled, width=common.out.width), markup=False, highlight=False, soft_wrap=True)
+    for sentence in explain(compiled):
+        common.out.print(f"- {escape(sentence)}", highlight=False)
 
 
 def _print_model(model: Model, report: Report) -> None:
