@@ -19,7 +19,8 @@ from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("demo", "doctor", "boards"),
-    "Models": ("inspect", "compile"),
+    "Models": ("inspect", "compile", "models", "costs"),
+    "Training": ("dataset", "train", "quantize", "evaluate"),
     "On a board": ("flash", "run", "verify", "monitor", "camera", "collect", "stop"),
     "Afterwards": ("runs",),
 }

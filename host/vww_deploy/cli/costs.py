@@ -1,0 +1,246 @@
+"""``vww-deploy costs``: the arithmetic of MobileNet v1 before one trains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from vww_deploy.cli import common
+
+if TYPE_CHECKING:
+    from vww_deploy.boards.catalogue import Board
+    from vww_deploy.graph.costs import NetworkCost
+
+_INSTRUCTIONS_PER_MAC = 2.2  # measured on the virtual board, see docs/benchmarks.md
+_CYCLES_PER_INSTRUCTION = 1.2  # of a Cortex-M4 without wait states, by the same source
+
+
+@dataclass(frozen=True)
+class _Row:
+    network: NetworkCost
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    fits: dict[str, bool]
+    latency_ms: dict[str, float]
+    """An estimate, by board."""
+
+
+def command(
+    depth_multiplier: Annotated[
+        list[float] | None, typer.Option("--depth-multiplier", "-a", help="Repeat for several; default: 0.25 to 1.")
+    ] = None,
+    size: Annotated[
+        list[int] | None, typer.Option("--size", "-s", help="Side of the picture; repeat for several.", min=1)
+    ] = None,
+    channels: Annotated[int, typer.Option("--channels", help="1 gray, 3 RGB.", min=1)] = 1,
+    classes: Annotated[int, typer.Option("--classes", min=1)] = 2,
+    published: Annotated[
+        bool, typer.Option("--published", help="The published table beside the built networks.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw accuracy against MACs, RAM and flash.", metavar="FILE.html")
+    ] = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show what MobileNet v1 costs by depth multiplier and picture size, and which boards it fits.
+
+    RAM is the memory planner's; latency is an estimate from measured instructions.
+
+    Example: vww-deploy costs -a 0.25 -a 0.5 -s 96 -s 128 --channels 1
+    """
+    from vww_deploy.graph.costs import PUBLISHED, mobilenet_v1
+
+    if published or plot is not None:
+        channels, classes = 3, 1000
+        wanted = [(one.depth_multiplier, one.size) for one in PUBLISHED]
+    else:
+        wanted = [(a, s) for a in depth_multiplier or [0.25, 0.5, 0.75, 1.0] for s in size or [96, 128]]
+    with common.progress() as bar:
+        task = bar.add_task("planning", total=len(wanted))
+        rows = []
+        for alpha, side in wanted:
+            rows.append(_row(mobilenet_v1(alpha, side, side, channels, classes)))
+            bar.advance(task)
+    if plot is not None:
+        _plot(rows, plot)
+        common.notice(f"wrote {plot}")
+    if as_json:
+        common.print_json({"separable": _separable(), "networks": [_plain(row) for row in rows]})
+    elif published:
+        _print_published(rows)
+    else:
+        _print_arithmetic()
+        _print_rows(rows)
+
+
+def _row(network: NetworkCost) -> _Row:
+    from vww_deploy.boards.catalogue import load_boards
+    from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.synthetic import mobilenet_v1_graph
+
+    report = compile_model(mobilenet_v1_graph(network)).report()
+    boards = load_boards()
+    return _Row(
+        network,
+        report.flash_bytes,
+        report.ram_bytes,
+        report.stack_bytes,
+        {one.name: report.fit(ram_bytes=one.ram_bytes, flash_bytes=one.flash_bytes).ok for one in boards},
+        {one.name: _latency_ms(network, one) for one in boards},
+    )
+
+
+def _latency_ms(network: NetworkCost, board: Board) -> float:
+    """The virtual board's time is its instructions; a real one needs some more cycles than it has instructions."""
+    instructions = network.macs * _INSTRUCTIONS_PER_MAC
+    cycles = instructions if board.is_virtual else instructions * _CYCLES_PER_INSTRUCTION
+    return 1000.0 * cycles / board.clock_hz
+
+
+def _separable() -> dict[str, Any]:
+    """The worked example: block 7 at depth multiplier 1 and 224x224."""
+    from vww_deploy.graph.costs import separable_macs, separable_ratio, standard_macs
+
+    return {
+        "kernel": 3,
+        "inputs": 512,
+        "outputs": 512,
+        "side": 14,
+        "standard_macs": standard_macs(3, 512, 512, 14),
+        "separable_macs": separable_macs(3, 512, 512, 14),
+        "ratio": separable_ratio(3, 512),
+        "separable_macs_by_depth_multiplier": {
+            str(alpha): separable_macs(3, 512, 512, 14, alpha) for alpha in (1.0, 0.75, 0.5, 0.25)
+        },
+    }
+
+
+def _print_arithmetic() -> None:
+    example = _separable()
+    common.out.print("[bold]A 3x3 convolution, 512 to 512 channels, 14x14 out[/]")
+    common.out.print(f"standard   D_K·D_K·M·N·D_F·D_F            {example['standard_macs']:>13,} MACs")
+    common.out.print(f"separable  D_K·D_K·M·D_F·D_F + M·N·D_F·D_F  {example['separable_macs']:>11,} MACs")
+    common.out.print(f"ratio      1/N + 1/D_K²                   {example['ratio']:>13.4f}")
+    for alpha, macs in example["separable_macs_by_depth_multiplier"].items():
+        common.out.print(f"a = {alpha:<5}  D_K·D_K·aM·D_F·D_F + aM·aN·D_F·D_F {macs:>9,} MACs")
+    common.out.print()
+
+
+def _print_rows(rows: list[_Row]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("multiplier", "picture", "MACs M", "parameters", "flash B", "RAM B"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        one = row.network
+        table.add_row(
+            f"{one.depth_multiplier:g}",
+            f"{one.height}x{one.width}x{one.channels}",
+            f"{one.macs / 1e6:.2f}",
+            common.count(one.parameters),
+            common.count(row.flash_bytes),
+            common.count(row.ram_bytes),
+        )
+    common.out.print(table)
+    common.out.print("\n[bold]Estimated latency in ms, and whether it fits[/]")
+    boards = Table(box=None, pad_edge=False, header_style="bold")
+    boards.add_column("board", no_wrap=True)
+    for row in rows:
+        boards.add_column(f"{row.network.depth_multiplier:g}\n{row.network.height}", justify="right", no_wrap=True)
+    for name in rows[0].fits:
+        cells = [f"{row.latency_ms[name]:.0f}" if row.fits[name] else "[red]no[/]" for row in rows]
+        boards.add_row(name, *cells)
+    common.out.print(boards)
+    common.out.print(
+        f"An estimate: {_INSTRUCTIONS_PER_MAC:g} instructions a MAC and, on real boards, "
+        f"{_CYCLES_PER_INSTRUCTION:g} cycles an instruction.",
+        soft_wrap=True,
+    )
+
+
+def _print_published(rows: list[_Row]) -> None:
+    from vww_deploy.graph.costs import PUBLISHED
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("multiplier", "image", "MACs M", "printed", "parameters M", "printed", "ImageNet top-1", "RAM B"):
+        table.add_column(name, justify="right")
+    remarks = []
+    for row, print_ in zip(rows, PUBLISHED, strict=True):
+        macs, parameters = row.network.macs / 1e6, row.network.trained_parameters / 1e6
+        table.add_row(
+            f"{print_.depth_multiplier:g}",
+            str(print_.size),
+            f"{macs:.1f}",
+            f"{print_.macs_m:g}",
+            f"{parameters:.3f}",
+            f"{print_.parameters_m:g}",
+            f"{print_.imagenet_top1:g}",
+            common.count(row.ram_bytes),
+        )
+        name = f"multiplier {print_.depth_multiplier:g}, image {print_.size}"
+        if abs(macs - print_.macs_m) > 0.01 * print_.macs_m + 0.5:
+            remarks.append(f"{name}: the network has {macs:.1f} M MACs, the print says {print_.macs_m:g}")
+        if abs(parameters - print_.parameters_m) > 0.01 * print_.parameters_m:
+            remarks.append(
+                f"{name}: the network has {parameters:.2f} M parameters, the print says {print_.parameters_m:g}; "
+                "they do not depend on the image"
+            )
+    common.out.print(table)
+    for remark in remarks:
+        common.out.print(f"[yellow]differs[/]  {remark}", soft_wrap=True)
+
+
+def _plain(row: _Row) -> dict[str, Any]:
+    one = row.network
+    return {
+        "depth_multiplier": one.depth_multiplier,
+        "height": one.height,
+        "width": one.width,
+        "channels": one.channels,
+        "classes": one.classes,
+        "macs": one.macs,
+        "parameters": one.parameters,
+        "trained_parameters": one.trained_parameters,
+        "int8_bytes": one.int8_bytes,
+        "flash_bytes": row.flash_bytes,
+        "ram_bytes": row.ram_bytes,
+        "stack_bytes": row.stack_bytes,
+        "fits": row.fits,
+        "estimated_latency_ms": row.latency_ms,
+    }
+
+
+def _plot(rows: list[_Row], path: Path) -> None:
+    from vww_deploy.boards.catalogue import load_boards
+    from vww_deploy.errors import DataError, ToolMissing
+    from vww_deploy.graph.costs import PUBLISHED
+
+    try:
+        from plotly.subplots import make_subplots
+    except ImportError as error:
+        raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
+    figure = make_subplots(rows=1, cols=3, subplot_titles=("MACs (M)", "RAM (KB)", "flash (KB)"), shared_yaxes=True)
+    accuracy = [one.imagenet_top1 for one in PUBLISHED]
+    names = [f"{one.depth_multiplier:g}, {one.size}" for one in PUBLISHED]
+    columns = (
+        [row.network.macs / 1e6 for row in rows],
+        [row.ram_bytes / 1024 for row in rows],
+        [row.flash_bytes / 1024 for row in rows],
+    )
+    for column, values in enumerate(columns, start=1):
+        figure.add_scatter(
+            x=values, y=accuracy, text=names, mode="markers+text", textposition="top center", row=1, col=column
+        )
+        figure.update_xaxes(type="log", row=1, col=column)
+    for board in load_boards():
+        for column, limit in ((2, board.ram_bytes), (3, board.flash_bytes)):
+            figure.add_vline(x=limit / 1024, line_dash="dot", annotation_text=board.name, row=1, col=column)
+    figure.update_layout(title="MobileNet v1: ImageNet top-1 (%) against what it costs", showlegend=False)
+    try:
+        figure.write_html(path, include_plotlyjs=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,179 @@
+"""``vww-deploy evaluate``: how good a model is on labelled pictures, on this computer or on a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+from vww_deploy.cli.train import DataArgument, PicturesOption
+
+if TYPE_CHECKING:
+    from vww_deploy.graph.model import Model
+    from vww_deploy.training.datasets import Dataset
+    from vww_deploy.training.evaluate import Answer, Evaluation, Group, ThresholdChoice
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A .tflite file or the name of a shipped model.", metavar="MODEL")],
+    data: DataArgument,
+    split: Annotated[str, typer.Option("--split", help="train, val, test, or all.")] = "test",
+    pictures: PicturesOption = None,
+    on_board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Run on this board instead of the reference on this computer.")
+    ] = None,
+    port: common.PortOption = None,
+    limit: Annotated[int, typer.Option("--limit", help="Only so many pictures, drawn at random; 0: all.", min=0)] = 0,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option("--false-alarm-rate", help="Say the threshold for this rate of false alarms, 0..1.", min=0, max=1),
+    ] = None,
+    save_threshold: Annotated[
+        bool,
+        typer.Option("--save-threshold", help="Write that threshold into the model's card: run and monitor use it."),
+    ] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report.", metavar="FILE")] = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Measure a model on labelled pictures: accuracy, curves, thresholds, by person size and brightness.
+
+    Example: vww-deploy evaluate person_96_gray photos/ --html report.html
+    """
+    from vww_deploy.graph.model import Model
+    from vww_deploy.training import evaluate as evaluation
+    from vww_deploy.training.datasets import read_dataset
+    from vww_deploy.training.report_html import write_report
+
+    loaded = Model.load(model)
+    dataset = read_dataset(data, pictures)
+    chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
+    if on_board is None:
+        with common.progress() as bar:
+            task = bar.add_task("evaluating", total=len(chosen.pictures))
+            answers, skipped = evaluation.answer_all(
+                loaded, chosen, evaluation.reference_probability(loaded), lambda: bar.advance(task)
+            )
+    else:
+        answers, skipped = _on_board(loaded, chosen, on_board, port, store)
+    for text in skipped[:3]:
+        common.notice(text)
+    ran_on = "the reference on this computer" if on_board is None else f"board {on_board}"
+    result = evaluation.evaluate(loaded, chosen, answers, split=split, ran_on=ran_on, skipped=len(skipped))
+    wanted = None
+    if false_alarms is not None:
+        person, labels = [one.person for one in answers], [one.picture.label for one in answers]
+        wanted = evaluation.choose_threshold(person, labels, false_alarms)
+    if html is not None:
+        write_report(result, answers, html)
+    if save_threshold:
+        _save(loaded, wanted)
+    if as_json:
+        common.print_json({"evaluation": result, "wanted": wanted})
+    else:
+        _print(result, wanted)
+        if html is not None:
+            common.out.print(f"[green]✓[/] {escape(str(html))}")
+
+
+def _limited(dataset: Dataset, limit: int) -> Dataset:
+    """At most so many pictures, the same ones every time."""
+    import numpy as np
+
+    from vww_deploy.training.datasets import Dataset
+
+    if not limit or limit >= len(dataset.pictures):
+        return dataset
+    order = np.sort(np.random.default_rng(1).permutation(len(dataset.pictures))[:limit])
+    return Dataset(dataset.origin, tuple(dataset.pictures[i] for i in order))
+
+
+def _on_board(
+    model: Model, dataset: Dataset, board: str, port: str | None, store: Path | None
+) -> tuple[list[Answer], list[str]]:
+    """The board's answers, recorded as a run; the pictures go over the same session that ``run`` uses."""
+    from vww_deploy.graph import preprocess
+    from vww_deploy.runs import events
+    from vww_deploy.runs.connect import open_session
+    from vww_deploy.runs.store import Picture, Store
+    from vww_deploy.training.evaluate import Answer
+
+    pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]
+    answers: list[Answer] = []
+    skipped: list[str] = []
+    with (
+        Store(store) as opened,
+        open_session(model, board=board, port=port, compare=False) as session,
+        common.progress() as bar,
+    ):
+        task = bar.add_task(f"on {board}", total=len(pictures))
+        writer = opened.begin(session.header, pictures)
+        for event in session.stream(writer, dict(enumerate(pictures))):
+            if isinstance(event, events.Result):
+                own = dataset.pictures[event.number]
+                image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
+                luma = preprocess.to_rgb(image).convert("L").resize((1, 1), 4).getpixel((0, 0))
+                answers.append(Answer(own, event.p_person, float(luma)))  # type: ignore[arg-type]
+                bar.advance(task)
+            elif isinstance(event, events.Skipped):
+                skipped.append(event.reason)
+                bar.advance(task)
+    return answers, skipped
+
+
+def _save(model: Model, wanted: ThresholdChoice | None) -> None:
+    """The threshold into the card."""
+    import dataclasses
+
+    from vww_deploy.errors import DataError
+
+    if wanted is None:
+        raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
+    card = dataclasses.replace(model.card, threshold=min(1.0, wanted.threshold))
+    path = model.path.with_suffix(".json")
+    try:
+        card.save(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}", hint="Copy the model first.") from error
+    common.notice(f"{path} now says threshold {card.threshold:.4f}")
+
+
+def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
+    common.out.print(
+        f"[bold]{escape(result.model)}[/], {result.pictures} pictures of {escape(result.split)}, on {result.ran_on}",
+        soft_wrap=True,
+    )
+    (right_no, alarms), (misses, hits) = result.confusion
+    for name, text in (
+        ("top-1", f"{result.top1:.2%} (threshold {result.threshold:g})"),
+        ("person", f"{result.person:.2%}: {hits} found, {misses} missed"),
+        ("no person", f"{result.no_person:.2%}: {right_no} told so, {alarms} false alarms"),
+        ("ROC AUC", f"{result.roc_auc:.4f}"),
+        ("avg precision", f"{result.average_precision:.4f}"),
+        ("F1", f"{result.f1:.4f}; best {result.best_f1:.4f} at threshold {result.best_f1_threshold:.3f}"),
+        ("calibration", f"off by {result.calibration_error:.4f} on average"),
+    ):
+        common.out.print(f"{name:<14} {text}")
+    _groups("person size", result.by_person_size)
+    _groups("brightness", result.by_brightness)
+    table = Table("false alarms at most", "threshold", "false alarms", "persons found", box=None, pad_edge=False)
+    for choice in (*result.thresholds, *([wanted] if wanted else [])):
+        table.add_row(
+            f"{choice.wanted:.1%}",
+            f"{choice.threshold:.4f}",
+            f"{choice.false_alarm_rate:.2%}",
+            f"{choice.hit_rate:.2%}",
+        )
+    common.out.print(table)
+
+
+def _groups(title: str, groups: tuple[Group, ...]) -> None:
+    if groups:
+        table = Table(title, "pictures", "top-1", box=None, pad_edge=False)
+        for group in groups:
+            table.add_row(escape(group.name), str(group.pictures), f"{group.top1:.2%}")
+        common.out.print(table)

@@ -1,0 +1,82 @@
+"""``vww-deploy quantize``: a float network as an int8 model with its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+from vww_deploy.cli.train import DataArgument, PicturesOption
+
+
+def command(
+    source: Annotated[
+        Path, typer.Argument(help="A training's folder, a .keras or .h5 model, a SavedModel or a float .tflite.")
+    ],
+    data: DataArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write.", metavar="FILE")] = Path(
+        "model.tflite"
+    ),
+    pictures: PicturesOption = None,
+    test: Annotated[bool, typer.Option("--test", help="Measure on the split test, too.")] = False,
+    views_folder: Annotated[
+        Path | None,
+        typer.Option("--views-folder", help="Views to fine-tune on, if int8 loses too much; default: SOURCE/views."),
+    ] = None,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune/--no-fine-tune", help="Fine-tune if int8 loses over half a point.")
+    ] = True,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="The training's teacher; for views that are missing.")
+    ] = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Quantise to full int8, measure it beside float, and write the model and its card.
+
+    Example: vww-deploy quantize training/ photos/ -o person.tflite --test
+    """
+    from vww_deploy.training.datasets import read_dataset
+    from vww_deploy.training.package import describe_data, pack
+    from vww_deploy.training.sources import open_source
+
+    dataset = read_dataset(data, pictures)
+    network = open_source(source, dataset, views_folder=views_folder, teacher=teacher)
+    with common.err.status("Reading") as status:
+        packed = pack(
+            network.model,
+            dataset,
+            output if output.suffix == ".tflite" else output.with_suffix(".tflite"),
+            splits=("val", "test") if test else ("val",),
+            fine_tune=network.fine_tune if fine_tune else None,
+            description=network.description,
+            about={"data": describe_data(dataset), **network.about},
+            say=lambda text: status.update(text.capitalize()),
+        )
+    if as_json:
+        common.print_json(packed)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("split", "", "top-1", "person", "no person", "ROC AUC"):
+        table.add_column(name, justify="left" if name in ("split", "") else "right")
+    for split, exact in packed.float_figures.items():
+        for kind, one in (("float", exact), ("int8", packed.int8_figures[split])):
+            table.add_row(
+                split if kind == "float" else "",
+                kind,
+                f"{one.top1:.2%}",
+                f"{one.person:.2%}",
+                f"{one.no_person:.2%}",
+                f"{one.roc_auc:.4f}",
+            )
+    common.out.print(table)
+    if packed.fine_tuned:
+        common.out.print("fine-tuned for int8, because quantising alone lost more than half a point")
+    if packed.noise:
+        common.out.print("\nthe layers that lose most (signal to noise of the output):")
+        for layer in packed.noise[:5]:
+            common.out.print(f"  {layer.snr_db:6.1f} dB  {layer.operator:<18} {escape(layer.name[-48:])}")
+    common.out.print(f"\n[green]✓[/] {escape(str(packed.path))} and {escape(packed.path.with_suffix('.json').name)}")

@@ -1,0 +1,98 @@
+"""``vww-deploy train``: MobileNet v1 on a set of labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
+]
+PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="The folder of pictures that COCO JSON or Wake Vision speaks of.")
+]
+DepthOption = Annotated[float, typer.Option("--depth-multiplier", help="Width of the network.")]
+SizeOption = Annotated[int, typer.Option("--size", help="Side of the model's picture in pixels.")]
+ChannelsOption = Annotated[int, typer.Option("--channels", help="1 gray, 3 RGB.", min=1, max=3)]
+
+
+def command(
+    data: DataArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for weights, logs and checkpoints.", metavar="DIR")
+    ] = Path("training"),
+    pictures: PicturesOption = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="A .tflite or Keras model with float edges to learn from.")
+    ] = None,
+    depth_multiplier: DepthOption = 0.25,
+    size: SizeOption = 96,
+    channels: ChannelsOption = 1,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 60,
+    batch: Annotated[int, typer.Option("--batch", help="Pictures a step.", min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option("--learning-rate")] = 4e-3,
+    early_size: Annotated[
+        int, typer.Option("--early-size", help="Smaller pictures for the first epochs; 0: none.", min=0)
+    ] = 0,
+    early_part: Annotated[float, typer.Option("--early-part", help="Part of the epochs that see them.")] = 0.5,
+    views: Annotated[int, typer.Option("--views", help="Random views of each picture to keep.", min=1)] = 10,
+    views_folder: Annotated[
+        Path | None, typer.Option("--views-folder", help="Where views are kept; default: OUTPUT/views.")
+    ] = None,
+    initial: Annotated[Path | None, typer.Option("--initial", help="Weights to begin from.")] = None,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+    threads: Annotated[int, typer.Option("--threads", help="CPU threads; 0: as many as there are.", min=0)] = 0,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A minute: few pictures, two epochs.")] = False,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Train MobileNet v1, with a teacher if there is one. Run it again to go on where it was stopped.
+
+    Example: vww-deploy train photos/ -o training --teacher teacher.tflite --epochs 60
+    """
+    from vww_deploy.training.mobilenet import require_tensorflow
+    from vww_deploy.training.run import Job, run
+
+    tf = require_tensorflow()
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    from vww_deploy.training.train import Recipe
+
+    recipe = Recipe(
+        depth_multiplier=depth_multiplier,
+        size=size,
+        channels=channels,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        early_size=early_size,
+        early_part=early_part,
+        views=views,
+        seed=seed,
+    )
+    job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
+    rows: list[dict[str, float]] = []
+
+    def say(row: dict[str, float]) -> None:
+        rows.append(row)
+        common.err.print(_line(row, recipe.epochs if not smoke else 2), soft_wrap=True)
+
+    weights = run(job, smoke=smoke, say=say, note=common.notice)
+    last: dict[str, Any] = rows[-1] if rows else {}
+    if as_json:
+        common.print_json({"weights": weights, "epochs": rows})
+    else:
+        figure = f", top-1 on val {last['val_accuracy']:.2%}" if last else ": nothing left to do"
+        common.out.print(f"[green]✓[/] {escape(str(weights))}{figure}")
+        common.out.print(f"Make it int8 with: vww-deploy quantize {escape(str(output))} {escape(str(data))}")
+
+
+def _line(row: dict[str, float], epochs: int) -> str:
+    return (
+        f"epoch {row['epoch']:g}/{epochs}  loss {row['loss']:.4f}  val {row['val_accuracy']:.2%} "
+        f"(person {row['val_person']:.2%}, no person {row['val_no_person']:.2%})  {row['seconds']:.0f} s"
+    )
