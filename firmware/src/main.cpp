@@ -1,6 +1,7 @@
 // The firmware: a compiled model, the link, a board.
 #include <Arduino.h>
 #include <vww_live.h>
+#include <vww_mlperf.h>
 #include <vww_model.h>
 #include <vww_server.h>
 
@@ -40,7 +41,8 @@ uint32_t microseconds() { return micros(); }
 BoardPort board_port;
 vww::TimedPort port(board_port, microseconds);
 CompiledEngine engine;
-vww::Server server(port, engine, {kStaging, results, layer_digests, layer_ticks});
+vww::Mlperf mlperf;
+vww::Server server(port, engine, {kStaging, results, layer_digests, layer_ticks}, &mlperf);
 vww::Live live(engine, port, microseconds, frame_memory(preprocess_work));
 
 }  // namespace
@@ -59,5 +61,6 @@ void loop() {
   board_watchdog_feed();
   server.service();
   live.step(server);
+  mlperf.step(server);
   if (server.reset_requested()) board_reset();
 }

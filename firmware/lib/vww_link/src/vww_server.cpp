@@ -263,6 +263,11 @@ bool Server::infer_once(uint64_t* ticks) {
   return uploaded;
 }
 
+int8_t* Server::begin_typed_picture() {
+  upload_ = {kTyped, 0, true, false, static_cast<uint32_t>(engine_.input_bytes()), 0};
+  return upload_buffer();
+}
+
 uint64_t Server::infer_input() {
   if (memory_.staging == nullptr) upload_.open = false;
   inferring_id_ = 0;

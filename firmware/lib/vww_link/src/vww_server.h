@@ -85,6 +85,12 @@ class Server : private LayerObserver {
   /// Runs the model on the picture that was uploaded last, on a gray one when there is none; returns whether it was
   /// there.
   bool infer_once(uint64_t* ticks);
+  /// A picture that is typed takes the place of one that a host uploads: its input_bytes() are written here.
+  int8_t* begin_typed_picture();
+  /// False once a host's upload has taken the place.
+  bool owns_typed_picture() const { return upload_.open && upload_.id == kTyped; }
+  /// It is whole: infer_once() takes it.
+  void finish_typed_picture() { upload_.received = upload_.total; }
   void request_reset() { reset_requested_ = true; }
 
   // What an extension uses.
@@ -103,6 +109,8 @@ class Server : private LayerObserver {
   const Counters& counters() const { return counters_; }
 
  private:
+  // The hosts' ids begin with 1.
+  static constexpr uint32_t kTyped = 0;
   struct Upload {
     uint32_t id;
     uint32_t received;
