@@ -156,298 +156,407 @@ void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const
 
 #if defined(__ARM_FEATURE_DSP)
 
-// --------------------------------------------------------------------------------------------------------------------
-// 3 by 3
+// ------------------------------------------------------------------------------------------------- 3 by 3, stride 1 or
+// 2
+//
+// Some rows of a plane are widened to pairs of int16, with the padding around them, and outputs computed from there.
+// Word j of row r lies at scratch[j * kRows + r], so that two rows come with one LDRD, and distances don't depend on
+// the width.
 
-constexpr int kPitch = 128;    // bytes of a row in scratch, a constant of the assembly (packing.py knows it too)
-constexpr int kWidest = 60;    // input columns that fit in it, with padding and what the last four outputs read beyond
-constexpr int kChunkRows = 8;  // input rows in scratch at a time (packing.py knows it too)
+constexpr int kRows = 14;       // rows in scratch (packing.py knows it too)
+constexpr int kWordBytes = 56;  // from one pair of columns to the next: 4 * kRows, written out in the assembly
+constexpr int kWidest = 60;     // input columns (packing.py knows it too)
+constexpr int kMostChunks = 10;
 
-struct Rows3x3 {
-  uint32_t weights[6];  // for each kernel row (w0, w1), (w1, w2)
-  int32_t bias;
-  int32_t multiplier;
-  int32_t power;  // 2^30 at most; shift makes up for it
-  int32_t output_offset;
-  int32_t shift;
-  int32_t width;
-  int32_t out_gap;  // from the end of an output row to the next
-  int32_t rows;
-  const uint32_t* scratch;
+// Rows of one plane that are computed together; offsets of rows in scratch are in bytes.
+struct Chunk {
+  int32_t in_offset;  // of the first row to widen, from the plane's start
+  int32_t widen_rows;
+  int32_t widen_to;  // row in scratch
+  int32_t fill;      // row in scratch to fill with zero points; negative: none
+  int32_t out_offset;
+  int32_t rows;  // to compute
+  int32_t keep;  // this row in scratch and the next one are moved to the top after that; 0: none
+  int32_t more;  // 0: this is the last chunk
+};
+static_assert(sizeof(Chunk) == 32, "the assembly steps by it");
+
+// What the assembly works on; it finds the members on its stack, in this order.
+struct Planes {
+  const int8_t* record;  // the channel's constants
+  const int8_t* in;
   int8_t* out;
+  int32_t channels;
+  int32_t in_channel_stride;
+  int32_t out_channel_stride;
+  int32_t in_gap;  // from the end of a row's last word to the next row
+  int32_t words;   // of four bytes in an input row
+  int32_t edge;    // where in scratch the column after the last one lies, from a row's first word
+  int32_t unused;
+  int32_t pad_left;  // 0 or 1
+  int32_t zero;      // a pair of zero points
+  int32_t quads;     // outputs of a row that are computed by four
+  int32_t tail;      // those left, 0 to 3
+  int32_t out_gap;   // from the end of an output row to the next
+  int32_t stride;
+  const Chunk* chunks;
+  uint32_t* scratch;
 };
+static_assert(sizeof(Planes) == 72, "the assembly copies it");
 
-// Rows of outputs, four at a time. r0 scratch, r1 out, r2-r7 weights, r8-r11 accumulators, r12 lr pixels; all 14
-// registers are in use, what else is needed lies on the stack. What gcc 12 makes of intrinsics: FIGURE.
-#define VWW_ROWS_BEGIN   \
-  "push {r4-r11, lr}\n"  \
-  "sub sp, #4\n"         \
-  "ldm r0!, {r2-r7}\n"   \
-  "add r12, r0, #20\n"   \
-  "ldm r12, {r8-r12}\n"  \
-  "push {r8-r12}\n"      \
-  "mov r1, r12\n"        \
-  "ldm r0, {r8-r12}\n"   \
-  "push {r8-r12}\n"      \
-  "1:\n"                 \
-  "ldr r0, [sp, #32]\n"  \
-  "ldr r12, [sp, #20]\n" \
-  "str r12, [sp, #40]\n" \
-  "2:\n"                 \
-  "ldr r11, [sp]\n"
-#define VWW_FOUR(instruction) instruction(8) instruction(9) instruction(10) instruction(11)
-#define VWW_HIGH(n) "smmlar r" #n ", r" #n ", r12, r" #n "\n"
-#define VWW_SIGN(n) "add.w r" #n ", r" #n ", r" #n ", asr #31\n"
-#define VWW_SHIFT(n) "lsl.w r" #n ", r" #n ", r12\n"
-#define VWW_FINISH(n) "smmlar r" #n ", r" #n ", r12, lr\n"
-#define VWW_SATURATE(n) "ssat r" #n ", #8, r" #n "\n"
-#define VWW_SCALE "ldr r12, [sp, #4]\n" VWW_FOUR(VWW_HIGH)
-#define VWW_ROUND_SIGNED "ldr r12, [sp, #16]\n" VWW_FOUR(VWW_SIGN) VWW_FOUR(VWW_SHIFT)
-#define VWW_ROWS_END(ROW_STEP) \
-  "ldrd r12, lr, [sp, #8]\n" VWW_FOUR(VWW_FINISH) VWW_FOUR(VWW_SATURATE) \
-  "ldr r12, [sp, #40]\n"                                           \
-  "subs r12, #4\n"                                                 \
-  "blt 4f\n"                                                       \
-  "str r12, [sp, #40]\n"                                           \
-  "strb r8, [r1], #4\n"                                            \
-  "strb r9, [r1, #-3]\n"                                           \
-  "strb r10, [r1, #-2]\n"                                          \
-  "strb r11, [r1, #-1]\n"                                          \
-  "bne.w 2b\n"                                                     \
-  "3:\n"                                                           \
-  "ldr r12, [sp, #28]\n"                                           \
-  "ldr r0, [sp, #32]\n"                                            \
-  "ldr lr, [sp, #24]\n"                                            \
-  "subs r12, #1\n"                                                 \
-  "str r12, [sp, #28]\n"                                           \
-  "add r0, #" ROW_STEP "\n"                                        \
-  "str r0, [sp, #32]\n"                                            \
-  "add r1, lr\n"                                                   \
-  "bne.w 1b\n"                                                     \
-  "add sp, #44\n"                                                  \
-  "pop {r4-r11, pc}\n"                                             \
-  "4:\n" /* the last one to three of a row */                      \
-  "strb r8, [r1], #1\n"                                            \
-  "cmn r12, #3\n"                                                  \
-  "beq 3b\n"                                                       \
-  "strb r9, [r1], #1\n"                                            \
-  "cmn r12, #2\n"                                                  \
-  "beq 3b\n"                                                       \
-  "strb r10, [r1], #1\n"                                           \
-  "b 3b\n"
+// Computes channels until one comes whose scale is out of the ordinary (multiplier below 2^30, right shift below 2);
+// returns how many are left. Output offset -128 and a clamp of -128..127: negative values need no care when rounding.
+//
+// While it widens: r0 from, r1 to (row), r6 to (word), r8 rows. While it computes: r0 scratch, r1 out, r2-r7 weights
+// (w0, w1), (w1, w2) by row, r8-r11 accumulators, r12 lr pixels. What gcc 12 makes of the inner part with intrinsics:
+// FIGURE.
+//
+// Stack: 0 bias, 4 multiplier, 8 power of two, 12 output offset, 16 row in scratch, 20 end of the row's quads, 24 rows
+// left, 28 chunk, 32 Planes.
+#define VWW_MAC(instruction, acc, x, w) #instruction " r" #acc ", " #x ", r" #w ", r" #acc "\n"
+#define VWW_START(instruction, acc, x, w, from) #instruction " r" #acc ", " #x ", r" #w ", r" #from "\n"
+#define VWW_LOAD2(at) "ldrd r12, lr, [r0, #" #at "]\n"
+#define VWW_LOAD1(at) "ldr r12, [r0, #" #at "]\n"
+#define VWW_SCALE2(a, b)            \
+  "ldr r12, [sp, #4]\n"             \
+  "smmlar " #a ", " #a ", r12, " #a \
+  "\n"                              \
+  "smmlar " #b ", " #b ", r12, " #b "\n"
+#define VWW_ROUND(a) "smmlar " #a ", " #a ", r12, lr\n ssat " #a ", #8, " #a "\n"
+#define VWW_ROW_BEGIN    \
+  "str r0, [sp, #16]\n"  \
+  "ldr r12, [sp, #80]\n" \
+  "add r12, r12, r1\n"   \
+  "str r12, [sp, #20]\n" \
+  "cmp r1, r12\n"
+#define VWW_STORE_QUAD \
+  VWW_SCALE2(r8, r9)   \
+  "smmlar r10, r10, r12, r10\n"                         \
+  "smmlar r11, r11, r12, r11\n"                         \
+  "ldrd r12, lr, [sp, #8]\n"                            \
+  VWW_ROUND(r8) VWW_ROUND(r9) VWW_ROUND(r10) VWW_ROUND(r11) \
+  "strb r8, [r1], #4\n"                                 \
+  "strb r9, [r1, #-3]\n"                                \
+  "strb r10, [r1, #-2]\n"                               \
+  "strb r11, [r1, #-1]\n"                               \
+  "ldr r12, [sp, #20]\n"                                \
+  "cmp r1, r12\n"
+// One or two of the outputs that r10 counts.
+#define VWW_STORE_PAIR(again, done) \
+  VWW_SCALE2(r8, r9)                \
+  "ldrd r12, lr, [sp, #8]\n"         \
+  VWW_ROUND(r8)                      \
+  "subs r10, #1\n"                   \
+  "strb r8, [r1], #1\n"              \
+  "beq " done "\n"                   \
+  VWW_ROUND(r9)                      \
+  "subs r10, #1\n"                   \
+  "strb r9, [r1], #1\n"              \
+  "bne " again "\n"
+#define VWW_ROW_END(step, again) \
+  "ldr r0, [sp, #16]\n"          \
+  "ldr r12, [sp, #88]\n"         \
+  "ldr lr, [sp, #24]\n"          \
+  "add r0, #" #step              \
+  "\n"                           \
+  "add r1, r12\n"                \
+  "subs lr, #1\n"                \
+  "str lr, [sp, #24]\n"          \
+  "bne.w " again "\n"
 
-// A kernel row by four outputs, w0 = (w0, w1), w1 = (w1, w2). Words a, b, c hold columns 0..5 for stride 1, and a..e
-// columns 0..9 for stride 2.
-#define VWW_ROW_STRIDE1(LOAD, THIRD, W0, W1, F0, F1, F2) \
-  LOAD "smlad r8, r12, " W0 ", " F0                      \
-       "\n"                                              \
-       "smlatb r9, r12, " W0 ", " F1                     \
-       "\n"                                              \
-       "smlad r10, lr, " W0 ", " F2                      \
-       "\n"                                              \
-       "smlatb r11, lr, " W0                             \
-       ", r11\n"                                         \
-       "ldr r12, [r0, #" THIRD                           \
-       "]\n"                                             \
-       "smlabt r8, lr, " W1                              \
-       ", r8\n"                                          \
-       "smlad r9, lr, " W1                               \
-       ", r9\n"                                          \
-       "smlabt r10, r12, " W1                            \
-       ", r10\n"                                         \
-       "smlad r11, r12, " W1 ", r11\n"
-#define VWW_STRIDE1                                                                   \
-  VWW_ROW_STRIDE1("ldrd r12, lr, [r0], #8\n", "0", "r2", "r3", "r11", "r11", "r11")   \
-  VWW_ROW_STRIDE1("ldrd r12, lr, [r0, #120]\n", "128", "r4", "r5", "r8", "r9", "r10") \
-  VWW_ROW_STRIDE1("ldrd r12, lr, [r0, #248]\n", "256", "r6", "r7", "r8", "r9", "r10")
-#define VWW_ROW_STRIDE2(LOAD, SECOND, THIRD, W0, W1, F0, F1, F2) \
-  LOAD "smlad r8, r12, " W0 ", " F0                              \
-       "\n"                                                      \
-       "smlad r9, lr, " W0 ", " F1                               \
-       "\n"                                                      \
-       "smlabt r8, lr, " W1                                      \
-       ", r8\n"                                                  \
-       "ldrd r12, lr, [r0, #" SECOND                             \
-       "]\n"                                                     \
-       "smlad r10, r12, " W0 ", " F2                             \
-       "\n"                                                      \
-       "smlad r11, lr, " W0                                      \
-       ", r11\n"                                                 \
-       "smlabt r9, r12, " W1                                     \
-       ", r9\n"                                                  \
-       "ldr r12, [r0, #" THIRD                                   \
-       "]\n"                                                     \
-       "smlabt r10, lr, " W1                                     \
-       ", r10\n"                                                 \
-       "smlabt r11, r12, " W1 ", r11\n"
-#define VWW_STRIDE2                                                                          \
-  VWW_ROW_STRIDE2("ldrd r12, lr, [r0], #16\n", "-8", "0", "r2", "r3", "r11", "r11", "r11")   \
-  VWW_ROW_STRIDE2("ldrd r12, lr, [r0, #112]\n", "120", "128", "r4", "r5", "r8", "r9", "r10") \
-  VWW_ROW_STRIDE2("ldrd r12, lr, [r0, #240]\n", "248", "256", "r6", "r7", "r8", "r9", "r10")
+__attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
+  asm volatile(
+      "push {r4-r11, lr}\n"
+      "sub sp, #104\n"
+      "add r1, sp, #32\n"
+      "ldm r0!, {r2-r10}\n"
+      "stm r1!, {r2-r10}\n"
+      "ldm r0!, {r2-r10}\n"
+      "stm r1!, {r2-r10}\n"
 
-// With an output offset of -128 rounding needs no care for the sign and right shifts are 2 or more; signed_* are for
-// the rest.
-__attribute__((naked, noinline)) void relu_stride1(const Rows3x3* /*arguments*/) {
-  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE1 VWW_SCALE VWW_ROWS_END("128"));
-}
-__attribute__((naked, noinline)) void relu_stride2(const Rows3x3* /*arguments*/) {
-  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE2 VWW_SCALE VWW_ROWS_END("256"));
-}
-__attribute__((naked, noinline)) void signed_stride1(const Rows3x3* /*arguments*/) {
-  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE1 VWW_SCALE VWW_ROUND_SIGNED VWW_ROWS_END("128"));
-}
-__attribute__((naked, noinline)) void signed_stride2(const Rows3x3* /*arguments*/) {
-  asm volatile(VWW_ROWS_BEGIN VWW_STRIDE2 VWW_SCALE VWW_ROUND_SIGNED VWW_ROWS_END("256"));
+      "10:\n"  // a channel
+      "ldr r0, [sp, #32]\n"
+      "ldr r3, [r0]\n"
+      "ldr r4, [r0, #4]\n"
+      "ldrb r2, [r0, #17]\n"
+      "cmp r4, #0\n"
+      "bge.w 90f\n"
+      "cmp r2, #30\n"
+      "bgt.w 90f\n"
+      "mov r5, #1\n"
+      "lsl r5, r2\n"
+      "mvn r6, #127\n"
+      "ldr r11, [sp, #96]\n"
+      "strd r3, r4, [sp]\n"
+      "strd r5, r6, [sp, #8]\n"
+
+      "20:\n"  // a chunk
+      "str r11, [sp, #28]\n"
+      "ldr r2, [sp, #36]\n"
+      "ldr r3, [sp, #100]\n"
+      "ldm r11, {r0, r8}\n"
+      "ldrd r1, r9, [r11, #8]\n"
+      "add r0, r2\n"
+      "add r1, r3\n"
+      "ldr r10, [sp, #60]\n"
+      "ldr r7, [sp, #76]\n"
+      "cmp r9, #0\n"
+      "blt 30f\n"
+      "add r9, r3\n"
+      "lsl r4, r10, #1\n"
+      "21: str r7, [r9], #56\n"
+      "subs r4, #1\n"
+      "bpl 21b\n"
+
+      "30:\n"  // rows to widen
+      "cmp r8, #0\n"
+      "beq 50f\n"
+      "ldr r9, [sp, #56]\n"
+      "ldr r12, [sp, #64]\n"
+      "ldr r3, [sp, #72]\n"
+      "cbz r3, 40f\n"
+      "31:\n"
+      "mov r6, r1\n"
+      "mov r5, r10\n"
+      "mov r4, r7\n"
+      "32:\n"
+      "ldr r2, [r0], #4\n"
+      "sxtb16 r3, r2, ror #16\n"
+      "pkhtb lr, r3, r4, asr #16\n"
+      "sxtb16 r4, r2, ror #8\n"
+      "pkhbt r3, r4, r3, lsl #16\n"
+      "str lr, [r6], #56\n"
+      "str r3, [r6], #56\n"
+      "subs r5, #1\n"
+      "bne 32b\n"
+      "lsr r4, #16\n"
+      "str r4, [r6]\n"
+      "strh r7, [r1, r12]\n"
+      "add r0, r9\n"
+      "add r1, #4\n"
+      "subs r8, #1\n"
+      "bne 31b\n"
+      "b 50f\n"
+      "40:\n"
+      "mov r6, r1\n"
+      "mov r5, r10\n"
+      "41:\n"
+      "ldr r2, [r0], #4\n"
+      "sxtb16 r3, r2\n"
+      "sxtb16 r4, r2, ror #8\n"
+      "pkhbt lr, r3, r4, lsl #16\n"
+      "pkhtb r3, r4, r3, asr #16\n"
+      "str lr, [r6], #56\n"
+      "str r3, [r6], #56\n"
+      "subs r5, #1\n"
+      "bne 41b\n"
+      "strh r7, [r1, r12]\n"
+      "add r0, r9\n"
+      "add r1, #4\n"
+      "subs r8, #1\n"
+      "bne 40b\n"
+
+      "50:\n"  // rows to compute
+      "ldrd r1, r8, [r11, #16]\n"
+      "cmp r8, #0\n"
+      "beq.w 80f\n"
+      "ldr r12, [sp, #40]\n"
+      "str r8, [sp, #24]\n"
+      "add r1, r12\n"
+      "ldr r12, [sp, #32]\n"
+      "ldr r8, [r12, #8]\n"
+      "ldr r9, [r12, #12]\n"
+      "ldrsb r10, [r12, #16]\n"
+      "sxtb16 r2, r8\n"
+      "sxtb16 r11, r8, ror #8\n"
+      "sxtb16 r4, r9, ror #16\n"
+      "sxtb16 r6, r9\n"
+      "sxtb16 r7, r9, ror #8\n"
+      "lsl r10, #16\n"
+      "pkhbt r3, r11, r2\n"
+      "pkhbt r2, r2, r11, lsl #16\n"
+      "pkhtb r4, r4, r11, asr #16\n"
+      "pkhbt r5, r6, r7, lsl #16\n"
+      "pkhtb r6, r7, r6, asr #16\n"
+      "pkhtb r7, r10, r7, asr #16\n"
+      "ldr r12, [sp, #92]\n"
+      "ldr r0, [sp, #100]\n"
+      "cmp r12, #1\n"
+      "bne.w 70f\n"
+
+      "60:\n"  // a row, stride 1
+      VWW_ROW_BEGIN
+      "beq 62f\n"
+      "61:\n"
+      "ldr r11, [sp]\n"
+      "ldrd r12, lr, [r0], #112\n"
+      VWW_START(smlad, 8, r12, 2, 11) VWW_START(smlatb, 9, r12, 2, 11) VWW_MAC(smlad, 8, lr, 4) VWW_MAC(smlatb, 9, lr, 4)
+      VWW_LOAD1(-104)
+      VWW_MAC(smlad, 8, r12, 6) VWW_MAC(smlatb, 9, r12, 6)
+      VWW_LOAD2(-56)
+      VWW_MAC(smlabt, 8, r12, 3) VWW_MAC(smlad, 9, r12, 3) VWW_START(smlad, 10, r12, 2, 11) VWW_MAC(smlatb, 11, r12, 2)
+      VWW_MAC(smlabt, 8, lr, 5) VWW_MAC(smlad, 9, lr, 5) VWW_MAC(smlad, 10, lr, 4) VWW_MAC(smlatb, 11, lr, 4)
+      VWW_LOAD1(-48)
+      VWW_MAC(smlabt, 8, r12, 7) VWW_MAC(smlad, 9, r12, 7) VWW_MAC(smlad, 10, r12, 6) VWW_MAC(smlatb, 11, r12, 6)
+      VWW_LOAD2(0)
+      VWW_MAC(smlabt, 10, r12, 3) VWW_MAC(smlad, 11, r12, 3) VWW_MAC(smlabt, 10, lr, 5) VWW_MAC(smlad, 11, lr, 5)
+      VWW_LOAD1(8)
+      VWW_MAC(smlabt, 10, r12, 7) VWW_MAC(smlad, 11, r12, 7)
+      VWW_STORE_QUAD
+      "bne.w 61b\n"
+      "62:\n"
+      "ldr r10, [sp, #84]\n"
+      "cmp r10, #0\n"
+      "beq 64f\n"
+      "63:\n"
+      "ldr r9, [sp]\n"
+      "ldrd r12, lr, [r0], #56\n"
+      VWW_START(smlad, 8, r12, 2, 9) VWW_MAC(smlatb, 9, r12, 2) VWW_MAC(smlad, 8, lr, 4) VWW_MAC(smlatb, 9, lr, 4)
+      VWW_LOAD1(-48)
+      VWW_MAC(smlad, 8, r12, 6) VWW_MAC(smlatb, 9, r12, 6)
+      VWW_LOAD2(0)
+      VWW_MAC(smlabt, 8, r12, 3) VWW_MAC(smlad, 9, r12, 3) VWW_MAC(smlabt, 8, lr, 5) VWW_MAC(smlad, 9, lr, 5)
+      VWW_LOAD1(8)
+      VWW_MAC(smlabt, 8, r12, 7) VWW_MAC(smlad, 9, r12, 7)
+      VWW_STORE_PAIR("63b", "64f")
+      "64:\n"
+      VWW_ROW_END(4, "60b")
+      "b.w 80f\n"
+
+      "70:\n"  // a row, stride 2
+      VWW_ROW_BEGIN
+      "beq 72f\n"
+      "71:\n"
+      "ldr r11, [sp]\n"
+      "ldrd r12, lr, [r0], #224\n"
+      VWW_START(smlad, 8, r12, 2, 11) VWW_MAC(smlad, 8, lr, 4)
+      VWW_LOAD1(-216)
+      VWW_MAC(smlad, 8, r12, 6)
+      VWW_LOAD2(-168)
+      VWW_MAC(smlabt, 8, r12, 3) VWW_START(smlad, 9, r12, 2, 11) VWW_MAC(smlabt, 8, lr, 5) VWW_MAC(smlad, 9, lr, 4)
+      VWW_LOAD1(-160)
+      VWW_MAC(smlabt, 8, r12, 7) VWW_MAC(smlad, 9, r12, 6)
+      VWW_LOAD2(-112)
+      VWW_MAC(smlabt, 9, r12, 3) VWW_START(smlad, 10, r12, 2, 11) VWW_MAC(smlabt, 9, lr, 5) VWW_MAC(smlad, 10, lr, 4)
+      VWW_LOAD1(-104)
+      VWW_MAC(smlabt, 9, r12, 7) VWW_MAC(smlad, 10, r12, 6)
+      VWW_LOAD2(-56)
+      VWW_MAC(smlabt, 10, r12, 3) VWW_MAC(smlad, 11, r12, 2) VWW_MAC(smlabt, 10, lr, 5) VWW_MAC(smlad, 11, lr, 4)
+      VWW_LOAD1(-48)
+      VWW_MAC(smlabt, 10, r12, 7) VWW_MAC(smlad, 11, r12, 6)
+      VWW_LOAD2(0)
+      VWW_MAC(smlabt, 11, r12, 3) VWW_MAC(smlabt, 11, lr, 5)
+      VWW_LOAD1(8)
+      VWW_MAC(smlabt, 11, r12, 7)
+      VWW_STORE_QUAD
+      "bne.w 71b\n"
+      "72:\n"
+      "ldr r10, [sp, #84]\n"
+      "cmp r10, #0\n"
+      "beq 74f\n"
+      "73:\n"
+      "ldr r9, [sp]\n"
+      "ldrd r12, lr, [r0], #112\n"
+      VWW_START(smlad, 8, r12, 2, 9) VWW_MAC(smlad, 8, lr, 4)
+      VWW_LOAD1(-104)
+      VWW_MAC(smlad, 8, r12, 6)
+      VWW_LOAD2(-56)
+      VWW_MAC(smlabt, 8, r12, 3) VWW_MAC(smlad, 9, r12, 2) VWW_MAC(smlabt, 8, lr, 5) VWW_MAC(smlad, 9, lr, 4)
+      VWW_LOAD1(-48)
+      VWW_MAC(smlabt, 8, r12, 7) VWW_MAC(smlad, 9, r12, 6)
+      VWW_LOAD2(0)
+      VWW_MAC(smlabt, 9, r12, 3) VWW_MAC(smlabt, 9, lr, 5)
+      VWW_LOAD1(8)
+      VWW_MAC(smlabt, 9, r12, 7)
+      VWW_STORE_PAIR("73b", "74f")
+      "74:\n"
+      VWW_ROW_END(8, "70b")
+
+      "80:\n"  // the next chunk
+      "ldr r11, [sp, #28]\n"
+      "ldrd r8, r9, [r11, #24]\n"
+      "cmp r8, #0\n"
+      "beq 82f\n"
+      "ldr r0, [sp, #100]\n"
+      "ldr r10, [sp, #60]\n"
+      "add r8, r0\n"
+      "lsl r10, #1\n"
+      "81: ldrd r2, r3, [r8], #56\n"
+      "subs r10, #1\n"
+      "strd r2, r3, [r0], #56\n"
+      "bpl 81b\n"
+      "82:\n"
+      "add r11, #32\n"
+      "cmp r9, #0\n"
+      "bne.w 20b\n"
+
+      "add r8, sp, #32\n"  // the next channel
+      "ldm r8, {r0-r5}\n"
+      "add r0, #18\n"
+      "add r1, r4\n"
+      "add r2, r5\n"
+      "subs r3, #1\n"
+      "stm r8, {r0-r3}\n"
+      "bne.w 10b\n"
+      "90:\n"
+      "ldr r0, [sp, #44]\n"
+      "add sp, #104\n"
+      "pop {r4-r11, pc}\n");
 }
 
-// Widens rows to pairs of int16, each after pad_left (0 or 1) zero points and with one after it. Reads up to three
-// bytes past a row.
-void widen_rows(const int8_t* from, int32_t row_stride, int rows, int width, int pad_left, int zero_point,
-                uint32_t* to) {
-  int16_t* end = reinterpret_cast<int16_t*>(to) + width + pad_left;
-  for (; rows > 0; --rows, from += row_stride, to += kPitch / 4, end += kPitch / 2) {
-    const int8_t* byte = from;
-    uint32_t* word = to;
-    if (pad_left == 0) {
-      do {
-        const uint32_t four = load_word(byte);
-        const uint32_t even = sxtb16(four), odd = sxtb16_odd(four);
-        byte += 4;
-        word[0] = pack_low(even, odd);
-        word[1] = pack_high(even, odd);
-        word += 2;
-      } while (byte < from + width);
-    } else {
-      uint32_t before = static_cast<uint32_t>(zero_point) << 16;
-      do {
-        const uint32_t four = load_word(byte);
-        const uint32_t even = sxtb16_swapped(four), odd = sxtb16_odd(four);  // (2, 0), (1, 3)
-        byte += 4;
-        word[0] = pack_high(before, even);
-        word[1] = pack_low(odd, even);
-        word += 2;
-        before = odd;
-      } while (byte < from + width);
-      *word = before >> 16;
-    }
-    *end = static_cast<int16_t>(zero_point);
-  }
-}
-
-bool is_fast(const DepthwiseParams& p) {
+bool is_common(const DepthwiseParams& p) {
   return p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_h == 1 && p.dilation_w == 1 && p.stride_h == p.stride_w &&
-         p.stride_h <= 2 && p.in_w <= kWidest && p.pad_left <= 1 &&
-         (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1;
+         p.stride_h <= 2 && p.multiplier == 1 && p.in_w <= kWidest && p.pad_left <= 1 &&
+         (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1 && p.pad_top <= 1 &&
+         (p.out_h - 1) * p.stride_h + 3 - p.pad_top <= p.in_h + 1 && p.requant.output_offset == -128 &&
+         p.requant.clamp_min == -128 && p.requant.clamp_max == 127;
 }
 
-// Nine weights as pairs, for each kernel row (w0, w1), (w1, w2).
-void pair_weights(const int8_t* w, uint32_t* pairs) {
-  const uint32_t a = load_word(w), b = load_word(w + 4);
-  const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b46 = sxtb16(b), b64 = sxtb16_swapped(b), b57 = sxtb16_odd(b);
-  pairs[0] = pack_low(a02, a13);
-  pairs[1] = pack_low(a13, a02 >> 16);
-  pairs[2] = pack_high(a13, b64);
-  pairs[3] = pack_low(b46, b57);
-  pairs[4] = pack_high(b46, b57);
-  pairs[5] = pack_high(b57, static_cast<uint32_t>(w[8]) << 16);
-}
+int least(int a, int b) { return a < b ? a : b; }
 
-// Computes channels whose window is 3 by 3, for rows [row_begin, row_end).
-class Kernel3x3 {
- public:
-  Kernel3x3(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end, uint32_t* scratch)
-      : p_(p), in_(in), out_(out), row_begin_(row_begin), row_end_(row_end), stride_(p.stride_h) {
-    rows_.output_offset = p.requant.output_offset;
-    rows_.width = p.out_w;
-    rows_.out_gap = out.row_stride - p.out_w;
-    rows_.scratch = scratch;
-    chunk_ = stride_ == 1 ? kChunkRows - 2 : (kChunkRows - 1) / 2;
-  }
+// The rows of a ring from y on that lie in one piece, limit at most.
+int in_one_piece(const View& v, int y, int limit) { return least(limit, v.rows - (y < v.rows ? y : y % v.rows)); }
 
-  void run(const Channel& c) {
-    const int8_t* const w = c.record + 8;
-    pair_weights(w, rows_.weights);
-    const int exponent = w[9];
-    rows_.bias = load_int32(c.record);
-    rows_.multiplier = load_int32(c.record + 4);
-    rows_.shift = exponent == 31 ? 1 : 0;
-    rows_.power = 1 << (exponent - rows_.shift);
-    const bool relu = p_.requant.output_offset == -128 && exponent <= 30;
-    void (*const compute)(const Rows3x3*) = stride_ == 1 ? relu ? relu_stride1 : signed_stride1
-                                            : relu       ? relu_stride2
-                                                         : signed_stride2;
-
-    int present = 0;  // rows that the last chunk left in scratch
-    for (int y = row_begin_; y < row_end_;) {
-      int count = row_end_ - y < chunk_ ? row_end_ - y : chunk_;
-      const int8_t* const from_row = row_of(out_, y);
-      if (out_.rows < p_.out_h) {  // up to where the ring begins again
-        const int left = out_.rows - y % out_.rows;
-        count = left < count ? left : count;
-      }
-      copy(c, y * stride_ - p_.pad_top, present, (count - 1) * stride_ + 3);
-      rows_.rows = count;
-      rows_.out = c.out + (from_row - out_.data);
-      compute(&rows_);
-      if (p_.requant.clamp_min > -128 || p_.requant.clamp_max < 127) clamp_rows();
-      y += count;
-      if (y >= row_end_) break;
-      // The rows that the next chunk shares with this one.
-      present = 3 - stride_;
-      memcpy(row(0), row(count * stride_), static_cast<size_t>(present * kPitch));
-      borders_ = false;
-    }
-  }
-
-  // Something else used the scratch memory.
-  void scratch_lost() { borders_ = false; }
-
- private:
-  uint32_t* row(int i) const { return const_cast<uint32_t*>(rows_.scratch) + i * (kPitch / 4); }
-
-  void fill(int i) const {
-    const uint32_t zero = pair_of(p_.input_zero_point, p_.input_zero_point);
-    uint32_t* const to = row(i);
-    for (int k = p_.in_w / 2 + 1; k >= 0; --k) to[k] = zero;
-  }
-
-  // Rows [first, last) of scratch, row 0 being input row top. Rows outside the input stay filled from channel to
-  // channel unless a chunk moved them.
-  void copy(const Channel& c, int top, int first, int last) {
-    for (; first < last && top + first < 0; ++first)
-      if (!borders_) fill(first);
-    int inside = p_.in_h - top < last ? p_.in_h - top : last;
-    for (int i = inside; i < last; ++i)
-      if (!borders_) fill(i);
-    borders_ = row_end_ - row_begin_ <= chunk_;
-    while (first < inside) {
-      const int8_t* const from = row_of(in_, top + first);
-      int count = inside - first;
-      if (in_.rows < p_.in_h) {
-        const int left = in_.rows - (top + first) % in_.rows;
-        count = left < count ? left : count;
-      }
-      widen_rows(c.in + (from - in_.data), in_.row_stride, count, p_.in_w, p_.pad_left, p_.input_zero_point,
-                 row(first));
+// Rows [begin, end) of the output as chunks; false when a ring cuts them into too many.
+bool plan_chunks(const DepthwiseParams& p, const View& in, const View& out, int begin, int end, Chunk* chunks) {
+  const int stride = p.stride_h, most = (kRows - 3) / stride + 1;
+  Chunk* chunk = chunks;
+  int kept = 0;  // rows at the top of scratch that the chunk before left there
+  for (int y = begin; y < end;) {
+    if (chunk - chunks > kMostChunks - 3) return false;
+    const int rows = in_one_piece(out, y, least(end - y, most));
+    const int top = y * stride - p.pad_top, needed = (rows - 1) * stride + 3;
+    const bool alone = rows == end - begin;  // then the rows outside the input are filled once for all channels
+    int first = kept, last = needed, fill = -1;
+    if (top + first < 0) fill = first++;
+    if (top + last > p.in_h) fill = --last;
+    do {
+      const int count = in_one_piece(in, top + first, last - first);
+      *chunk++ = {
+          static_cast<int32_t>(row_of(in, top + first) - in.data), count, first * 4, alone ? -1 : fill * 4, 0, 0, 0, 1};
+      fill = -1;
       first += count;
-    }
+    } while (first < last);
+    Chunk& computing = chunk[-1];
+    computing.out_offset = static_cast<int32_t>(row_of(out, y) - out.data);
+    computing.rows = rows;
+    kept = 3 - stride;
+    y += rows;
+    if (y < end) computing.keep = rows * stride * 4;
   }
+  chunk[-1].more = 0;
+  return true;
+}
 
-  void clamp_rows() const {
-    int8_t* to = rows_.out;
-    for (int i = 0; i < rows_.rows; ++i, to += out_.row_stride)
-      for (int x = 0; x < p_.out_w; ++x)
-        to[x] = static_cast<int8_t>(clamp(to[x], p_.requant.clamp_min, p_.requant.clamp_max));
+// Fills the rows outside the input that a lone chunk has.
+void fill_borders(const DepthwiseParams& p, int begin, int end, const Planes& planes) {
+  const int top = begin * p.stride_h - p.pad_top, rows = (end - begin - 1) * p.stride_h + 3;
+  if (rows > kRows) return;
+  for (int i = 0; i <= 2 * planes.words; ++i) {
+    if (top < 0) planes.scratch[i * kRows] = static_cast<uint32_t>(planes.zero);
+    if (top + rows > p.in_h) planes.scratch[i * kRows + rows - 1] = static_cast<uint32_t>(planes.zero);
   }
-
-  const DepthwiseParams& p_;
-  const View& in_;
-  const View& out_;
-  const int row_begin_, row_end_, stride_;
-  int chunk_;
-  bool borders_ = false;  // scratch holds the rows outside the input already
-  Rows3x3 rows_;
-};
+}
 
 #endif
 
@@ -456,22 +565,49 @@ class Kernel3x3 {
 void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out, int row_begin, int row_end,
                       void* scratch) {
   const int record_bytes = p.kernel_h * p.kernel_w + 9;
-#if defined(__ARM_FEATURE_DSP)
-  const bool fast = is_fast(p);
-  Kernel3x3 kernel(p, in, out, row_begin, row_end, static_cast<uint32_t*>(scratch));
-#endif
   Channel c{p.constants, in.data, out.data};
+#if defined(__ARM_FEATURE_DSP)
+  Chunk chunks[kMostChunks];
+  const bool common = is_common(p) && row_begin < row_end && plan_chunks(p, in, out, row_begin, row_end, chunks);
+  Planes planes;
+  if (common) {
+    const int words = (p.in_w + 3) / 4, edge = p.in_w + p.pad_left;
+    planes.in_channel_stride = in.channel_stride;
+    planes.out_channel_stride = out.channel_stride;
+    planes.in_gap = in.row_stride - 4 * words;
+    planes.words = words;
+    planes.edge = edge / 2 * kWordBytes + edge % 2 * 2;
+    planes.pad_left = p.pad_left;
+    planes.zero = static_cast<int32_t>(pair_of(p.input_zero_point, p.input_zero_point));
+    planes.quads = p.out_w / 4 * 4;
+    planes.tail = p.out_w % 4;
+    planes.out_gap = out.row_stride - p.out_w;
+    planes.stride = p.stride_w;
+    planes.chunks = chunks;
+    planes.scratch = static_cast<uint32_t*>(scratch);
+    fill_borders(p, row_begin, row_end, planes);
+  }
+#endif
   for (int channel = 0; channel < p.in_c; ++channel, c.in += in.channel_stride) {
     for (int i = 0; i < p.multiplier; ++i, c.out += out.channel_stride, c.record += record_bytes) {
 #if defined(__ARM_FEATURE_DSP)
-      // A doubled multiplier of 2^31 and more, a right shift of 1 and more: what the assembly is exact for.
-      if (fast && load_int32(c.record + 4) < 0 && c.record[record_bytes - 1] <= 31) {
-        kernel.run(c);
-        continue;
+      if (common) {
+        planes.record = c.record;
+        planes.in = c.in;
+        planes.out = c.out;
+        planes.channels = p.in_c - channel;
+        const int done = planes.channels - relu_planes(&planes);
+        channel += done;
+        c.in += done * in.channel_stride;
+        c.out += done * out.channel_stride;
+        c.record += done * record_bytes;
+        if (channel >= p.in_c) return;
       }
-      kernel.scratch_lost();
 #endif
       any_kernel(p, in, out, c, row_begin, row_end, scratch);
+#if defined(__ARM_FEATURE_DSP)
+      if (common) fill_borders(p, row_begin, row_end, planes);
+#endif
     }
   }
 }

@@ -117,7 +117,7 @@ def _lower(graph: Graph, op: Op, input_layout: Layout) -> Kernel:
                 ("input_zero_point", source.quantization.zero_point),
             ],
             packing.depthwise_scratch_bytes(
-                window.kernel[0], window.kernel[1], window.stride[1], window.dilation[0], window.dilation[1], out.width
+                *window.kernel, window.stride[1], *window.dilation, in_w=source.width, out_w=out.width
             ),
         )
     if isinstance(op, Pool):

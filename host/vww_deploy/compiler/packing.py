@@ -20,9 +20,6 @@ Int32 = npt.NDArray[np.int32]
 PIXELS_PER_BLOCK: Final = 4
 """Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""
 
-DEPTHWISE_3X3_SCRATCH: Final = 8 * 128
-"""Scratch of the 3 by 3 depthwise kernel in bytes: kChunkRows rows of kPitch bytes (depthwise_conv2d.cpp)."""
-
 
 class RequantKind(enum.Enum):
     """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for all its channels."""
@@ -144,14 +141,17 @@ def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc:
 
 
 def depthwise_scratch_bytes(
-    kernel_h: int, kernel_w: int, stride_w: int, dilation_h: int, dilation_w: int, out_w: int
+    kernel_h: int, kernel_w: int, stride_w: int, dilation_h: int, dilation_w: int, *, in_w: int, out_w: int
 ) -> int:
     """Scratch of ``vww::depthwise_conv2d``: weights of one channel and rows of one plane, padded, as int16."""
     weights = kernel_h * (kernel_w // 2 + 1) * 2 * 4
     span = (kernel_h - 1) * dilation_h + 1
     reach = ((out_w + 3) // 4 * 4 - 1) * stride_w + (kernel_w - 1) * dilation_w + 2
-    fast = kernel_h == kernel_w == 3 and dilation_h == dilation_w == 1 and stride_w <= 2
-    return max(weights + span * _even(reach) * 2, DEPTHWISE_3X3_SCRATCH if fast else 0)
+    size = weights + span * _even(reach) * 2
+    # Windows of 3 by 3 usually take another way: kRows rows and two columns a word (kWidest columns at most).
+    if kernel_h == kernel_w == 3 and dilation_h == dilation_w == 1 and stride_w <= 2 and in_w <= 60:
+        size = max(size, (2 * ((in_w + 3) // 4) + 3) * 14 * 4)
+    return size
 
 
 def _even(n: int) -> int:

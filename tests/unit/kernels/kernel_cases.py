@@ -232,7 +232,7 @@ class Layer:
             packed = packing.pack_depthwise(
                 np.ascontiguousarray(self.w[:, :, :, 0].transpose(1, 2, 0)), self.bias, self.zero, self.scale
             )
-            scratch = packing.depthwise_scratch_bytes(*self.kernel, self.stride[1], *self.dilation, ow)
+            scratch = packing.depthwise_scratch_bytes(*self.kernel, self.stride[1], *self.dilation, in_w=iw, out_w=ow)
             ptype, tail, mid = "DepthwiseParams", "", f"{oh},{ow},{self.out_c // self.in_c}"
         else:
             packed = packing.pack_conv(self.w, self.bias, self.zero, self.scale, input_is_hwc=hwc)
