@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import shutil
 import struct
 import sys
 import termios
-import time
 import tty
 from collections.abc import Iterator
 from typing import Final, TextIO
@@ -33,6 +33,7 @@ _SYSTEMS: Final = {
     "256": ColorSystem.EIGHT_BIT,
     "truecolor": ColorSystem.TRUECOLOR,
 }
+_KEY: Final = re.compile(rb"\x1b\[[0-9;?]*[@-~]|\x1bO.|.", re.DOTALL)
 _ARROWS: Final = {b"\x1b[C": "right", b"\x1b[D": "left", b"\x1b[H": "home"}
 
 
@@ -117,23 +118,17 @@ class TerminalFace:
             monitor.tell(error.message)
 
     def _keys(self, timeout_s: float) -> Iterator[str]:
-        """The keys pressed by now, waiting for the first; ends early when the state has changed."""
-        until = time.monotonic() + timeout_s
-        if not select.select([self._keyboard], [], [], max(0.0, until - time.monotonic()))[0]:
+        """The keys pressed by now, waiting a while for the first."""
+        if not select.select([self._keyboard], [], [], timeout_s)[0]:
             return
         data = os.read(self._keyboard, 256)
         if not data:
             self._quit = True  # the terminal has gone
-        while data:
-            name = next((arrow for arrow in _ARROWS if data.startswith(arrow)), None)
-            if name is not None:
-                yield _ARROWS[name]
-                data = data[len(name) :]
-            elif data[0] == 0x1B:
-                return  # another escape sequence: not ours
-            else:
-                yield chr(data[0])
-                data = data[1:]
+        for sequence in _KEY.findall(data):
+            if sequence in _ARROWS:
+                yield _ARROWS[sequence]
+            elif len(sequence) == 1:
+                yield sequence.decode("latin-1")
 
 
 class Painter:
