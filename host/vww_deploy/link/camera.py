@@ -59,7 +59,7 @@ class Shot:
     latency_us: int
     """``ticks`` in microseconds."""
     stages_us: dict[str, int]
-    """Microseconds of ``capture``, ``preprocess``, ``inference`` and ``transmit`` (sent since the shot before began)."""
+    """Microseconds of ``capture``, ``preprocess``, ``inference``, ``transmit`` (sent since the shot before began)."""
     model_frame: npt.NDArray[np.int8] | None
     """The input that the model got, int8 [height, width, channels]; None when the board did not keep it."""
     raw_frame: bytes | None
@@ -85,6 +85,8 @@ class DeviceCamera:
         """Bytes of frames that the board can keep for the host at a time."""
         self.status = CameraStatus.OK
         """What came of the last request for a frame."""
+        self.failures = 0
+        """Camera frames that did not come whole since the live mode started."""
         self._pattern = pattern
         self._interval_ms = 0
         self._keep = FrameKind(0)
@@ -122,7 +124,7 @@ class DeviceCamera:
         """
         self._interval_ms = round(interval_s * 1000)
         self._keep = keep
-        self._last_number = self._release = 0
+        self._last_number = self._release = self.failures = 0
         return self._start()
 
     def stop(self) -> None:
@@ -172,6 +174,7 @@ class DeviceCamera:
         answer = self.device.request(m.Poll(number, self._release), m.Shot)
         if answer.camera in list(CameraStatus):
             self.status = CameraStatus(answer.camera)
+        self.failures = answer.failures
         return answer
 
     def _fetch(self, answer: m.Shot) -> Shot:

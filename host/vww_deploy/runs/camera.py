@@ -27,8 +27,11 @@ from vww_deploy.runs.metrics import person_probability
 from vww_deploy.runs.session import prepare
 from vww_deploy.runs.source import Control
 
-SHOT_TIMEOUT_S: Final = 10.0
+SHOT_TIMEOUT_S: Final = 60.0
 """The slowest camera gives a frame a second, the slowest model takes some; the emulator on a busy host is slower."""
+
+FAILURES: Final = 2
+"""So many frames one after another that did not come whole are no accident."""
 
 _LOOK_S: Final = 0.25  # between two looks at what viewers want while no shot comes
 _IDLE_S: Final = 0.25
@@ -111,6 +114,7 @@ class CameraLive(Live):
         device = camera.device
         live = False
         waited = 0.0
+        failed = 0  # frames, until the last shot
         missed = 0
         try:
             while not control.leaving:
@@ -126,16 +130,17 @@ class CameraLive(Live):
                 else:
                     if not live:
                         kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
-                        live = True
+                        live, failed = True, 0
                         if kept != self._keep:
                             told.append(Console(_no_room(self._keep, kept)))
                     shot = camera.next_shot(_LOOK_S)
                     waited = 0.0 if shot is not None else waited + _LOOK_S
                     if feed is not None and feed.failure is not None:
                         raise feed.failure
-                    if waited > SHOT_TIMEOUT_S:
+                    if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
                         raise trouble(device.info.board, camera.status)
                     if shot is not None:
+                        failed = shot.failures
                         missed += shot.missed
                         yield from self._told(device, camera, shot, missed)
                 while told:
@@ -202,10 +207,16 @@ def stills(device: Device, model: Model, frame: FrameFormat, count: int, pattern
         )
     try:
         taken = 0
+        failed = 0  # frames, until the last shot
+        waited = 0.0
         while taken < count:
-            shot = camera.next_shot(SHOT_TIMEOUT_S)
-            if shot is None:
+            shot = camera.next_shot(_LOOK_S)
+            waited = 0.0 if shot is not None else waited + _LOOK_S
+            if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
                 raise trouble(device.info.board, camera.status)
+            if shot is None:
+                continue
+            failed = shot.failures
             if shot.raw_frame is not None:
                 taken += 1
                 yield shot.raw_frame

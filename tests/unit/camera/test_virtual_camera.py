@@ -257,7 +257,8 @@ def test_the_driver_says_what_is_wrong(library: ctypes.CDLL) -> None:
     silent = Board(library)
     assert silent.begin(SMALL) == NO_CAMERA
     assert silent.name == ""
-    assert 500 < silent.now < 600  # it does not wait longer than it says
+    assert len(silent.sent) == 3 * 12  # asked three times
+    assert 750 < silent.now < 850  # it does not wait longer than it says
     # a frame that is still on its way from before does not make the camera absent, however long it takes
     late = Board(library)
     late.slow = (b"\0" * 900 + answer(1, 1, b"late"), 3)

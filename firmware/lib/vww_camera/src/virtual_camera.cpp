@@ -42,15 +42,18 @@ CameraStatus VirtualCamera::begin(const CameraMode& mode) {
   name_[0] = 0;
   char name[sizeof(name_)] = {};
   NameSink sink(name, sizeof(name));
-  ask(Kind::kIdentify);
   const uint32_t start = port_.milliseconds();
+  ask(Kind::kIdentify);
+  int tries = 1;
   CameraStatus status = CameraStatus::kWaiting;
   while (status == CameraStatus::kWaiting) {
     status = receive(sink);
+    if (status != CameraStatus::kWaiting) break;
     const uint32_t now = port_.milliseconds();
-    if (status == CameraStatus::kWaiting && (now - last_ms_ > kIdentifyMs || now - start > kLongestIdentifyMs)) {
-      return CameraStatus::kNoCamera;
-    }
+    if (now - start > kLongestIdentifyMs) return CameraStatus::kNoCamera;
+    if (now - last_ms_ <= kIdentifyMs) continue;
+    if (tries++ == kIdentifyTries) return CameraStatus::kNoCamera;
+    ask(Kind::kIdentify);
   }
   if (status == CameraStatus::kOk) memcpy(name_, name, sizeof(name));
   return status;

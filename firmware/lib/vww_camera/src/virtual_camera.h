@@ -12,8 +12,10 @@ namespace vww {
 class VirtualCamera final : public Camera {
  public:
   // A running camera says who it is at once; the rest of the time is for a busy host.
-  static constexpr uint32_t kIdentifyMs = 500;
-  // Before that it ends the frame that it was sending.
+  static constexpr uint32_t kIdentifyMs = 250;
+  // A camera that was just exchanged for another may not have heard the first time.
+  static constexpr int kIdentifyTries = 3;
+  // Before it answers, a camera ends the frame that it was sending.
   static constexpr uint32_t kLongestIdentifyMs = 10000;
   // The slowest camera sends one frame a second, and the request may come just after one began.
   static constexpr uint32_t kFirstByteMs = 2500;
