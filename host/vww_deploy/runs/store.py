@@ -118,20 +118,24 @@ class RunHeader:
 
     @classmethod
     def from_json(cls, text: str) -> RunHeader:
-        """A header as the store holds it.
+        """A header as the store holds it. A run recorded before a field existed has that field's default; fields that
+        only a newer program knows are left out.
 
         Raises:
-            ValueError: it is not JSON, or a field is missing, unknown or of another type.
+            ValueError: it is no JSON object, or a field is missing or of another type.
         """
         values = json.loads(text)
-        if not isinstance(values, dict) or set(values) != set(cls.__dataclass_fields__):
-            raise ValueError("a run's header has other fields than this program's")
-        for name, kind in _HEADER_TYPES.items():
-            if not isinstance(values[name], kind):
-                raise ValueError(f"a run's header has {name} = {values[name]!r}")
-        labels = tuple(str(label) for label in values["labels"])
-        layers = tuple((str(layer), int(ticks)) for layer, ticks in values["layers"])
-        return cls(**{**values, "labels": labels, "layers": layers})
+        if not isinstance(values, dict) or not {"board", "port", "model", "model_sha256"} <= values.keys():
+            raise ValueError("a run's header lacks its board, port or model")
+        known = {name: values[name] for name in _HEADER_TYPES if name in values}
+        for name, value in known.items():
+            if not isinstance(value, _HEADER_TYPES[name]):
+                raise ValueError(f"a run's header has {name} = {value!r}")
+        if "labels" in known:
+            known["labels"] = tuple(str(label) for label in known["labels"])
+        if "layers" in known:
+            known["layers"] = tuple((str(layer), int(ticks)) for layer, ticks in known["layers"])
+        return cls(**known)
 
     def to_json(self) -> str:
         """JSON text with every field."""

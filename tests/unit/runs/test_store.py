@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import sqlite3
@@ -250,13 +251,21 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
         Store(path)
 
 
-@pytest.mark.parametrize("header", ["", "{}", "[]", '{"board": 1}'])
+@pytest.mark.parametrize("header", ["", "{}", "[]", '{"board": "b", "port": "p", "model": "m", "model_sha256": 1}'])
 def test_a_damaged_header_is_said(tmp_path: Path, header: str) -> None:
     with Store(tmp_path / "r") as store:
         writer = store.begin(HEADER)
         store._db.execute("UPDATE runs SET header = ?", (header,))
         with pytest.raises(StoreError, match="cannot be used"):
             store.run(writer.run)
+
+
+def test_headers_of_other_versions_are_read(tmp_path: Path) -> None:
+    older = json.loads(HEADER.to_json())
+    del older["layers"], older["reference"]
+    assert RunHeader.from_json(json.dumps(older)) == HEADER
+    newer = {**json.loads(HEADER.to_json()), "weather": "rain"}
+    assert RunHeader.from_json(json.dumps(newer)) == HEADER
 
 
 def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
