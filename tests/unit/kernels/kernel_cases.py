@@ -275,6 +275,31 @@ class Layer:
         call += f"{function}({n}_p, {n}_in, {n}_out, y, y + {step} < {oh} ? y + {step} : {oh}, scratch);"
         return Case(name, d, setup, call, outname, expected, self.macs)
 
+    def band_case(self, name: str, rows: int) -> Case:
+        """The call for a few rows at a time, input and output in rings that begin again in the middle of calls."""
+        whole = self.case(name)
+        n = "".join(ch if ch.isalnum() else "_" for ch in name)
+        (ih, iw), (oh, ow) = self.in_hw, self.out_hw
+        span = (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
+        in_rows, out_rows = min(span + 1, ih), rows + 1
+        d = "\n".join(line for line in whole.declarations.splitlines() if not line.startswith("static const View"))
+        at = self.in_c * in_rows * iw
+        d += f"\nstatic const View {n}_in = {{in_buffer,{in_rows * iw},{iw},{in_rows}}};\n"
+        d += f"static const View {n}_out = {{in_buffer + {at},{out_rows * ow},{ow},{out_rows}}};\n"
+        function = "depthwise_conv2d" if self.depthwise else "conv2d"
+        below = span - (rows - 1) * self.stride[0] - self.pad[0]
+        call = f"""for (int y = 0, next = 0; y < {oh}; y += {rows}) {{
+    const int end = y + {rows} < {oh} ? y + {rows} : {oh};
+    for (; next < {ih} && next < (end - 1) * {self.stride[0]} + {below}; ++next)
+      for (int c = 0; c < {self.in_c}; ++c)
+        memcpy(in_buffer + (c * {in_rows} + next % {in_rows}) * {iw}, {n}_x + (c * {ih} + next) * {iw}, {iw});
+    {function}({n}_p, {n}_in, {n}_out, y, end, scratch);
+    for (int i = y; i < end; ++i)
+      for (int c = 0; c < {self.out_c}; ++c)
+        memcpy(out_buffer + (c * {oh} + i) * {ow}, {n}_out.data + (c * {out_rows} + i % {out_rows}) * {ow}, {ow});
+  }}"""
+        return Case(name, d, "", call, "out_buffer", whole.expected, self.macs)
+
 
 def _view(name: str, buffer: str, shape: tuple[int, int, int]) -> str:
     height, width, _ = shape

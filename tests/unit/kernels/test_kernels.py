@@ -76,6 +76,21 @@ def depthwise(rng: np.random.Generator) -> list[Case]:
     return cases
 
 
+def bands(rng: np.random.Generator) -> list[Case]:
+    cases = []
+    for rows in (1, 2, 3, 5):
+        for stride in (1, 2):
+            for kernel in (3, 5):
+                layer = Layer(rng, (17, 13), 3, 3, kernel=(kernel, kernel), stride=(stride, stride), depthwise=True)
+                cases.append(layer.band_case(f"depthwise band {kernel} {stride} {rows}", rows))
+            layer = Layer(rng, (13, 12), 3, 4, kernel=(3, 3), stride=(stride, stride))
+            cases.append(layer.band_case(f"convolution band {stride} {rows}", rows))
+        cases.append(Layer(rng, (11, 10), 5, 4).band_case(f"pointwise band {rows}", rows))
+    layer = Layer(rng, (40, 20), 2, 2, kernel=(3, 3), depthwise=True)
+    cases.append(layer.band_case("depthwise band of several chunks", 30))
+    return cases
+
+
 def others(rng: np.random.Generator) -> list[Case]:
     cases = [add_case(rng, f"add {shape}", shape) for shape in ((3, 5, 7), (4, 8, 6), (1, 1, 1), (2, 13, 13))]
     for kind in ("average_pool", "max_pool"):
@@ -87,14 +102,14 @@ def others(rng: np.random.Generator) -> list[Case]:
     return cases
 
 
-@pytest.mark.parametrize("cases", [convolutions, depthwise, others], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("cases", [convolutions, depthwise, bands, others], ids=lambda f: f.__name__)
 def test_portable_path_gives_the_exact_bytes(cases: object, tmp_path: Path) -> None:
     made = cases(np.random.default_rng(7))  # type: ignore[operator]
     assert failures(made, run(build(made, tmp_path, arm=False), arm=False)) == []
 
 
 @arm
-@pytest.mark.parametrize("cases", [convolutions, depthwise, others], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("cases", [convolutions, depthwise, bands, others], ids=lambda f: f.__name__)
 def test_dsp_path_gives_the_exact_bytes(cases: object, tmp_path: Path) -> None:
     made = cases(np.random.default_rng(7))  # type: ignore[operator]
     assert failures(made, run(build(made, tmp_path, arm=True), arm=True)) == []
