@@ -37,12 +37,12 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
         if not summaries:
             common.err.print(f"{opened.path} holds no runs yet. Record one with: vww-deploy run PICTURES")
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("run", justify="right", no_wrap=True)
         table.add_column("started (UTC)", no_wrap=True)
         table.add_column("board", no_wrap=True)
-        table.add_column("model", no_wrap=True, overflow="ellipsis")
-        for name in ("pictures", "skipped", "equal"):
+        table.add_column("model", overflow="ellipsis")  # the one that gives way when the terminal is narrow
+        for name in ("results", "skipped", "equal"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("state", no_wrap=True)
         for summary in summaries:
