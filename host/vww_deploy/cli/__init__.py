@@ -19,9 +19,9 @@ from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("demo", "doctor", "boards"),
-    "Models": ("inspect", "compile", "models", "costs"),
+    "Models": ("inspect", "compile", "profile", "models", "costs"),
     "Training": ("dataset", "train", "quantize", "evaluate"),
-    "On a board": ("flash", "run", "verify", "monitor", "camera", "collect", "stop"),
+    "On a board": ("flash", "run", "verify", "bench", "monitor", "camera", "collect", "mlperf", "stop"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
