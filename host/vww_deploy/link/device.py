@@ -1,7 +1,7 @@
 """The client: a board that runs a model, as a Python object (docs/protocol.md, "The host's side").
 
-Every wait ends: a lost request or answer is asked for again, a board that restarted is greeted and given its picture again, and a board
-that stays silent becomes a :class:`LinkError`.
+Every wait ends: a lost request or answer is asked for again, a board that restarted is greeted and given its picture
+again, and a board that stays silent becomes a :class:`LinkError`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from vww_deploy.link import messages as m
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.transport import Transport
 
-# A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow line.
+# A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow
+# line.
 ANSWER_TIMEOUT_S: Final = 0.5
 # While the board infers it answers between layers or, without a second input buffer, only afterwards.
 BUSY_TIMEOUT_S: Final = 2.0
@@ -36,7 +37,8 @@ SILENCE_TIMEOUT_S: Final = 15.0
 INFERENCE_TIMEOUT_S: Final = 120.0
 # Without an answer the next wait is twice as long, up to this: what is asked again at once makes a slow line slower.
 LONGEST_ANSWER_TIMEOUT_S: Final = 4.0
-# Pieces of a picture whose answers need not have come before the next picture follows: few, for its answers come later still.
+# Pieces of a picture whose answers need not have come before the next picture follows: few, for its answers come later
+# still.
 ANSWERS_AHEAD: Final = 2
 # How often a link that fails is mended, without a byte of progress between, before it is given up.
 RECONNECTS: Final = 8
@@ -94,7 +96,7 @@ class Inference:
     """Of the device's ``clock``, in the engine alone."""
     clock: str
     latency_us: int
-    """``ticks`` in microseconds of the device's clock; on the virtual board one instruction counts as one nanosecond."""
+    """``ticks`` in microseconds of the device's clock; on the virtual board an instruction counts as a nanosecond."""
     retries: int
     """Requests that had to be sent again for this picture."""
     stages: dict[str, int] = field(default_factory=dict)
@@ -170,7 +172,7 @@ class Device:
         self.on_console: Callable[[str], None] | None = None
         """Called with each line of console text that the board sends."""
         self.live = False
-        """The camera's live mode is on, see :class:`vww_deploy.link.camera.DeviceCamera`: the board takes no pictures."""
+        """The live mode is on (:class:`vww_deploy.link.camera.DeviceCamera`): the board takes no pictures."""
         self._preparation: m.Prepare | None = None
         self._console = bytearray()
         self._last_line = ""
@@ -222,7 +224,7 @@ class Device:
         return next(iter(self.infer_many([image])))
 
     def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
-        """Results of ``images`` in order; with a second input buffer on the board the next upload overlaps the inference."""
+        """Results of ``images`` in order; with a second input buffer the next upload overlaps the inference."""
         return self._run_all(_Job(self._new_id(), self._bytes_of(image)) for image in images)
 
     def prepare(self, table: npt.NDArray[np.int8], *, crop: bool) -> None:
@@ -241,11 +243,11 @@ class Device:
         self.request(self._preparation, m.Prepared)
 
     def infer_frames(self, frames: Iterable[bytes], frame: FrameFormat) -> Iterator[Inference]:
-        """Results of camera frames in order, each ``frame.bytes`` long and preprocessed by the board: see :meth:`prepare`."""
+        """Results of camera frames, each ``frame.bytes`` long, preprocessed by the board: see :meth:`prepare`."""
         return self._run_all(_Job(self._new_id(), data, frame=frame) for data in frames)
 
     def request(self, message: m.Message, response: type[_Response]) -> _Response:
-        """Any request that may be repeated without harm; asked until it is answered, through restarts of the board too."""
+        """Any request that may be repeated without harm, through restarts of the board too."""
         return self._mended(lambda: self._request(message, response))
 
     def _run_all(self, jobs: Iterable[_Job]) -> Iterator[Inference]:
@@ -320,9 +322,9 @@ class Device:
     def _upload(self, job: _Job, running: _Job | None) -> None:
         """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board.
 
-        The question follows the last piece at once, and on a line that loses nothing the next picture follows that: a wait for
-        the last answers would leave the line idle. Should a piece have been lost after all, the board says that it lacks
-        the picture.
+        The question follows the last piece at once, and on a line that loses nothing the next picture follows that: a
+        wait for the last answers would leave the line idle. Should a piece have been lost after all, the board says
+        that it lacks the picture.
         """
         window, size = self.info.window, len(job.data)
         if job.frame is not None:
@@ -364,8 +366,9 @@ class Device:
                 timeouts = 0
                 last_progress = time.monotonic()
                 continue
-            # An answer without progress: the piece at `acked` was lost, what came after it is of no use. Every later piece of the
-            # window brings the same answer, so go back only once for each; after that only when nothing comes for too long.
+            # An answer without progress: the piece at `acked` was lost, what came after it is of no use. Every later
+            # piece of the window brings the same answer, so go back only once for each; after that only when nothing
+            # comes for too long.
             lost = ack is not None and went_back_to != acked
             silent = time.monotonic() - last_progress >= patience
             if lost or silent:
@@ -468,7 +471,8 @@ class Device:
                     if failures > RECONNECTS:
                         raise failure.error from failure
                     if failures > 1 and self._info is not None:
-                        # A restarted board has nothing of the picture, but this one keeps every piece that gets through.
+                        # A restarted board has nothing of the picture, but this one keeps every piece that gets
+                        # through.
                         self._shrink_pieces()
                     self._transport.reopen()
                     self._decoder = Decoder()
@@ -586,6 +590,9 @@ class Device:
         try:
             message = kind.unpack(frame.payload)
         except m.BadMessageError:
+            # Another schema may have another Info, whose beginning is the same in all of them.
+            if kind is m.Info and frame.payload[:5] != struct.pack("<BI", PROTOCOL_VERSION, m.SCHEMA_HASH):
+                raise _other_protocol(self.port, None) from None
             self.link.bad_frames += 1
             return
         if isinstance(message, m.Refused):
@@ -623,7 +630,7 @@ class Device:
             )
         raise LinkError(
             f"{self.port}: nothing answers",
-            hint="`vww-deploy boards` shows the ports; `vww-deploy flash MODEL --board BOARD` puts the firmware on a board",
+            hint="`vww-deploy boards` shows the ports; `vww-deploy flash MODEL --board BOARD` puts the firmware there",
         )
 
 

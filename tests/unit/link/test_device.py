@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import struct
 import threading
 import time
 import tty
@@ -219,6 +220,20 @@ def test_another_protocol_version(stranger: tuple[str, int]) -> None:
 
     threading.Thread(target=answer, daemon=True).start()
     with pytest.raises(ProtocolMismatch, match="protocol version 2") as caught:
+        Device.connect(open_transport(port))
+    assert "vww-deploy flash" in caught.value.hint
+
+
+@pytest.mark.parametrize("rest", [b"", b"more than this side knows" * 4])
+def test_another_schema_of_the_same_version(stranger: tuple[str, int], rest: bytes) -> None:
+    port, master = stranger
+
+    def answer() -> None:
+        os.read(master, 1000)
+        os.write(master, encode_frame(m.Info.TYPE, 0, struct.pack("<BII", 1, m.SCHEMA_HASH ^ 1, 7) + rest))
+
+    threading.Thread(target=answer, daemon=True).start()
+    with pytest.raises(ProtocolMismatch, match="its messages differ") as caught:
         Device.connect(open_transport(port))
     assert "vww-deploy flash" in caught.value.hint
 
