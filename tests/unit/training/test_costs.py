@@ -1,0 +1,80 @@
+"""The arithmetic against the published table, against Keras, and against the compiler."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from vww_deploy.cli import build
+from vww_deploy.compiler import compile_model
+from vww_deploy.errors import DataError
+from vww_deploy.graph import costs
+from vww_deploy.graph.synthetic import mobilenet_v1_graph
+
+
+@pytest.mark.parametrize("row", costs.PUBLISHED, ids=lambda row: f"{row.depth_multiplier:g}-{row.size}")
+def test_the_published_table(row: costs.Published) -> None:
+    network = costs.mobilenet_v1(row.depth_multiplier, row.size, row.size, 3, 1000)
+    if row.depth_multiplier == 0.75:  # the print is 2.6 % below the network that its own table of layers describes
+        assert network.macs / 1e6 == pytest.approx(row.macs_m, rel=0.03)
+        assert network.macs / 1e6 > row.macs_m * 1.02
+    else:
+        assert network.macs / 1e6 == pytest.approx(row.macs_m, abs=0.51)
+    slip = row.parameters_m == 4.14
+    assert network.trained_parameters / 1e6 == pytest.approx(4.24 if slip else row.parameters_m, abs=0.01)
+
+
+def test_the_ratio_of_separable_to_standard() -> None:
+    standard, separable = costs.standard_macs(3, 64, 128, 28), costs.separable_macs(3, 64, 128, 28)
+    assert separable / standard == pytest.approx(costs.separable_ratio(3, 128))
+    assert costs.separable_macs(3, 64, 128, 28, 0.5) == 9 * 32 * 28 * 28 + 32 * 64 * 28 * 28
+
+
+@pytest.mark.parametrize(("alpha", "height", "width", "channels"), [(0.25, 48, 48, 1), (0.13, 40, 33, 3)])
+def test_the_synthetic_graph_has_the_same_costs_and_compiles(
+    alpha: float, height: int, width: int, channels: int
+) -> None:
+    network = costs.mobilenet_v1(alpha, height, width, channels)
+    graph = mobilenet_v1_graph(network)
+    assert graph.macs == network.macs
+    assert graph.parameters == network.parameters
+    report = compile_model(graph).report()
+    assert report.macs == network.macs
+    assert report.ram_bytes >= height * width * channels
+
+
+@pytest.mark.train
+def test_keras_builds_the_same_network() -> None:
+    pytest.importorskip("tensorflow")
+    from vww_deploy.training.mobilenet import build_mobilenet_v1
+
+    network = costs.mobilenet_v1(0.5, 64, 64, 3, 10)
+    model = build_mobilenet_v1(0.5, (64, 64, 3), 10)
+    assert sum(int(w.size) for w in model.get_weights()) == network.trained_parameters + sum(
+        2 * layer.shape[2] for layer in network.layers if layer.name != "classes"
+    )
+    for layer in network.layers[:-1]:
+        assert tuple(model.get_layer(layer.name).output.shape[1:]) == layer.shape
+
+
+@pytest.mark.parametrize("values", [(0.0, 96, 96, 1, 2), (0.25, 0, 96, 1, 2), (0.25, 96, 96, 0, 2), (1, 8, 8, 1, 0)])
+def test_no_network(values: tuple[float, int, int, int, int]) -> None:
+    with pytest.raises(DataError, match="no network"):
+        costs.mobilenet_v1(*values)
+
+
+def test_the_command_says_where_the_print_is_wrong() -> None:
+    result = CliRunner().invoke(build(), ["costs", "--published"])
+    assert result.exit_code == 0
+    assert "the print says 4.14" in " ".join(result.output.split())
+    assert "the print says 317" in " ".join(result.output.split())
+
+
+def test_the_command_gives_json() -> None:
+    result = CliRunner().invoke(build(), ["costs", "-a", "0.25", "-s", "48", "--json"])
+    (network,) = json.loads(result.stdout)["networks"]
+    assert network["macs"] == costs.mobilenet_v1(0.25, 48, 48).macs
+    assert network["fits"]["nano33ble"]
+    assert 0 < network["ram_bytes"] < 20_000
