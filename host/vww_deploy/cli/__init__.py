@@ -57,6 +57,9 @@ def main() -> None:
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder without permission: where no module had more to say about it
+        common.print_error(VwwError(str(error)))
+        sys.exit(VwwError.exit_code)
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ def test_an_error_is_a_message_and_a_hint(cli: Callable[..., Any], monkeypatch: 
     assert "error: the board [red]is[/] away" in ran.err
     assert "try: look under the [desk]" in ran.err
     assert ran.out == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_takes_nothing_is_said() -> None:
+    code = "from vww_deploy.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "boards"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: [Errno 28] No space left on device")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_option_is_a_usage_error(cli: Callable[..., Any]) -> None:
