@@ -1,0 +1,103 @@
+"""In which order a real board is flashed, and that it is asked afterwards; ports, PlatformIO and board are played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vww_deploy.boards import bootloader, platformio
+from vww_deploy.boards import flash as flash_module
+from vww_deploy.boards.flash import flash
+from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.errors import BuildError, LinkError
+from vww_deploy.graph.model import shipped_models
+
+pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    from vww_deploy.resources import models_dir
+
+    return compile_model(models_dir() / "person_96_gray.tflite")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was done, in order, on a machine where everything goes well."""
+    done: list[tuple[Any, ...]] = []
+
+    def step(name: str, result: Any, *positions: int) -> Callable[..., Any]:
+        def play(*arguments: Any, **keywords: Any) -> Any:
+            done.append((name, *(arguments[i] for i in positions), *([keywords["port"]] if "port" in keywords else [])))
+            return result
+
+        return play
+
+    monkeypatch.setattr(platformio, "build", step("build", "image"))
+    monkeypatch.setattr(platformio, "upload", step("upload", "image"))
+    monkeypatch.setattr(bootloader, "enter", step("enter", "/dev/ttyACM1", 1))
+    monkeypatch.setattr(bootloader, "wait_for_application", step("wait", "/dev/ttyACM2", 1))
+    monkeypatch.setattr(flash_module, "open_transport", step("open", None, 0))
+    return done
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, board: str) -> dict[str, Any]:
+    """A board that says it is ``board``; returns what it was asked for."""
+    asked: dict[str, Any] = {}
+
+    class Connected:
+        info = SimpleNamespace(board=board)
+
+        def __enter__(self) -> Connected:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def connect(_: object, *, expect_model: str) -> Connected:
+        asked["model"] = expect_model
+        return Connected()
+
+    monkeypatch.setattr(flash_module.Device, "connect", connect)
+    return asked
+
+
+def test_build_then_bootloader_then_upload_then_ask(
+    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, "nano33ble")
+    flashed = flash(compiled, "nano33ble", "/dev/ttyACM0")
+    assert told == [
+        ("build",),
+        ("enter", "/dev/ttyACM0"),
+        ("upload", "/dev/ttyACM1"),
+        ("wait", "/dev/ttyACM0"),
+        ("open", "/dev/ttyACM2"),
+    ]
+    assert asked == {"model": compiled.graph.sha256}
+    assert flashed.port == "/dev/ttyACM2"
+
+
+def test_what_does_not_build_leaves_the_board_alone(
+    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BuildError("no")
+
+    monkeypatch.setattr(platformio, "build", fail)
+    with pytest.raises(BuildError):
+        flash(compiled, "nano33ble")
+    assert told == []
+
+
+def test_another_board_that_answers(
+    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, "portenta_h7_m7")
+    with pytest.raises(LinkError, match="for portenta_h7_m7, not nano33ble") as caught:
+        flash(compiled, "nano33ble")
+    assert "--port" in caught.value.hint
