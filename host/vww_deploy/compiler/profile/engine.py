@@ -187,7 +187,7 @@ def _demangled(names: Sequence[str]) -> dict[str, str]:
     done = subprocess.run(
         ["arm-none-eabi-c++filt", "-p", *names], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    return {raw: re.sub(r"\b(vww|\(anonymous namespace\))::", "", name) for raw, name in zip(names, done, strict=True)}
+    return {raw: re.sub(r"(vww|\(anonymous namespace\))::", "", name) for raw, name in zip(names, done, strict=True)}
 
 
 def _listing(program: Program, steps: Iterable[Step]) -> Iterable[str]:

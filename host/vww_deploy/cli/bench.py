@@ -1,0 +1,72 @@
+"""``vww-deploy bench``: latency on a board, by layer and in total."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vww_deploy.cli import common
+
+if TYPE_CHECKING:
+    from vww_deploy.runs.bench import Bench
+
+_BAR = 24
+
+
+def command(
+    model: common.ModelArgument = None,
+    board: common.BoardOption = None,
+    port: common.PortOption = None,
+    runs: Annotated[int, typer.Option("--runs", "-n", min=1, help="Inferences to measure.")] = 10,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Measure latency on a board, by layer and in total.
+
+    On the virtual board a tick is an instruction, the same in every run.
+
+    Example: vww-deploy bench person_96_gray --board virtual
+    """
+    from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.model import Model
+    from vww_deploy.runs.bench import bench
+    from vww_deploy.runs.connect import open_device
+
+    loaded = Model.load(model)
+    with common.err.status(f"Compiling {loaded.name}"):
+        compiled = compile_model(loaded.graph)
+    with open_device(loaded, board=board, port=port) as device, common.progress() as progress:
+        task = progress.add_task("measuring", total=2 * runs)
+        found = bench(device, compiled, runs, lambda: progress.advance(task))
+    if as_json:
+        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "bench": found})
+        return
+    common.out.print(_table(found))
+    total = found.total
+    per_mac = f", {total.median / found.macs:.2f} per MAC of the file" if found.macs else ""
+    common.out.print(
+        f"[bold]{escape(loaded.name)}[/]: {common.count(total.median)} {found.clock} "
+        f"(min {common.count(total.minimum)}, p95 {common.count(total.p95)}, {found.runs} runs){per_mac}; "
+        f"{found.latency_us.median / 1000:.2f} ms",
+        soft_wrap=True,
+    )
+
+
+def _table(found: Bench) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("layer", "operator", f"{found.clock}", "p95", "per MAC", ""):
+        table.add_column(heading, justify="left" if heading in ("operator", "") else "right")
+    most = max((layer.ticks.median for layer in found.layers), default=1) or 1
+    for entry in found.layers:
+        per_mac = entry.ticks_per_mac
+        table.add_row(
+            str(entry.layer.index),
+            entry.layer.kind.removesuffix("_2D").lower(),
+            common.count(entry.ticks.median),
+            common.count(entry.ticks.p95),
+            f"{per_mac:.2f}" if per_mac is not None else "",
+            "█" * round(_BAR * entry.ticks.median / most),
+        )
+    return table
