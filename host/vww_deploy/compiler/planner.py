@@ -25,11 +25,11 @@ _QUICK: Final = 8
 _THOROUGH: Final = 100
 
 # A model of the kernels on a Cortex-M4, in instructions, fitted to profiles of person_detect and vww_96_int8.
-_PER_MAC: Final = 0.9
-_PER_OUTPUT: Final = 13.5
+_PER_MAC: Final = 0.84
+_PER_OUTPUT: Final = 12.9
 _PER_CALL: Final = 120
-_PER_CHANNEL_CALL: Final = 100  # a depthwise kernel's set-up for one channel
-_PER_WIDENED_BYTE: Final = 4.0
+_PER_CHANNEL_CALL: Final = 30  # a depthwise kernel's set-up for one channel
+_PER_WIDENED_BYTE: Final = 3.7
 _SHORT_BLOCK: Final = 1.6  # a block of fewer than four pixels, against its share of a full one
 
 
