@@ -1,0 +1,255 @@
+"""Hardware-in-the-loop tests: a board that tests share, and assertions about it that say what is wrong (docs/hil.md).
+
+The pytest plugin makes these; other test runners can use them as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import statistics
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vww_deploy.boards import flash, platformio
+from vww_deploy.boards.catalogue import Board
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.compiler.report import Report
+from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.transport import Transport, open_transport
+from vww_deploy.runs.metrics import person_probability
+from vww_deploy.runs.verify import verify
+
+Int8Array = npt.NDArray[np.int8]
+
+# Lines of console text that are kept for a failing test.
+_CONSOLE_LINES: Final = 500
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that went wrong, for the report."""
+
+    name: str
+    text: str
+    thumbnail: str
+    """PNG, as a data URL."""
+
+
+class HilError(AssertionError):
+    """An assertion about a board; ``failures`` are its pictures."""
+
+    def __init__(self, message: str, failures: Sequence[Failure] = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+
+
+class BoardDevice(Device):
+    """The client, with a record of every inference that a test made."""
+
+    def __init__(self, transport: Transport, *, expect_model: str | None = None) -> None:
+        super().__init__(transport, expect_model=expect_model)
+        self.inferences: list[Inference] = []
+
+    def infer_many(self, images: Iterable[Int8Array]) -> Iterator[Inference]:
+        for result in super().infer_many(images):
+            self.inferences.append(result)
+            yield result
+
+
+@dataclass
+class BoardUnderTest:
+    """A flashed board. Made by :meth:`flashed`; :meth:`close` powers a virtual one off."""
+
+    board: Board
+    model: Model
+    compiled: Compiled
+    port: str
+    console: list[str] = field(default_factory=list)
+    """The last lines of text that the board printed."""
+    firmware_flash_bytes: int = 0
+    firmware_ram_bytes: int = 0
+    dead: str = ""
+    """Why the board is not asked any more; empty while it answers."""
+    _virtual: VirtualBoard | None = None
+
+    @classmethod
+    def flashed(cls, board: Board, model: Model, *, port: str | None = None, instance: str = "hil") -> Self:
+        """Puts ``model`` on ``board``.
+
+        Args:
+            port: of a real board; found by its USB ids when None.
+            instance: a virtual board's own name, so that several run side by side.
+
+        Raises:
+            VwwError: as :func:`vww_deploy.boards.flash.flash` has them.
+        """
+        compiled = compile_model(model.path)
+        if not board.is_virtual:
+            done = flash.flash(compiled, board, port)
+            image = done.image
+            return cls(board, model, compiled, done.port, [], image.flash_bytes, image.ram_bytes)
+        flash.check_fits(compiled, board)
+        virtual = VirtualBoard(instance)
+        with tempfile.TemporaryDirectory(prefix="vww-") as folder:
+            library = compiled.write(Path(folder) / "vww_model")
+            image = platformio.build(board, library, flags=flash.firmware_flags(compiled, board))
+            virtual.start(image.elf)
+        tty = str(virtual.tty)
+        return cls(board, model, compiled, tty, [], image.flash_bytes, image.ram_bytes, _virtual=virtual)
+
+    @property
+    def report(self) -> Report:
+        """RAM, flash and layers of the compiled model."""
+        return self.compiled.report()
+
+    def restart(self) -> None:
+        """Resets the board, through the link or, where that fails, by the virtual board's button.
+
+        Raises:
+            LinkError: it does not answer; from then on it is :attr:`dead`, and every further try fails at once.
+        """
+        if self.dead:
+            raise LinkError(f"{self.board.name} stopped answering earlier: {self.dead}")
+        try:
+            try:
+                self._reset()
+            except LinkError:
+                self.press_reset()
+                self._reset()
+        except (LinkError, BoardError) as error:
+            self.dead = error.message
+            raise
+
+    def connect(self) -> BoardDevice:
+        """The board's client; what the board prints goes to :attr:`console`."""
+        device = BoardDevice.connect(open_transport(self.port, self.board.baudrate), expect_model=self.model.sha256)
+        device.on_console = self._print
+        return device
+
+    def press_reset(self) -> None:
+        """Restarts a virtual board from outside; a real one has nobody to press its button."""
+        if self._virtual is not None:
+            self._virtual.reset()
+
+    def close(self) -> None:
+        """Powers a virtual board off."""
+        if self._virtual is not None:
+            self._virtual.stop()
+
+    def _reset(self) -> None:
+        with self.connect() as device:
+            device.reset()
+
+    def _print(self, line: str) -> None:
+        self.console.append(line)
+        del self.console[:-_CONSOLE_LINES]
+
+
+def assert_bit_exact(
+    device: Device, board: BoardUnderTest, pictures: Mapping[str, Int8Array], *, layers: bool = True
+) -> None:
+    """Every picture's output on the device equals the host reference's; a failure names picture and first layer.
+
+    Args:
+        pictures: int8 inputs ``[height, width, channels]`` by name.
+        layers: for a picture that differs, ask the device for its layers.
+    """
+    failures = []
+    results = device.infer_many(pictures.values())
+    for (name, picture), result in zip(pictures.items(), results, strict=True):
+        expected = board.model.reference.run(picture).reshape(-1)
+        if not np.array_equal(result.output, expected):
+            text = f"{result.output.tolist()} instead of {expected.tolist()}"
+            failures.append(Failure(name, text, thumbnail(picture)))
+    if not failures:
+        return
+    where = ""
+    if layers:
+        name = failures[0].name
+        check = next(iter(verify(device, board.compiled, [(name, pictures[name])])))
+        if check.differing:
+            layer = check.differing[0]
+            where = f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {layer.name}"
+    listed = "\n".join(f"  {failure.name}: {failure.text}" for failure in failures[:10])
+    raise HilError(f"{len(failures)} of {len(pictures)} pictures differ from the reference{where}\n{listed}", failures)
+
+
+def assert_latency(device: BoardDevice, *, max_us: int | None = None, max_ticks: int | None = None) -> None:
+    """The median of the inferences made so far is within the budget, in microseconds or in the device's ticks."""
+    made = device.inferences
+    if not made:
+        raise HilError("no inference was made yet whose latency could be judged")
+    for unit, limit, values in (
+        ("us", max_us, [inference.latency_us for inference in made]),
+        (device.info.clock, max_ticks, [inference.ticks for inference in made]),
+    ):
+        median = statistics.median(values)
+        if limit is not None and median > limit:
+            raise HilError(
+                f"an inference takes {median:,.0f} {unit} (median of {len(values)}), {median - limit:,.0f} over the "
+                f"budget of {limit:,}; least {min(values):,}, most {max(values):,}"
+            )
+
+
+def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
+    """The model needs no more RAM than that: its plan and stack, without the framework."""
+    report = board.report
+    needed = report.ram_bytes + report.stack_bytes
+    if needed > max_bytes:
+        raise HilError(
+            f"{report.name} needs {needed:,} bytes of RAM ({report.stack_bytes:,} of it stack), "
+            f"{needed - max_bytes:,} over the budget of {max_bytes:,}"
+        )
+
+
+def assert_accuracy(
+    device: Device, board: BoardUnderTest, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
+) -> None:
+    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person is there."""
+    wrong = []
+    results = device.infer_many([picture for _, picture, _ in samples])
+    card, quantization = board.model.card, board.model.graph.output_activation.quantization
+    for (name, picture, person), result in zip(samples, results, strict=True):
+        p_person = person_probability(result.output, quantization, card.labels)
+        if (p_person >= card.threshold) != person:
+            truth = "a person" if person else "no person"
+            wrong.append(Failure(name, f"P(person) {p_person:.3f}, but it shows {truth}", thumbnail(picture)))
+    accuracy = 1 - len(wrong) / len(samples)
+    if accuracy < at_least:
+        listed = "\n".join(f"  {failure.name}: {failure.text}" for failure in wrong[:10])
+        raise HilError(
+            f"{accuracy:.1%} of {len(samples)} pictures are told right, not {at_least:.1%}; wrong:\n{listed}", wrong
+        )
+
+
+def thumbnail(picture: Int8Array) -> str:
+    """An int8 input as a PNG in a data URL."""
+    pixels = (picture.astype(np.int16) + 128).astype(np.uint8)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels[:, :, :3])
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+@contextlib.contextmanager
+def board_under_test(
+    board: Board, model: Model, *, port: str | None = None, instance: str = "hil"
+) -> Iterator[BoardUnderTest]:
+    """:meth:`BoardUnderTest.flashed`, closed at the end."""
+    under_test = BoardUnderTest.flashed(board, model, port=port, instance=instance)
+    try:
+        yield under_test
+    finally:
+        under_test.close()

@@ -1,0 +1,189 @@
+"""The pytest plugin for hardware-in-the-loop tests (docs/hil.md): options, fixtures, what a failing test shows.
+
+    def test_person(vww_device, vww_board, vww_model):
+        picture = vww_model.to_input(Image.open("person.jpg"))
+        assert_bit_exact(vww_device, vww_board, {"person": picture})
+
+pytest loads this module in every project that has vww-deploy installed, so all that is heavy is imported when a test
+first asks for a board.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import statistics
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from vww_deploy.graph.model import Model
+    from vww_deploy.graph.reference import Reference
+    from vww_deploy.hil import BoardDevice, BoardUnderTest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vww-deploy", "boards under test")
+    group.addoption(
+        "--vww-board", metavar="NAME", help="board to test; default: the one attached, else the virtual one"
+    )
+    group.addoption(
+        "--vww-port",
+        metavar="PORT",
+        action="append",
+        default=[],
+        help="its port; once for each board that pytest-xdist's workers share",
+    )
+    group.addoption("--vww-model", metavar="MODEL", help="a .tflite file or a shipped model; default: person_96_gray")
+    group.addoption("--vww-report", metavar="FILE", type=Path, help="write an HTML report with pictures that failed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "vww_camera: skip on boards without a camera")
+    config.addinivalue_line("markers", "vww_ram(bytes): skip on boards that leave less RAM")
+    report: Path | None = config.getoption("vww_report")
+    if report is not None and _worker() is None:
+        config.pluginmanager.register(_HtmlReport(report), "vww-html-report")
+
+
+def _worker() -> int | None:
+    """The number of this pytest-xdist worker; None without pytest-xdist."""
+    name = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return int(name.removeprefix("gw")) if name.startswith("gw") else None
+
+
+# -- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def vww_model(pytestconfig: pytest.Config) -> Model:
+    """The model that is on the board: ``to_input`` makes its inputs of pictures."""
+    from vww_deploy.graph.model import Model
+
+    return Model.load(pytestconfig.getoption("vww_model"))
+
+
+@pytest.fixture(scope="session")
+def vww_reference(vww_model: Model) -> Reference:
+    """LiteRT's reference interpreter with the model: what the board has to answer, bit for bit."""
+    return vww_model.reference
+
+
+@pytest.fixture(scope="session")
+def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[BoardUnderTest]:
+    """The board of this worker, flashed once."""
+    from vww_deploy.hil import board_under_test
+    from vww_deploy.runs.connect import choose_board
+
+    worker = _worker()
+    ports: list[str] = pytestconfig.getoption("vww_port")
+    board = choose_board(pytestconfig.getoption("vww_board"))
+    if worker is not None and not board.is_virtual and worker >= max(1, len(ports)):
+        pytest.skip(f"worker {worker} has no board: give each one its --vww-port, or start fewer workers")
+    port = ports[worker or 0] if ports else None
+    with board_under_test(board, vww_model, port=port, instance=f"hil-{worker or 0}-{os.getpid()}") as under_test:
+        yield under_test
+
+
+@pytest.fixture
+def vww_board(request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest) -> BoardUnderTest:
+    """The board: flashed once a session, reset before each test. What it prints is shown when the test fails."""
+    board = _vww_flashed
+    if request.node.get_closest_marker("vww_camera") and not board.board.cameras:
+        pytest.skip(f"{board.board.name} has no camera")
+    for marker in request.node.iter_markers("vww_ram"):
+        if board.board.ram_bytes < marker.args[0]:
+            pytest.skip(f"{board.board.name} leaves {board.board.ram_bytes:,} bytes of RAM, not {marker.args[0]:,}")
+    request.node.user_properties.append(("vww_board", board.board.name))
+    board.console.clear()
+    board.restart()
+    return board
+
+
+@pytest.fixture
+def vww_device(request: pytest.FixtureRequest, vww_board: BoardUnderTest) -> Iterator[BoardDevice]:
+    """The board's client: ``infer``, ``infer_many``, ``layer_digests``, ``stats``."""
+    properties = request.node.user_properties
+    with vww_board.connect() as device:
+        properties.append(("vww_firmware", device.info.firmware_version))
+        properties.append(("vww_model_sha256", device.info.model_sha256))
+        yield device
+        if device.inferences:
+            latency = statistics.median(inference.latency_us for inference in device.inferences)
+            properties.append(("vww_latency_us", str(latency)))
+        properties.append(("vww_retries", str(device.link.retries)))
+
+
+# -- what a failing test shows ----------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    board = getattr(item, "funcargs", {}).get("vww_board")
+    if board is None or not report.failed or call.excinfo is None:
+        return report
+    if board.console:
+        report.sections.append(("Board's console", "\n".join(board.console)))
+    failures = getattr(call.excinfo.value, "failures", ())
+    # A plain attribute of plain values: pytest-xdist sends it on to the process that writes the report.
+    report.__dict__["vww_failures"] = [(failure.name, failure.text, failure.thumbnail) for failure in failures]
+    return report
+
+
+class _HtmlReport:
+    """Writes every test's outcome, and the pictures of those that failed, into one HTML file without scripts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self._rows.append(_row(report))
+
+    def pytest_sessionfinish(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(_PAGE.replace("ROWS", "\n".join(self._rows)), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminalreporter.write_line(f"Report with pictures: {self._path}")
+
+
+def _row(report: pytest.TestReport) -> str:
+    properties = ", ".join(f"{name} {value}" for name, value in report.user_properties)
+    pictures = "".join(
+        f'<figure><img src="{html.escape(image)}" alt=""><figcaption>{html.escape(name)}<br>{html.escape(text)}'
+        "</figcaption></figure>"
+        for name, text, image in report.__dict__.get("vww_failures", [])
+    )
+    details = "\n".join(text for _, text in report.sections) if report.failed else ""
+    said = f"<pre>{html.escape(report.longreprtext)}\n{html.escape(details)}</pre>" if report.failed else ""
+    return (
+        f'<tr class="{report.outcome}"><td>{report.outcome}</td><td>{html.escape(report.nodeid)}'
+        f"<div>{html.escape(properties)}</div>{pictures}{said}</td><td>{report.duration:.2f} s</td></tr>"
+    )
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Boards under test</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; width: 100% }
+td { border-top: 1px solid #ddd; padding: .5rem; vertical-align: top }
+td:first-child { font-weight: 600 } .passed td:first-child { color: #17692f } .failed td:first-child { color: #b3261e }
+td div { color: #666; font-size: 13px } pre { white-space: pre-wrap; background: #f6f6f6; padding: .75rem }
+figure { display: inline-block; margin: .5rem } img { width: 144px; image-rendering: pixelated }
+figcaption { font-size: 13px }
+</style>
+<h1>Boards under test</h1>
+<table>
+ROWS
+</table>
+</html>
+"""
