@@ -80,7 +80,8 @@ void loop() {
     return;
   }
   if (!camera_ready) {
-    const vww::CameraStatus status = camera->begin(kMode);
+    vww::CameraStatus status = camera->begin(kMode);
+    while (status == vww::CameraStatus::kWaiting) status = camera->starting();
     camera_ready = status == vww::CameraStatus::kOk;
     if (!camera_ready) {
       Serial.println(trouble(status));

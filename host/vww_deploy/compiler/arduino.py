@@ -15,9 +15,8 @@ from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
 from vww_deploy.resources import firmware_dir
 
-# The Arduino IDE has one folder of sources for a library and no say in the compiler's flags.
-_SOURCES: Final = ("lib/vww_link/src", "lib/vww_preprocess", "lib/vww_camera/src", "src")
-_LEFT_OUT: Final = ("main.cpp",)
+# The kernels come with the compiled model; main.cpp is an example.
+_LEFT_OUT: Final = ("vww_nn", "main.cpp")
 _EXAMPLES: Final = ("CameraToLed", "SerialPictures")
 
 # Kernels built for size are about half as fast.
@@ -102,10 +101,14 @@ def write_arduino_library(model: Model, compiled: Compiled, path: Path) -> Path:
 
 
 def _firmware_sources() -> Iterator[Path]:
-    for folder in _SOURCES:
-        for path in sorted((firmware_dir() / folder).iterdir()):
-            if path.suffix in (".h", ".cpp") and path.name not in _LEFT_OUT:
-                yield path
+    """All that the firmware is made of; the Arduino IDE has one folder of sources for a library."""
+    for folder in sorted(path for path in (firmware_dir() / "lib").iterdir() if path.name not in _LEFT_OUT):
+        yield from _sources(folder / "src" if (folder / "src").is_dir() else folder)
+    yield from (path for path in _sources(firmware_dir() / "src") if path.name not in _LEFT_OUT)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.iterdir() if path.suffix in (".h", ".cpp"))
 
 
 def _properties(model: Model) -> str:

@@ -25,6 +25,9 @@ from vww_deploy.link.messages import CameraStatus, FrameKind
 _LONGEST_SLEEP_S: Final = 0.05
 _SHORTEST_SLEEP_S: Final = 0.002
 
+START_TIMEOUT_S: Final = 30.0
+"""Cameras start within seconds; a virtual one first ends the frame that it was sending, on a busy host slowly."""
+
 TROUBLE: Final = {
     CameraStatus.NO_CAMERA: (
         "no camera answers",
@@ -159,7 +162,11 @@ class DeviceCamera:
         frame = self.frame
         opening = secrets.randbelow(1 << 32)
         request = m.OpenCamera(opening, frame.width, frame.height, int(frame.pixels), self._pattern)
-        answer = self.device.request(request, m.CameraOpened)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while (answer := self.device.request(request, m.CameraOpened)).status == CameraStatus.WAITING:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_LONGEST_SLEEP_S)
         self.name, self.room = answer.name, answer.room
         if answer.status != CameraStatus.OK:
             self.status = CameraStatus(answer.status) if answer.status in list(CameraStatus) else CameraStatus.NO_CAMERA

@@ -20,6 +20,7 @@ class Ov7675Camera final : public Camera {
   static constexpr uint32_t kSyncMs = 500;
 
   CameraStatus begin(const CameraMode& mode) override;
+  CameraStatus starting() override { return running_ ? CameraStatus::kOk : CameraStatus::kNoCamera; }
   void request() override {}
   CameraStatus poll(FrameSink& sink) override;
   const char* name() const override { return running_ ? "OV7675" : ""; }

@@ -18,44 +18,32 @@ constexpr uint32_t kMostBytes = 65536;
 // A stale answer longer than any frame is no answer: look for the next header instead of skipping it.
 constexpr uint32_t kLongestAnswer = 1u << 20;
 
-// Keeps what a camera says about itself.
-class NameSink final : public FrameSink {
- public:
-  NameSink(char* name, size_t capacity) : name_(name), capacity_(capacity) {}
-  void take(const uint8_t* data, size_t size) override {
-    for (; size > 0 && size_ + 1 < capacity_; size--, data++) {
-      name_[size_++] = *data >= 0x20 && *data < 0x7F ? static_cast<char>(*data) : '?';
-    }
-    name_[size_] = 0;
-  }
-
- private:
-  char* name_;
-  size_t capacity_;
-  size_t size_ = 0;
-};
-
 }  // namespace
+
+void VirtualCamera::Name::take(const uint8_t* data, size_t count) {
+  for (; count > 0 && size + 1 < sizeof(text); count--, data++) {
+    text[size++] = *data >= 0x20 && *data < 0x7F ? static_cast<char>(*data) : '?';
+  }
+  text[size] = 0;
+}
 
 CameraStatus VirtualCamera::begin(const CameraMode& mode) {
   mode_ = mode;
-  name_[0] = 0;
-  char name[sizeof(name_)] = {};
-  NameSink sink(name, sizeof(name));
-  const uint32_t start = port_.milliseconds();
+  name_.text[0] = 0;
+  begun_ms_ = port_.milliseconds();
+  tries_ = 0;
   ask(Kind::kIdentify);
-  int tries = 1;
-  CameraStatus status = CameraStatus::kWaiting;
-  while (status == CameraStatus::kWaiting) {
-    status = receive(sink);
-    if (status != CameraStatus::kWaiting) break;
-    const uint32_t now = port_.milliseconds();
-    if (now - start > kLongestIdentifyMs) return CameraStatus::kNoCamera;
-    if (now - last_ms_ <= kIdentifyMs) continue;
-    if (tries++ == kIdentifyTries) return CameraStatus::kNoCamera;
-    ask(Kind::kIdentify);
-  }
-  if (status == CameraStatus::kOk) memcpy(name_, name, sizeof(name));
+  return CameraStatus::kWaiting;
+}
+
+CameraStatus VirtualCamera::starting() {
+  const CameraStatus status = receive(name_);
+  if (status != CameraStatus::kWaiting) return status;
+  const uint32_t now = port_.milliseconds();
+  if (now - begun_ms_ > kLongestIdentifyMs) return CameraStatus::kNoCamera;
+  if (now - last_ms_ <= kIdentifyMs) return status;
+  if (++tries_ == kIdentifyTries) return CameraStatus::kNoCamera;
+  ask(Kind::kIdentify);
   return status;
 }
 
@@ -69,6 +57,7 @@ CameraStatus VirtualCamera::poll(FrameSink& sink) {
 }
 
 void VirtualCamera::ask(Kind kind) {
+  name_.size = 0;
   asked_ = kind;
   sequence_++;
   started_ = false;

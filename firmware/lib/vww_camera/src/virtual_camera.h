@@ -12,7 +12,7 @@ namespace vww {
 class VirtualCamera final : public Camera {
  public:
   // A running camera says who it is at once; the rest of the time is for a busy host.
-  static constexpr uint32_t kIdentifyMs = 250;
+  static constexpr uint32_t kIdentifyMs = 500;
   // A camera that was just exchanged for another may not have heard the first time.
   static constexpr int kIdentifyTries = 3;
   // Before it answers, a camera ends the frame that it was sending.
@@ -25,11 +25,19 @@ class VirtualCamera final : public Camera {
   explicit VirtualCamera(Port& port) : port_(port) {}
 
   CameraStatus begin(const CameraMode& mode) override;
+  CameraStatus starting() override;
   void request() override;
   CameraStatus poll(FrameSink& sink) override;
-  const char* name() const override { return name_; }
+  const char* name() const override { return name_.text; }
 
  private:
+  // Keeps what the camera says about itself.
+  struct Name final : public FrameSink {
+    void take(const uint8_t* data, size_t size) override;
+    char text[32] = {};
+    size_t size = 0;
+  };
+
   enum class Kind : uint8_t { kIdentify = 1, kFrame = 2 };
   enum class State : uint8_t { kHeader, kPayload, kCrc, kSkip };
 
@@ -40,7 +48,9 @@ class VirtualCamera final : public Camera {
 
   Port& port_;
   CameraMode mode_{};
-  char name_[32] = {};
+  Name name_;
+  uint32_t begun_ms_ = 0;
+  int tries_ = 0;
 
   Kind asked_ = Kind::kIdentify;
   uint16_t sequence_ = 0;

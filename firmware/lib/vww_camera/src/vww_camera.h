@@ -41,14 +41,16 @@ class FrameSink {
 
 class Camera {
  public:
-  // Looks whether the camera is there, and sets it up. May take as long as the camera needs to start, and no longer.
+  // Looks whether the camera is there, and sets it up. kWaiting: ask starting() until it says what came of it. A camera
+  // that can only be waited for may stay inside as long as it needs to start, and no longer.
   virtual CameraStatus begin(const CameraMode& mode) = 0;
+  virtual CameraStatus starting() = 0;
   // Asks for the next frame that begins from now on.
   virtual void request() = 0;
   // What came of it: kWaiting, until it is kOk and the sink has the whole frame, or anything else and the frame is
   // lost. A camera whose pins must be watched may stay inside until the frame is over.
   virtual CameraStatus poll(FrameSink& sink) = 0;
-  // What answered, for people; "" before a successful begin().
+  // What answered, for people; "" before it did.
   virtual const char* name() const = 0;
 
  protected:

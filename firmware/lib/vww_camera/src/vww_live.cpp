@@ -187,6 +187,7 @@ void Live::read(Server& server, const Frame& frame) {
 }
 
 void Live::step(Server& server) {
+  if (opened_ == CameraStatus::kWaiting) opened_ = camera_->starting();
   if (!running_) return;
   if (!capturing_) {
     if (!due_now_ && port_.milliseconds() - begun_ms_ < pause_ms_) return;
