@@ -19,20 +19,7 @@ struct Channel {
 // ------------------------------------------------------------------------------------------------------------- any
 // kernel
 
-// Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
-void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to, int width) {
-  const int16_t zero = p.input_zero_point;
-  int x = 0;
-  if (iy >= 0 && iy < p.in_h) {
-    const int8_t* from = c.in + (row_of(in, iy) - in.data);
-    for (; x < p.pad_left; ++x) to[x] = zero;
-    const int end = p.pad_left + p.in_w < width ? p.pad_left + p.in_w : width;
-    while (x < end) to[x++] = *from++;
-  }
-  for (; x < width; ++x) to[x] = zero;
-}
-
-// Rows of the window in a ring, the weights before them.
+// Rows of the window in a ring, padded and widened; before them the weights as pairs and the rows' addresses.
 struct Window {
   int pairs;        // words of weights for each kernel row and parity of the first column
   int width;        // int16 in a row
@@ -52,6 +39,29 @@ struct Window {
   int16_t* row(int row_with_padding) const { return ring + row_with_padding % span * width; }
 };
 
+// Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
+void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to, int width) {
+  const int16_t zero = p.input_zero_point;
+  const int16_t* const end = to + width;
+  if (iy >= 0 && iy < p.in_h) {
+    const int8_t* from = c.in + (row_of(in, iy) - in.data);
+    for (int i = 0; i < p.pad_left; ++i) *to++ = zero;
+    const int inside = p.in_w < end - to ? p.in_w : static_cast<int>(end - to);
+    const int8_t* const stop = from + inside;
+#if defined(__ARM_FEATURE_DSP)
+    for (; from + 4 <= stop; from += 4, to += 4) {
+      const uint32_t word = load_word(from);
+      const uint32_t even = sxtb16(word), odd = sxtb16_odd(word);
+      const uint32_t low = pack_low(even, odd), high = pack_high(even, odd);
+      memcpy(to, &low, 4);
+      memcpy(to + 2, &high, 4);
+    }
+#endif
+    while (from != stop) *to++ = *from++;
+  }
+  while (to != end) *to++ = zero;
+}
+
 #if defined(__ARM_FEATURE_DSP)
 
 uint32_t pair_of(int low, int high) {
@@ -62,61 +72,92 @@ uint32_t pair_of(int low, int high) {
 // w2), ...
 void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window) {
   uint32_t* to = window.table;
-  for (int ky = 0; ky < p.kernel_h; ++ky, w += p.kernel_w) {
-    for (int k = 0; k < 2 * window.pairs; k += 2) {
-      const int before = k > 0 && k <= p.kernel_w ? w[k - 1] : 0;
-      const int first = k < p.kernel_w ? w[k] : 0;
-      const int second = k + 1 < p.kernel_w ? w[k + 1] : 0;
-      *to++ = pair_of(first, second);
-      *to++ = pair_of(before, first);
+  for (int ky = 0; ky < p.kernel_h; ++ky) {
+    uint32_t before = 0;
+    int left = p.kernel_w;
+    for (int k = 0; k < window.pairs; ++k, left -= 2) {
+      const uint32_t first = left > 0 ? static_cast<uint16_t>(*w++) : 0,
+                     second = left > 1 ? static_cast<uint16_t>(*w++) : 0;
+      *to++ = first | second << 16;
+      *to++ = before | first << 16;
+      before = second;
     }
   }
 }
 
-// Four neighbouring accumulators; x is the first one's column in a padded row.
-template <int stride>
-inline void accumulate_four(const DepthwiseParams& p, const Window& window, int top, int x, int32_t (&acc)[4]) {
-  const uint32_t* w = window.table;
-  for (int ky = 0; ky < p.kernel_h; ++ky) {
-    const uint32_t* word = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h) + x);
-    if (stride == 1) {
-      uint32_t a = *word++;
-      for (const uint32_t* const end = w + 2 * window.pairs; w != end; w += 2) {
-        const uint32_t b = *word++, even = w[0], odd = w[1];
+// Four neighbouring accumulators. rows are the kernel rows' words at the first one's column; pairs is window.pairs.
+template <int stride, int pairs>
+inline void accumulate(const uint32_t* w, const uint32_t* const* rows, int kernel_h, int column, int32_t (&acc)[4]) {
+  for (int ky = 0; ky < kernel_h; ++ky, w += 2 * pairs) {
+    const uint32_t* const x = rows[ky] + column;
+#pragma GCC unroll 4
+    for (int k = 0; k < pairs; ++k) {
+      const uint32_t even = w[2 * k];
+      if (stride == 1) {
+        const uint32_t odd = w[2 * k + 1], a = x[k], b = x[k + 1];
         acc[0] = smlad(a, even, acc[0]);
         acc[1] = smlad(a, odd, acc[1]);
         acc[2] = smlad(b, even, acc[2]);
         acc[3] = smlad(b, odd, acc[3]);
-        a = b;
-      }
-    } else {
-      for (const uint32_t* const end = w + 2 * window.pairs; w != end; w += 2, ++word) {
-        const uint32_t even = w[0];
-        acc[0] = smlad(word[0], even, acc[0]);
-        acc[1] = smlad(word[1], even, acc[1]);
-        acc[2] = smlad(word[2], even, acc[2]);
-        acc[3] = smlad(word[3], even, acc[3]);
+      } else {
+        acc[0] = smlad(x[k], even, acc[0]);
+        acc[1] = smlad(x[k + 1], even, acc[1]);
+        acc[2] = smlad(x[k + 2], even, acc[2]);
+        acc[3] = smlad(x[k + 3], even, acc[3]);
       }
     }
   }
 }
 
-// A row of outputs for stride 1 or 2 and neighbouring taps.
+constexpr int kMostKernelRows = 7;
+
+bool is_wide(const DepthwiseParams& p) {
+  return p.dilation_w == 1 && p.stride_w <= 2 && p.kernel_w >= 2 && p.kernel_w <= 7 && p.kernel_h <= kMostKernelRows;
+}
+
+// A row of outputs.
+template <int stride, int pairs>
 void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top, int8_t* to) {
-  const int taps = p.kernel_h * p.kernel_w;
-  const ChannelScale scale{load_int32(c.record + 4), c.record[8 + taps]};
-  const bool common = p.requant.kind != RequantKind::kGeneric;
+  const uint32_t* rows[kMostKernelRows];
+  for (int ky = 0; ky < p.kernel_h; ++ky)
+    rows[ky] = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h));
+  const int32_t bias = load_int32(c.record), multiplier = load_int32(c.record + 4);
+  const int exponent = c.record[8 + p.kernel_h * p.kernel_w];
+  // A doubled multiplier of 2^31 and more, a right shift of 1 and more (1 by doubling and shifting by 2).
+  const bool common = multiplier < 0 && exponent <= 31;
+  const int doubling = exponent == 31 ? 1 : 0;
+  const int32_t power = common ? 1 << (exponent - doubling) : 0;
   for (int x = 0; x < p.out_w; x += 4) {
-    int32_t acc[4];
-    acc[0] = acc[1] = acc[2] = acc[3] = load_int32(c.record);
-    if (p.stride_w == 1) {
-      accumulate_four<1>(p, window, top, x, acc);
-    } else {
-      accumulate_four<2>(p, window, top, 2 * x, acc);
+    int32_t acc[4] = {bias, bias, bias, bias};
+    accumulate<stride, pairs>(window.table, rows, p.kernel_h, x * stride / 2, acc);
+    const int count = p.out_w - x < 4 ? p.out_w - x : 4;
+    for (int i = 0; i < count; ++i) {
+      if (common) {
+        int32_t t = smmlar(acc[i], multiplier, acc[i]);
+        t = smmlar((t + (t >> 31)) << doubling, power, p.requant.output_offset);
+        to[x + i] = static_cast<int8_t>(clamp(t, p.requant.clamp_min, p.requant.clamp_max));
+      } else {
+        to[x + i] = requantize<RequantKind::kGeneric>(acc[i], {multiplier, exponent}, p.requant);
+      }
     }
-    for (int i = 0; i < 4 && x + i < p.out_w; ++i)
-      to[x + i] = common ? requantize<RequantKind::kClamp>(acc[i], scale, p.requant)
-                         : requantize<RequantKind::kGeneric>(acc[i], scale, p.requant);
+  }
+}
+
+void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top, int8_t* to) {
+  const int which = window.pairs * 2 + (p.stride_w - 1);
+  switch (which) {
+    case 4:
+      return compute_row<1, 2>(p, window, c, top, to);
+    case 5:
+      return compute_row<2, 2>(p, window, c, top, to);
+    case 6:
+      return compute_row<1, 3>(p, window, c, top, to);
+    case 7:
+      return compute_row<2, 3>(p, window, c, top, to);
+    case 8:
+      return compute_row<1, 4>(p, window, c, top, to);
+    default:
+      return compute_row<2, 4>(p, window, c, top, to);
   }
 }
 
@@ -128,8 +169,8 @@ void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const
   const int8_t* const w = c.record + 8;
   const ChannelScale scale{load_int32(c.record + 4), w[p.kernel_h * p.kernel_w]};
 #if defined(__ARM_FEATURE_DSP)
-  const bool by_four = p.dilation_w == 1 && p.stride_w <= 2;
-  if (by_four) fill_table(p, w, window);
+  const bool wide = is_wide(p);
+  if (wide) fill_table(p, w, window);
 #endif
   int next = row_begin * p.stride_h;  // the next input row to copy, counted from the padding's first
   for (int y = row_begin; y < row_end; ++y) {
@@ -138,7 +179,7 @@ void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const
     for (; next < top + window.span; ++next) copy_row(p, in, c, next - p.pad_top, window.row(next), window.width);
     int8_t* const to = c.out + (row_of(out, y) - out.data);
 #if defined(__ARM_FEATURE_DSP)
-    if (by_four) {
+    if (wide) {
       compute_row(p, window, c, top, to);
       continue;
     }
