@@ -80,7 +80,7 @@ def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     """Starts a command that serves a page and prints its URL; the generated board's by default."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, command: list[str] | None = None, env: dict[str, str] | None = None) -> Server:
+    def start(*arguments: str, command: list[str] | None = None) -> Server:
         folder = tmp_path_factory.mktemp("page") / "out"
         port = str(free_port())
         generated = [sys.executable, str(Path(__file__).with_name("page_server.py")), port, str(folder), *arguments]
@@ -91,7 +91,7 @@ def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**clean, **(env or {})},  # NiceGUI behaves otherwise when it sees pytest's variables
+            env=clean,  # NiceGUI behaves otherwise when it sees pytest's variables
         )
         started.append(process)
         assert process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from vww_deploy.runs.events import Pixels
 from vww_deploy.runs.recording import to_png
 
 try:
-    from nicegui import app, events, run, ui
+    from nicegui import app, background_tasks, events, run, ui
 except ImportError as error:
     raise ToolMissing(
         "the web page needs NiceGUI, which is not installed", hint="pip install 'vww-deploy[web]'"
@@ -30,6 +31,7 @@ DEFAULT_PORT: Final = 8427
 
 _REFRESH_S: Final = 0.05  # between two looks at the state; a result waits half of it on average
 _CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
+_PATIENCE_S: Final = 2.0  # longest that a browser may take for a frame before it is sent the next
 _PORTS_EVERY_S: Final = 3.0
 _SILENT_S: Final = 3.0  # without a result for so long, the page says so
 _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
@@ -64,7 +66,8 @@ def serve(
         _Page(monitor, pictures)
 
     app.add_middleware(access.Guard, token=token)
-    app.on_startup(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"))
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    app.on_startup(lambda: background_tasks.create(_when_listening(host, port, partial(announce, url))))
     ui.run(
         host=host,
         port=port,
@@ -73,10 +76,24 @@ def serve(
         tailwind=False,
         favicon="📷",
         show_welcome_message=False,
+        reconnect_timeout=15.0,  # a busy computer or a phone that slept a moment need no reload
         message_history_length=50,
         binding_refresh_interval=None,
         ws_per_message_deflate=False,  # frames are PNG: compressing them again costs time and gains nothing
     )
+
+
+async def _when_listening(host: str, port: int, action: Callable[[], None]) -> None:
+    """The server listens some time after its start; who follows the URL at once should find it."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        action()
+        return
 
 
 class _Pictures:
@@ -110,6 +127,7 @@ class _Page:
         self._threshold = -1.0
         self._layers: tuple[tuple[str, int], ...] | None = None
         self._line = 0
+        self._sent_at = 0.0  # when the browser was last sent a frame that it has not drawn yet
         self._charts_at = 0.0
         self._charted = -1
         ui.add_css(_CSS)
@@ -166,9 +184,9 @@ class _Page:
             with title:
                 self._source = ui.label("").classes("vww-right")
             with ui.element("div").classes("vww-picture"):
-                self._frame = (
-                    ui.element("img").classes("vww-crisp").props('alt="the frame that the model saw" id=frame')
-                )
+                self._frame = ui.element("img").classes("vww-crisp").props("id=frame")
+                self._frame.props["alt"] = "the frame that the model saw"
+                self._frame.on("load", self._on_drawn, args=[])
                 self._veil = ui.label("").classes("vww-veil").mark("veil")
             with ui.element("div").classes("vww-buttons"):
                 ui.label("Label this frame").classes("vww-empty vww-hint")
@@ -258,6 +276,8 @@ class _Page:
         view = self._monitor.view()
         now = time.time()
         self._draw_connection(view, now)
+        if now - self._sent_at < _PATIENCE_S:
+            return  # the browser has not drawn the last frame: what it cannot keep up with would only pile up
         if view.version != self._version:
             self._version = view.version
             self._draw_frame(view)
@@ -298,7 +318,9 @@ class _Page:
             return
         self._number = shown.frame.number
         frame, raw = self._pictures.urls(shown)
-        self._frame.props["src"] = frame
+        if frame != self._frame.props.get("src"):  # else the browser has nothing to load
+            self._frame.props["src"] = frame
+            self._sent_at = time.time()
         self._frame.props["data-number"] = shown.frame.number
         self._frame.props["data-arrived"] = shown.arrived
         self._raw.props.set_optional("src", raw or None)
@@ -372,6 +394,10 @@ class _Page:
         self._latency_chart.run_chart_method("setOption", {"series": [{"data": latencies}]})
 
     # -- what the user does -----------------------------------------------------------------------------------------
+
+    def _on_drawn(self) -> None:
+        self._sent_at = 0.0
+        self.refresh()
 
     def _on_pause(self) -> None:
         self._monitor.pause(not self._monitor.control.paused)
