@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from vww_deploy.boards.doctor import APT_QEMU, APT_TOOLCHAIN, install_command
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 
-# A first build for a board whose toolchain has to be downloaded takes minutes; without progress for this long it hangs.
+# A first build for a board downloads its toolchain, some hundred megabytes, and the whole takes minutes; longer it hangs.
 BUILD_TIMEOUT_S: Final = 1800.0
 
 _SCONS_VERSION: Final = "4.41101.0"
@@ -38,6 +39,8 @@ _SCONS_FILES: Final = {
 }
 
 _SIZE_LINE: Final = re.compile(r"^(RAM|Flash):.*used (\d+) bytes from (\d+) bytes", re.MULTILINE)
+_ERROR_LINE: Final = re.compile(r"\berror\b|\bError\b|No such file|Could not")
+_SAID_LINES: Final = 12  # of PlatformIO's output in a message
 _OVERFLOW_LINE: Final = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 
 Progress = Callable[[str], None]
@@ -160,16 +163,21 @@ def _run(
     )
     assert process.stdout is not None
     lines: list[str] = []
+    hangs = threading.Timer(BUILD_TIMEOUT_S, process.kill)
+    hangs.daemon = True
+    hangs.start()
     try:
         for line in process.stdout:
             lines.append(line)
             if progress is not None:
                 progress(line.rstrip())
-        process.wait(timeout=BUILD_TIMEOUT_S)
+        process.wait()
     except BaseException:
         process.kill()
         process.wait()
         raise
+    finally:
+        hangs.cancel()
     output = "".join(lines)
     if process.returncode != 0:
         raise _failure(board, output)
@@ -217,11 +225,14 @@ def _failure(board: Board, output: str) -> BuildError | DoesNotFit:
         return DoesNotFit(
             f"the firmware is {int(size):,} bytes too big for the {region} of {board.name}", hint="take a smaller model"
         )
-    lines = output.splitlines()
-    errors = [line.strip() for line in lines if re.search(r"\berror\b|\bError\b|No such file|Could not", line)]
-    said = "\n".join((errors or lines)[:12])
-    if "HTTPClientError" in output or "InternetConnectionError" in output or "Could not find the package" in output:
-        hint = "the first build for this board downloads its toolchain from PlatformIO's registry: check the connection"
-    else:
-        hint = f"the project is {work_folder(board)}"
-    return BuildError(f"the firmware for {board.name} did not build or upload:\n{said}", hint=hint)
+    if "HTTPClientError" in output or "InternetConnectionError" in output:
+        return BuildError(
+            f"PlatformIO's registry cannot be reached, and what {board.name} needs of it is not installed yet",
+            hint="the first build for a board downloads its toolchain and its core: check the connection",
+        )
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR_LINE.search(line)]
+    said = "\n".join(errors[:_SAID_LINES] or lines[-_SAID_LINES:])
+    return BuildError(
+        f"the firmware for {board.name} did not build or upload:\n{said}", hint=f"the project is {work_folder(board)}"
+    )
