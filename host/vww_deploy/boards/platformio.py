@@ -21,7 +21,7 @@ from vww_deploy.boards.doctor import APT_QEMU, APT_TOOLCHAIN, install_command
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 
-# A first build for a board downloads its toolchain, some hundred megabytes, and the whole takes minutes; longer it hangs.
+# A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
 BUILD_TIMEOUT_S: Final = 1800.0
 
 _SCONS_VERSION: Final = "4.41101.0"
