@@ -1,0 +1,252 @@
+"""Training, quantisation and evaluation on a set that can be learned in seconds."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from vww_deploy.cli import build
+from vww_deploy.errors import DataError, ModelError, ToolMissing, VwwError
+from vww_deploy.graph.card import InputSpec
+from vww_deploy.graph.model import Model
+from vww_deploy.training.datasets import load_arrays, read_dataset
+
+pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.train
+
+from vww_deploy.training import evaluate, mobilenet, train  # noqa: E402
+from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
+from vww_deploy.training.package import pack, pixels_of  # noqa: E402
+from vww_deploy.training.quantize import float_tflite, operators_of, predict_tflite, quantise  # noqa: E402
+from vww_deploy.training.report_html import write_report  # noqa: E402
+from vww_deploy.training.run import Job, read_recipe, run  # noqa: E402
+from vww_deploy.training.teacher import Teacher  # noqa: E402
+from vww_deploy.training.train import Recipe  # noqa: E402
+from vww_deploy.training.views import ViewCache  # noqa: E402
+
+GRAY32 = InputSpec(32, 32, 1)
+TINY = Recipe(depth_multiplier=0.07, size=32, epochs=2, batch=16, views=1, learning_rate=0.01, averaging=0.8)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher that looks at brightness alone: logits from the mean of the picture."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(3)
+    inputs = tf.keras.Input((24, 24, 3))
+    x = tf.keras.layers.Conv2D(6, 3, 2, padding="same")(inputs)
+    x = tf.keras.layers.Conv2D(8, 3, 2, padding="same")(x)
+    x = tf.keras.layers.Conv2D(8, 3, 2, padding="same")(x)
+    outputs = tf.keras.layers.Dense(2)(tf.keras.layers.GlobalAveragePooling2D()(x))
+    path = tmp_path_factory.mktemp("teacher") / "teacher.tflite"
+    path.write_bytes(float_tflite(tf.keras.Model(inputs, outputs)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(discs: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short training."""
+    folder = tmp_path_factory.mktemp("training")
+    run(Job(discs, folder, TINY, teacher=teacher))
+    return folder
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_training_leaves_weights_logs_and_checkpoints(trained: Path) -> None:
+    rows = log_of(trained)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["inner"]) < float(rows[0]["inner"])  # it comes nearer to the teacher's maps
+    assert (trained / train.WEIGHTS_FILE).is_file()
+    assert list((trained / "tensorboard").glob("events*"))
+    assert read_recipe(trained) == TINY
+
+
+def test_a_killed_training_goes_on(trained: Path, discs: Path, teacher: Path, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill(row: dict[str, float]) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        run(Job(discs, tmp_path, TINY, teacher=teacher), say=kill)
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["1"]
+    (tmp_path / "next.averaged.weights.h5").write_bytes(b"half a file")
+    run(Job(discs, tmp_path, TINY, teacher=teacher))
+    rows = log_of(tmp_path)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    # Both saw the same batches: the same loss, up to the order in which threads add.
+    assert float(rows[1]["loss"]) == pytest.approx(float(log_of(trained)[1]["loss"]), abs=0.02)
+
+
+def test_another_network_in_the_folder_is_refused(trained: Path, discs: Path) -> None:
+    recipe = dataclasses.replace(TINY, depth_multiplier=0.1)
+    with pytest.raises(ModelError, match="of another network"):
+        run(Job(discs, trained, recipe))
+
+
+def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
+    gray = train.load_network(TINY, trained / train.WEIGHTS_FILE)
+    colour = train.load_network(dataclasses.replace(TINY, channels=3), trained / train.WEIGHTS_FILE)
+    rgb = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
+    luma = rgb @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    np.testing.assert_allclose(gray(luma), colour(rgb), atol=1e-4)
+
+
+def test_weights_of_something_else(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.weights.h5").write_bytes(b"nothing")
+    for path in (tmp_path / "x.weights.h5", tmp_path / "none.weights.h5"):
+        with pytest.raises(ModelError, match="holds no weights"):
+            train.adopt_weights(mobilenet.build_mobilenet_v1(0.07, (32, 32, 1)), path)
+
+
+def test_class_weights_balance_the_classes() -> None:
+    weights = train.class_weights(np.array([1, 1, 1, 0]))
+    assert weights[:3].sum() == pytest.approx(weights[3])
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_views_are_the_same_every_time_and_of_one_data_set(discs: Path, tmp_path: Path) -> None:
+    arrays = load_arrays(read_dataset(discs).split("val"), 40)
+    first, second = (ViewCache(arrays, tmp_path / name, None, size=32).get(0) for name in "ab")
+    np.testing.assert_array_equal(first.pictures, second.pictures)
+    other = load_arrays(read_dataset(discs).split("train"), 40)
+    with pytest.raises(DataError, match="the training split 96"):
+        ViewCache(other, tmp_path / "a", None, size=32).get(0)
+
+
+def test_int8(trained: Path, discs: Path) -> None:
+    dataset = read_dataset(discs)
+    model = train.load_network(TINY, trained / train.WEIGHTS_FILE)
+    exact = float_tflite(model)
+    pixels, _ = pixels_of(dataset.split("val"), GRAY32)
+    rough = quantise(exact, pixels)
+    assert set(operators_of(rough)) <= {
+        "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX", "DELEGATE"
+    }  # fmt: skip
+    from vww_deploy.graph.reader import read_model
+
+    graph = read_model(rough)
+    assert graph.input_activation.quantization.zero_point == 0
+    assert graph.input_activation.quantization.scale == 1 / 128  # so int8 is the pixel minus 128
+    difference = np.abs(predict_tflite(exact, pixels) - predict_tflite(rough, pixels))
+    assert difference.mean() < 0.03
+    with pytest.raises(DataError, match="representative"):
+        quantise(exact, pixels[:0])
+
+
+def test_folding_changes_nothing_and_fine_tuning_keeps_the_network(trained: Path, discs: Path, tmp_path: Path) -> None:
+    model = train.load_network(TINY, trained / train.WEIGHTS_FILE)
+    x = np.random.default_rng(2).uniform(-1, 1, (8, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_allclose(model(x), fold(model)(x), atol=1e-4)
+    views = ViewCache(load_arrays(read_dataset(discs).split("train"), 40), tmp_path, None, size=32)
+    tuned = fine_tune_int8(model, TINY, views)
+    assert np.abs(np.asarray(tuned(x)) - np.asarray(model(x))).mean() < 0.1
+    assert not np.array_equal(tuned.get_layer("pw5").get_weights()[0], fold(model).get_layer("pw5").get_weights()[0])
+
+
+def test_pack_writes_a_model_that_the_rest_understands(trained: Path, discs: Path, tmp_path: Path) -> None:
+    model = train.load_network(TINY, trained / train.WEIGHTS_FILE)
+    packed = pack(model, read_dataset(discs), tmp_path / "disc.tflite", splits=("val", "test"))
+    loaded = Model.load(packed.path)
+    assert loaded.card == packed.card
+    assert loaded.card.sha256 == loaded.sha256
+    assert loaded.card.details["accuracy"]["test"]["pictures"] == 32
+    assert packed.noise and packed.noise == tuple(sorted(packed.noise, key=lambda one: one.snr_db))
+    with pytest.raises(DataError, match="cannot be written"):
+        pack(model, read_dataset(discs), trained / "log.csv" / "x.tflite")
+
+
+def test_evaluate(trained: Path, discs: Path, tmp_path: Path) -> None:
+    packed = pack(train.load_network(TINY, trained / train.WEIGHTS_FILE), read_dataset(discs), tmp_path / "d.tflite")
+    loaded, dataset = Model.load(packed.path), read_dataset(discs).split("test")
+    answers, skipped = evaluate.answer_all(loaded, dataset, evaluate.reference_probability(loaded))
+    result = evaluate.evaluate(loaded, dataset, answers, split="test", ran_on="here")
+    assert not skipped
+    assert result.pictures == 32
+    right = sum((one.person >= 0.5) == bool(one.picture.label) for one in answers)
+    assert result.top1 == right / 32
+    assert sum(group.pictures for group in result.by_brightness) == 32
+    assert sum(group.pictures for group in result.by_person_size) == 16
+    for choice in result.thresholds:
+        assert choice.false_alarm_rate <= choice.wanted
+    write_report(result, answers, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 4
+    assert page.count("data:image/jpeg") == min(24, 32 - right)
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_commands(discs: Path, tmp_path: Path) -> None:
+    runner, folder, model = CliRunner(), str(tmp_path / "t"), str(tmp_path / "m.tflite")
+    common = ["--depth-multiplier", "0.07", "--size", "32"]
+    done = runner.invoke(build(), ["train", str(discs), "-o", folder, "--smoke", *common])
+    assert done.exit_code == 0, done.output
+    done = runner.invoke(build(), ["quantize", folder, str(discs), "-o", model, "--no-fine-tune", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["int8_figures"]["val"]["pictures"] == 32
+    arguments = ["evaluate", model, str(discs), "--false-alarm-rate", "0.1", "--save-threshold", "--json"]
+    done = runner.invoke(build(), arguments)
+    assert done.exit_code == 0, done.output
+    wanted: dict[str, Any] = json.loads(done.stdout)["wanted"]
+    assert wanted["false_alarm_rate"] <= 0.1
+    assert Model.load(model).card.threshold == pytest.approx(min(1.0, wanted["threshold"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3 but nothing else", bytes(400)])
+def test_a_teacher_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "teacher.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="cannot be read"):
+        Teacher(path)
+
+
+def test_a_teacher_of_another_shape(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((16, 16, 3))
+    outputs = tf.keras.layers.Dense(5)(tf.keras.layers.GlobalAveragePooling2D()(inputs))
+    path = tmp_path / "five.tflite"
+    path.write_bytes(float_tflite(tf.keras.Model(inputs, outputs)))
+    with pytest.raises(ModelError, match=r"to \[1, 5\]"):
+        Teacher(path)
+
+
+def test_one_class_only(discs: Path, tmp_path: Path) -> None:
+    rows = [row for row in (discs / "labels.csv").read_text().splitlines() if ",1," not in row]
+    for path in discs.glob("*.png"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match="no picture with the label 1"):
+        run(Job(tmp_path, tmp_path / "out", TINY))
+
+
+def test_without_tensorflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
+    with pytest.raises(ToolMissing) as caught:
+        mobilenet.build_mobilenet_v1()
+    assert "vww-deploy[train]" in caught.value.hint
+
+
+def test_a_full_disk_loses_nothing(trained: Path, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train, "_save_weights", full)
+    with pytest.raises(VwwError, match="No space left"):
+        run(Job(discs, tmp_path, TINY))
+    monkeypatch.undo()
+    run(Job(discs, tmp_path, TINY))
+    assert (tmp_path / train.WEIGHTS_FILE).is_file()
