@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.status import Status
 
 from vww_deploy.errors import VwwError
 
@@ -20,6 +22,8 @@ out = Console(highlight=False)
 
 err = Console(stderr=True, highlight=False)
 """Everything else: progress, notices, errors."""
+
+_STATUS_WIDTH: Final = 76  # a step stays on one line
 
 BoardOption = Annotated[
     str | None,
@@ -55,6 +59,16 @@ def notice(text: str) -> None:
 def print_json(value: Any) -> None:
     """JSON on stdout: dataclasses, paths and arrays included; indented for people, plain enough for programs."""
     typer.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def told(status: Status) -> Callable[[str], None]:
+    """Shows the steps of a build in ``status``, without PlatformIO's rules and blank lines."""
+
+    def show(line: str) -> None:
+        if line[:1].isalpha():
+            status.update(escape(line[:_STATUS_WIDTH]))
+
+    return show
 
 
 def progress() -> Progress:

@@ -46,15 +46,12 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
         compiled = compile_model(loaded.graph)
     report = compiled.report()
     common.out.print(
-        f"[bold cyan]1[/] compiled [bold]{escape(loaded.name)}[/]: {len(report.layers)} layers, {report.macs:,} MACs, "
-        f"{report.ram_bytes:,} bytes of RAM, {report.flash_bytes:,} of flash",
-        soft_wrap=True,
+        f"[bold cyan]1[/] compiled [bold]{escape(loaded.name)}[/]: {report.macs / 1e6:.1f} M MACs, "
+        f"RAM {report.ram_bytes:,} B, flash {report.flash_bytes:,} B"
     )
     with common.err.status("Building the firmware and starting the virtual board") as status:
-        flashed = flash(compiled, board, progress=lambda line: status.update(escape(line)))
-    common.out.print(
-        f"[bold cyan]2[/] flashed the virtual board; its serial port is {escape(flashed.port)}", soft_wrap=True
-    )
+        flashed = flash(compiled, board, progress=common.told(status))
+    common.out.print(f"[bold cyan]2[/] flashed the virtual board, serial port {escape(flashed.port)}", soft_wrap=True)
     pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])
     common.out.print("[bold cyan]3[/] streaming sample pictures")
     with Store(store) as opened, open_session(loaded, board="virtual") as session:

@@ -32,7 +32,7 @@ def command(
         common.notice(f"{loaded.path.name}: {text}")
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
-        flashed = flash(compiled, chosen, port, progress=lambda line: status.update(escape(line)))
+        flashed = flash(compiled, chosen, port, progress=common.told(status))
     if as_json:
         common.print_json(flashed)
         return

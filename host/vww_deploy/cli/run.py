@@ -105,8 +105,8 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
     header = writer.header
     if not quiet:
         plural = "picture" if len(pictures) == 1 else "pictures"
-        where = f"[bold]{escape(header.board)}[/] on {escape(header.port)}"
-        common.out.print(f"{len(pictures)} {plural} to {where}, model {escape(header.model)}", soft_wrap=True)
+        where = f"board [bold]{escape(header.board)}[/], model [bold]{escape(header.model)}[/]"
+        common.out.print(f"{len(pictures)} {plural} to {where}", soft_wrap=True)
         common.out.print(tables.result_heading(header), soft_wrap=True)
     with common.progress() as progress:
         task = progress.add_task("streaming", total=len(pictures))

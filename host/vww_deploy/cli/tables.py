@@ -91,8 +91,8 @@ def print_summary(store: Store, run: int) -> None:
         common.out.print(f"top-1: [bold]{accuracy.top1:.1%}[/] of {labelled}")
         common.out.print(_confusion_table(accuracy.confusion))
     common.out.print(
-        f"run {run}: {STATES[summary.state]}, board {escape(header.board)}, model {escape(header.model)} "
-        f"({header.model_sha256[:12]}), firmware {escape(header.firmware_version) or '-'}",
+        f"run {run}: {STATES[summary.state]}, board {escape(header.board)} with firmware "
+        f"{escape(header.firmware_version) or '-'}, model {escape(header.model)}",
         soft_wrap=True,
     )
     if summary.note:
