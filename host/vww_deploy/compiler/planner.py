@@ -29,8 +29,9 @@ _PER_MAC: Final = 0.84
 _PER_OUTPUT: Final = 12.9
 _PER_CALL: Final = 120
 _PER_CHANNEL_CALL: Final = 30  # a depthwise kernel's set-up for one channel
-_PER_WIDENED_BYTE: Final = 3.7
-_SHORT_BLOCK: Final = 1.6  # a block of fewer than four pixels, against its share of a full one
+_PER_WIDENED_BYTE: Final = 3.7  # 3x3 windows, which have a kernel of their own
+_PER_COPIED_BYTE: Final = 6.0  # other windows
+_SHORT_BLOCK: Final = 2.5  # a block of fewer than four pixels, against its share of a full one
 
 
 def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) -> Plan:
@@ -185,7 +186,8 @@ def slowdown(graph: Graph, choice: Choice) -> float:
             if isinstance(op, DepthwiseConv2D):
                 # The rows that two windows share are widened again by every call.
                 again = max((op.window.kernel[0] - 1) * op.window.dilation[0] + 1 - op.window.stride[0], 0)
-                extra += calls * source.channels * (_PER_CHANNEL_CALL + again * source.width * _PER_WIDENED_BYTE)
+                per_byte = _PER_WIDENED_BYTE if op.window.kernel == (3, 3) else _PER_COPIED_BYTE
+                extra += calls * source.channels * (_PER_CHANNEL_CALL + again * source.width * per_byte)
             elif isinstance(op, Conv2D):
                 extra += _row_blocks(op, out.width, out.height) * _PER_MAC * op.macs(graph)
     for index, op in enumerate(graph.ops):
