@@ -191,7 +191,7 @@ def hour() -> None:
         f"| an hour at 10 frames/s ({results:,} frames): memory | {tenth:.1f} MiB after 10 minutes, "
         f"{most - tenth:+.1f} MiB at most after that | flat |"
     )
-    print(f"| work for a frame, its result and a tenth of the rest, all threads | {per_frame:.0f} µs of CPU | |")
+    print(f"| work for a frame and its result, without a face | {per_frame:.0f} µs of CPU | |")
 
 
 def page_memory(seconds: float) -> None:

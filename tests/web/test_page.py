@@ -235,6 +235,22 @@ def test_boards_can_be_chosen(page: Any, browser: webdriver.Chrome) -> None:
     wait_for(lambda: number(browser) > moving + 3)
 
 
+def test_a_slow_browser_skips_frames_and_does_not_fall_behind(page: Any, browser: webdriver.Chrome) -> None:
+    wait_for(lambda: number(browser) >= 0)
+    browser.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": 25})
+    try:
+        time.sleep(8)
+        late = []
+        for _ in range(5):
+            late.append(
+                browser.execute_script("return Date.now() - 1000 * document.querySelector('#frame').dataset.arrived")
+            )
+            time.sleep(0.5)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setCPUThrottlingRate", {"rate": 1})
+    assert min(late) < 4000, late  # without the brake it was late by all the time it had been slow
+
+
 def test_charts_and_layers_are_drawn(page: Any, browser: webdriver.Chrome) -> None:
     wait_for(lambda: number(browser) > 20)
     assert "conv2d 3x3" in text(browser, "#layers")
