@@ -31,7 +31,7 @@ STACK_BYTES: Final[Mapping[str, int]] = {
     "average_pool": 80,
     "conv2d": 290,
     "copy": 50,
-    "depthwise_conv2d": 680,
+    "depthwise_conv2d": 740,
     "max_pool": 80,
     "mean_hw": 50,
     "pad": 50,
