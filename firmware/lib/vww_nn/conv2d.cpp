@@ -7,9 +7,12 @@
 // four as pairs (0, 2), (1, 3), and a rest of one to three bytes as (0, -), (0, 1) or (0, 2), (1, -). What pairs lack
 // is zero, with a zero weight.
 //
-// Constants, for each pair of output channels c0, c1 (a missing one all zero): the biases with the input's zero point
-// folded in (two int32), the weights as bytes (c0 k0, c1 k0, c0 k1, c1 k1) for each pair of taps, twice the Q31
-// multipliers (two words), 32 + TFLite's shifts (two bytes), two bytes of nothing.
+// Constants, for each pair of output channels c0, c1 (a missing one all zero): two int32 of biases with the input's
+// zero point folded in, the weights, twice the Q31 multipliers (two words), 32 + TFLite's shifts (two bytes), two bytes
+// of nothing. Weights are words, one for each pair of taps (k, k + 1). Requantisation kGeneric has in them the bytes
+// (c0 k, c1 k, c0 k + 1, c1 k + 1). Otherwise they are two int16, c0 + 256 * c1 for each tap, and the second bias is
+// likewise b0 + 256 * b1: one multiplication by such a word sums up for both channels, and what belongs to c1 is left
+// when the sum for c0 (whose weights are the low bytes) is taken away; that saves widening c1's weights.
 #include "requant.h"
 #include "vww_nn.h"
 
@@ -167,26 +170,32 @@ struct BlockArguments {
 void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
   const int8_t* w = p.constants;
   const int pairs = static_cast<int>(b.end - b.gathered) / pixels;
+  const bool combined = p.requant.kind != RequantKind::kGeneric;
   int8_t* out = b.out;
   for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride, w += pairs * 4 + 20) {
     const int8_t* const scales = w + 8 + pairs * 4;
     for (int i = 0; i < pixels; ++i) {
-      int32_t acc0 = load_int32(w), acc1 = load_int32(w + 4);
+      int32_t acc0 = load_int32(w);
+      uint32_t acc1 = load_word(w + 4);  // of combined weights it may leave 32 bits on the way
       const uint32_t* x = b.gathered + i;
       for (const int8_t* pair = w + 8; pair != scales; pair += 4, x += pixels) {
+        const uint32_t word = load_word(pair);
 #if defined(__ARM_FEATURE_DSP)
-        acc0 = smlad(*x, sxtb16(load_word(pair)), acc0);
-        acc1 = smlad(*x, sxtb16_odd(load_word(pair)), acc1);
+        acc0 = smlad(*x, sxtb16(word), acc0);
+        acc1 = static_cast<uint32_t>(smlad(*x, combined ? word : sxtb16_odd(word), static_cast<int32_t>(acc1)));
 #else
         const int low = static_cast<int16_t>(*x & 0xffffu), high = static_cast<int16_t>(*x >> 16);
         acc0 += pair[0] * low + pair[2] * high;
-        acc1 += pair[1] * low + pair[3] * high;
+        acc1 += static_cast<uint32_t>((combined ? static_cast<int16_t>(word & 0xffffu) : pair[1]) * low);
+        acc1 += static_cast<uint32_t>((combined ? static_cast<int16_t>(word >> 16) : pair[3]) * high);
 #endif
       }
+      int32_t second_acc = static_cast<int32_t>(acc1);
+      if (combined) second_acc = static_cast<int32_t>(acc1 - static_cast<uint32_t>(acc0)) >> 8;
       out[i] = requantize<RequantKind::kGeneric>(acc0, {load_int32(scales), scales[8]}, p.requant);
       if (left > 1) {
         const ChannelScale second{load_int32(scales + 4), scales[9]};
-        out[b.channel_stride + i] = requantize<RequantKind::kGeneric>(acc1, second, p.requant);
+        out[b.channel_stride + i] = requantize<RequantKind::kGeneric>(second_acc, second, p.requant);
       }
     }
   }
@@ -194,21 +203,20 @@ void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
 
 #if defined(__ARM_FEATURE_DSP)
 
-// A block of pixels by all output channels, clamped to -128..127. Two channels by four (three) pixels take 8 (6)
-// accumulators; with weights, pixels and pointers all 14 registers are in use, and what else is needed lies on the
-// stack. In C++ with intrinsics gcc 12 spills accumulators in the loop: FIGURE.
+// A block of pixels by all output channels, clamped to -128..127, for combined weights. Two channels by four (three)
+// pixels take 8 (6) accumulators; with weights, pixels and pointers all 14 registers are in use, and what else is
+// needed lies on the stack. In C++ with intrinsics gcc 12 spills accumulators in the loop: FIGURE.
 //
 // r0 constants, r1 gathered words, r2 r3 weights; pixels r12 lr (r7 r11 r12); accumulators r4-r7 and r8-r11 (r4-r6 and
-// r8-r10).
-#define VWW_PROLOGUE                         \
-  "push {r4-r11, lr}\n"                      \
-  "ldm r1, {r2-r8}\n"                        \
-  "push {r2-r8}\n"                           \
-  "1:\n"                                     \
-  "ldr r1, [sp]\n"                           \
+// r8-r10). Stack: 0 gathered, 4 end, 8 entry, 12 output offset, 16 out, 20 channel stride, 24 channels.
+#define VWW_MACROS                           \
   ".macro product a0, a1, x, from0, from1\n" \
   "smlad \\a0, \\x, r2, \\from0\n"           \
   "smlad \\a1, \\x, r3, \\from1\n"           \
+  ".endm\n"                                  \
+  ".macro apart a1, a0\n"                    \
+  "sub.w \\a1, \\a1, \\a0\n"                 \
+  "asr.w \\a1, \\a1, #8\n"                   \
   ".endm\n"                                  \
   ".macro high a, multiplier\n"              \
   "smmlar \\a, \\a, \\multiplier, \\a\n"     \
@@ -220,21 +228,26 @@ void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
   "smmlar \\a, \\a, \\power, r12\n"          \
   "ssat \\a, #8, \\a\n"                      \
   "strb \\a, [r1, #\\at]\n"                  \
-  ".endm\n"                                  \
-  ".macro widen\n"                           \
-  "sxtb16.w r2, r3\n"                        \
-  "sxtb16.w r3, r3, ror #8\n"                \
   ".endm\n"
+#define VWW_NO_MACROS ".purgem product\n .purgem apart\n .purgem high\n .purgem sign\n .purgem finish\n .purgem step\n"
+#define VWW_PROLOGUE    \
+  "push {r4-r11, lr}\n" \
+  "ldm r1, {r2-r8}\n"   \
+  "push {r2-r8}\n"      \
+  "1:\n"                \
+  "ldr r1, [sp]\n"
 // Into the unrolled loop, so far from its end as there are steps left over.
 #define VWW_ENTER       \
   "ldr r12, [sp, #8]\n" \
   "add pc, r12\n"       \
   "nop.n\n"             \
   "2:\n"
-#define VWW_REPEAT      \
-  "ldr r12, [sp, #4]\n" \
-  "cmp r1, r12\n"       \
-  "bne.w 2b\n"
+#define VWW_REPEAT          \
+  "ldr r12, [sp, #4]\n"     \
+  "cmp r1, r12\n"           \
+  "bne.w 2b\n"              \
+  "ldrd r2, r3, [r0], #8\n" \
+  "ldr r12, [sp, #12]\n"
 #define VWW_SCALES      \
   "ldrb r2, [r0], #1\n" \
   "ldrb r3, [r0], #3\n" \
@@ -242,96 +255,99 @@ void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
   "lsl r2, lr, r2\n"    \
   "lsl r3, lr, r3\n"    \
   "ldr r1, [sp, #16]\n"
+// The flags live until the epilogue.
 #define VWW_SECOND_CHANNEL \
   "ldr r2, [sp, #24]\n"    \
+  "ldr lr, [sp, #20]\n"    \
   "subs r2, r2, #2\n"      \
   "bmi 4f\n"               \
-  "ldr lr, [sp, #20]\n"    \
   "str r2, [sp, #24]\n"    \
   "add r1, r1, lr\n"
 #define VWW_EPILOGUE    \
-  "cmp r2, #0\n"        \
   "add r1, r1, lr\n"    \
   "str r1, [sp, #16]\n" \
   "bgt.w 1b\n"          \
   "4:\n"                \
   "add sp, sp, #28\n"   \
-  ".purgem product\n"   \
-  ".purgem high\n"      \
-  ".purgem sign\n"      \
-  ".purgem finish\n"    \
-  ".purgem widen\n"     \
-  ".purgem step\n"      \
   "pop {r4-r11, pc}\n"
 
-constexpr int kUnroll4 = 8, kStepBytes4 = 52;
+constexpr int kUnroll4 = 12, kStepBytes4 = 52;
 
 __attribute__((naked, noinline)) void multiply4(const int8_t* /*constants*/, const BlockArguments* /*arguments*/) {
-  asm volatile(VWW_PROLOGUE
+  asm volatile(VWW_MACROS
                ".macro step a00, a10, a01, a11, a02, a12\n"
                "ldr.w r3, [r0], #4\n"
-               "ldrd r12, lr, [r1], #8\n"
-               "widen\n"
+               "ldr.w r12, [r1], #16\n"  // three single loads in a row take less time than one and a double
+               "ldr.w lr, [r1, #-12]\n"
+               "sxtb16.w r2, r3\n"
                "product r4, r8, r12, \\a00, \\a10\n"
                "product r5, r9, lr, \\a01, \\a11\n"
-               "ldrd r12, lr, [r1], #8\n"
+               "ldrd r12, lr, [r1, #-8]\n"
                "product r6, r10, r12, \\a02, \\a12\n"
                "product r7, r11, lr, r7, r11\n"
-               ".endm\n"
+               ".endm\n"  //
+               VWW_PROLOGUE
                "ldr r7, [r0], #4\n"  // the biases; the first step hands them to the others
                "ldr r11, [r0], #4\n"
                "step r7, r11, r7, r11, r7, r11\n"  //
                VWW_ENTER
-               ".rept 8\n"
+               ".rept 12\n"
                "step r4, r8, r5, r9, r6, r10\n"
                ".endr\n"  //
                VWW_REPEAT
-               "ldrd r2, r3, [r0], #8\n"
-               "ldr r12, [sp, #12]\n"
+               "apart r8, r4\n apart r9, r5\n apart r10, r6\n apart r11, r7\n"
                "high r4, r2\n high r5, r2\n high r6, r2\n high r7, r2\n"
                "high r8, r3\n high r9, r3\n high r10, r3\n high r11, r3\n"
                "cmn r12, #128\n"
-               "beq 3f\n"
-               "sign r4\n sign r5\n sign r6\n sign r7\n sign r8\n sign r9\n sign r10\n sign r11\n"
+               "bne 5f\n"
                "3:\n"                                                                                              //
                VWW_SCALES "finish r4, r2, 0\n finish r5, r2, 1\n finish r6, r2, 2\n finish r7, r2, 3\n"            //
                VWW_SECOND_CHANNEL "finish r8, r3, 0\n finish r9, r3, 1\n finish r10, r3, 2\n finish r11, r3, 3\n"  //
-               VWW_EPILOGUE);
+               VWW_EPILOGUE
+               "5:\n"
+               "sign r4\n sign r5\n sign r6\n sign r7\n sign r8\n sign r9\n sign r10\n sign r11\n"
+               "b 3b\n"  //
+               VWW_NO_MACROS);
 }
 
-constexpr int kUnroll3 = 4, kStepBytes3 = 40;
+constexpr int kUnroll3 = 8, kStepBytes3 = 36;
 
 __attribute__((naked, noinline)) void multiply3(const int8_t* /*constants*/, const BlockArguments* /*arguments*/) {
-  asm volatile(VWW_PROLOGUE
+  asm volatile(VWW_MACROS
                ".macro step a00, a10, a01, a11\n"
                "ldr.w r3, [r0], #4\n"
                "ldm.w r1!, {r7, r11, r12}\n"
-               "widen\n"
+               "sxtb16.w r2, r3\n"
                "product r4, r8, r7, \\a00, \\a10\n"
                "product r5, r9, r11, \\a01, \\a11\n"
                "product r6, r10, r12, r6, r10\n"
-               ".endm\n"
+               ".endm\n"  //
+               VWW_PROLOGUE
                "ldr r6, [r0], #4\n"
                "ldr r10, [r0], #4\n"
                "step r6, r10, r6, r10\n"  //
                VWW_ENTER
-               ".rept 4\n"
+               ".rept 8\n"
                "step r4, r8, r5, r9\n"
                ".endr\n"  //
                VWW_REPEAT
-               "ldrd r2, r3, [r0], #8\n"
-               "ldr r12, [sp, #12]\n"
+               "apart r8, r4\n apart r9, r5\n apart r10, r6\n"
                "high r4, r2\n high r5, r2\n high r6, r2\n"
                "high r8, r3\n high r9, r3\n high r10, r3\n"
                "cmn r12, #128\n"
-               "beq 3f\n"
-               "sign r4\n sign r5\n sign r6\n sign r8\n sign r9\n sign r10\n"
+               "bne 5f\n"
                "3:\n"                                                                          //
                VWW_SCALES "finish r4, r2, 0\n finish r5, r2, 1\n finish r6, r2, 2\n"           //
                VWW_SECOND_CHANNEL "finish r8, r3, 0\n finish r9, r3, 1\n finish r10, r3, 2\n"  //
-               VWW_EPILOGUE);
+               VWW_EPILOGUE
+               "5:\n"
+               "sign r4\n sign r5\n sign r6\n sign r8\n sign r9\n sign r10\n"
+               "b 3b\n"  //
+               VWW_NO_MACROS);
 }
 
+#undef VWW_MACROS
+#undef VWW_NO_MACROS
 #undef VWW_PROLOGUE
 #undef VWW_ENTER
 #undef VWW_REPEAT
@@ -381,7 +397,8 @@ int pairs_of_taps(const ConvParams& p) {
 void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin, int row_end, void* scratch) {
   uint32_t* const gathered = static_cast<uint32_t*>(scratch);
   const int pairs = pairs_of_taps(p);
-  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc;
+  const bool pointwise = p.kernel_h * p.kernel_w * p.stride_h * p.stride_w == 1 && !p.input_is_hwc &&
+                         p.in_h == p.out_h && p.in_w == p.out_w;  // else it pads
   int width = p.out_w;
   if (pointwise && in.row_stride == width && out.row_stride == width && in.rows >= row_end && out.rows >= row_end) {
     // Rows without gaps: one long row.

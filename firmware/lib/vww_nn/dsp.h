@@ -83,13 +83,6 @@ inline int32_t saturate8(int32_t x) {
   return r;
 }
 
-// An unaligned word; a plain LDR, which the core allows to be unaligned.
-inline uint32_t load_word(const int8_t* p) {
-  uint32_t r;
-  memcpy(&r, p, 4);
-  return r;
-}
-
 }  // namespace vww
 
 #endif  // __ARM_FEATURE_DSP

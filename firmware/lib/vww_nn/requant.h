@@ -42,7 +42,12 @@ inline int8_t requantize_any(int32_t acc, ChannelScale s, const Requant& r) {
   return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
 }
 
-// A little-endian word at any address.
+// A little-endian word at any address: a plain LDR, which the core allows to be unaligned.
+inline uint32_t load_word(const int8_t* p) {
+  uint32_t r;
+  memcpy(&r, p, 4);
+  return r;
+}
 inline int32_t load_int32(const int8_t* p) {
   int32_t r;
   memcpy(&r, p, 4);

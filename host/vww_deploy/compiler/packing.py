@@ -9,7 +9,7 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -101,19 +101,37 @@ def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: S
     live = _live_weights(weights, scale)
     taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
     bias, multipliers, exponents = _folded(taps, bias, input_zero_point, scale)
-    blocks = []
-    for first in range(0, channels, 2):
-        both = slice(first, min(first + 2, channels))
-        weights = np.zeros((2, taps.shape[1] // 2, 2), np.int8)
-        weights[: both.stop - first] = taps[both].reshape(-1, taps.shape[1] // 2, 2)
+    kind = _kind(exponents, multipliers, scale)
+    pairs = np.zeros((_even(channels), taps.shape[1]), np.int8)
+    pairs[:channels] = taps
+    biases = _even_long(bias)
+    if kind is not RequantKind.GENERIC and not _can_combine(pairs[::2], pairs[1::2], biases[1::2]):
+        kind = RequantKind.GENERIC
+    blocks: list[npt.NDArray[np.generic]] = []
+    for first, second in zip(range(0, len(pairs), 2), range(1, len(pairs), 2), strict=True):
+        if kind is RequantKind.GENERIC:
+            weights = np.stack([pairs[first], pairs[second]], axis=1).reshape(-1).view(np.int16)
+            bias_of_second = int(biases[second])
+        else:
+            weights = pairs[first] + 256 * pairs[second].astype(np.int16)
+            bias_of_second = int(biases[first]) + 256 * int(biases[second])
+        two_biases = np.array([int(biases[first]), bias_of_second], np.int64).astype(np.int32)
+        both = slice(first, second + 1)
         blocks += [
-            _two(bias[both]),
-            weights.transpose(1, 2, 0),
-            _two(multipliers[both]),
-            _two(exponents[both]),
+            two_biases,
+            weights,
+            _even_long(multipliers)[both],
+            _even_long(exponents)[both],
             np.zeros(2, np.int8),
         ]
-    return _packed(blocks, exponents, multipliers, scale)
+    return _packed(blocks, kind, scale)
+
+
+def _can_combine(low: Int8, high: Int8, high_bias: Int32) -> bool:
+    """Whether weights low + 256 * high fit 16 bits, and the sums of the high channels 24."""
+    weights = low.astype(np.int32) + 256 * high.astype(np.int32)
+    most = np.abs(high_bias.astype(np.int64)) + 128 * np.abs(high.astype(np.int64)).sum(axis=1)
+    return bool(weights.min() >= -(1 << 15)) and bool(most.max() < 1 << 23)
 
 
 def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
@@ -127,7 +145,7 @@ def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, sca
     rows = _live_weights(weights.transpose(2, 0, 1), scale).reshape(weights.shape[2], -1)
     bias, multipliers, exponents = _folded(rows, bias, input_zero_point, scale)
     blocks = [part for c in range(len(rows)) for part in (bias[c], multipliers[c], rows[c], exponents[c])]
-    return _packed(blocks, exponents, multipliers, scale)
+    return _packed(blocks, _kind(exponents, multipliers, scale), scale)
 
 
 def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc: bool) -> int:
@@ -202,23 +220,18 @@ def _folded(
     return folded.astype(np.int32), (2 * multipliers).astype(np.uint32), (32 + shifts).astype(np.uint8)
 
 
-def _two(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """One or two values as two, the missing one zero."""
-    return np.concatenate([values, np.zeros(2 - len(values), values.dtype)])
+def _even_long(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values with a zero after them if their number is odd."""
+    return np.concatenate([values, np.zeros(len(values) % 2, values.dtype)])
 
 
-def _packed(
-    blocks: Sequence[npt.NDArray[np.generic] | np.generic],
-    exponents: npt.NDArray[np.uint8],
-    multipliers: npt.NDArray[np.uint32],
-    scale: Scale,
-) -> Packed:
+def _packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: RequantKind, scale: Scale) -> Packed:
     return Packed(
         constants=np.frombuffer(b"".join(block.tobytes() for block in blocks), np.int8),
         output_offset=scale.output_zero_point,
         clamp_min=scale.clamp_min,
         clamp_max=scale.clamp_max,
-        kind=_kind(exponents, multipliers, scale),
+        kind=kind,
         rounds_once=scale.rounds_once,
     )
 
