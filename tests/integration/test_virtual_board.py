@@ -261,6 +261,28 @@ def test_a_firmware_that_is_none(tmp_path: Path) -> None:
     assert not other.running and not other.tty.is_symlink()
 
 
+def test_a_fault_is_said_and_the_board_starts_again(flashed: Flashed, tmp_path: Path) -> None:
+    """An undefined instruction in loop(): where it was, again and again, in any serial monitor."""
+    symbols = subprocess.run(["arm-none-eabi-nm", flashed.image.elf], capture_output=True, text=True, check=True).stdout
+    address = next(int(line.split()[0], 16) for line in symbols.splitlines() if line.endswith(" T _Z4loopv"))
+    program = bytearray(flashed.image.elf.read_bytes())
+    headers, size, count = (int.from_bytes(program[at : at + n], "little") for at, n in ((28, 4), (42, 2), (44, 2)))
+    for header in range(headers, headers + size * count, size):
+        offset, start, _, length = (int.from_bytes(program[header + 4 * i :][:4], "little") for i in (1, 2, 3, 4))
+        if start <= address < start + length:
+            program[offset + address - start : offset + address - start + 2] = b"\x00\xde"
+    broken = tmp_path / "firmware.elf"
+    broken.write_bytes(program)
+    board = VirtualBoard("faulty")
+    board.start(broken)
+    try:
+        with serial.Serial(str(board.tty), 115200, timeout=10) as port:
+            said = port.read(300).decode()
+    finally:
+        board.stop()
+    assert said.count(f"fault: pc 0x{address:08x}, restarting\r\n") >= 2
+
+
 def test_a_qemu_that_does_not_start(board: VirtualBoard, flashed: Flashed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vww_deploy.boards.virtual.MACHINE", "no-such-machine")
     other = VirtualBoard("unstartable")
