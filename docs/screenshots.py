@@ -36,7 +36,7 @@ from vww_deploy.runs.samples import write_samples
 
 IMAGES: Final = Path(__file__).parent / "images"
 PORT: Final = 8599
-_SIZE: Final = (100, 30)
+_SIZE: Final = (80, 24)
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
 
             def take() -> None:
                 time.sleep(15)  # some history for the charts
-                wait_for_a_person(monitor)
+                pause_at(monitor, "astronaut.png")
                 terminal(monitor, work)
                 shoot(IMAGES / "monitor-web.png", f"http://127.0.0.1:{PORT}/", 1280, 960, ready=8)
                 shoot(IMAGES / "monitor-phone.png", f"http://127.0.0.1:{PORT}/", 390, 844, ready=8)
@@ -73,12 +73,15 @@ def main() -> None:
     print(*sorted(IMAGES.glob("*.png")), sep="\n")
 
 
-def wait_for_a_person(monitor: Monitor) -> None:
-    """Pause at a picture with a person in it."""
-    while monitor.view().label != "person":
-        time.sleep(0.02)
+def pause_at(monitor: Monitor, name: str) -> None:
+    """Pause, and step to a picture."""
     monitor.pause(True)
-    time.sleep(1)
+    time.sleep(2)
+    while (shown := monitor.view().shown) is None or not shown.frame.source.endswith(name):
+        seen = monitor.view().results
+        monitor.control.step(1)
+        while monitor.view().results == seen:
+            time.sleep(0.05)
 
 
 def terminal(monitor: Monitor, work: Path) -> None:

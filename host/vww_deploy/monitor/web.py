@@ -303,12 +303,14 @@ class _Page:
             veil = view.reason or "The session has ended."
         elif view.shown is None:
             veil = "Waiting for the first frame" if view.connection == "connected" else view.reason or "Connecting"
-        elif view.connection == "connected" and not view.paused and not self._monitor.source.replays:
+        elif view.paused and view.connection == "connected":
+            word = "paused"
+        elif view.connection == "connected" and not self._monitor.source.replays:
             silent = now - view.shown.arrived
             if silent > _SILENT_S:
                 word = f"no result for {silent:.0f} s"
         _set(self._state, word)
-        _attribute(self._state, "data-state", view.connection)
+        _attribute(self._state, "data-state", "paused" if word == "paused" else view.connection)
         _set(self._veil, veil)
         self._veil.set_visibility(bool(veil))
 
