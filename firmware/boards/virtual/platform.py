@@ -1,4 +1,4 @@
-"""PlatformIO development platform of the virtual board; everything it needs is in this folder or installed by the system."""
+"""PlatformIO platform of the virtual board; what it needs is in this folder or installed by the system."""
 
 from platformio.public import PlatformBase
 
