@@ -1,7 +1,7 @@
 """What can go wrong, as one tree of exceptions.
 
-Every error a user can meet is a :class:`VwwError`: what happened and where in the message, what to do next in ``hint``. The command line prints
-both and exits with ``exit_code``; nothing else is ever shown as a traceback.
+Every error a user can meet is a :class:`VwwError`: what happened and where in the message, what to do next in ``hint``.
+The command line prints both and exits with ``exit_code``; nothing else is ever shown as a traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ModelError(VwwError):
     """A model file that cannot be read, or a model that cannot be compiled."""
 
 
-class DoesNotFit(ModelError):
+class DoesNotFit(ModelError):  # noqa: N818
     """A model that needs more RAM or flash than a board has."""
 
 
@@ -30,7 +30,7 @@ class DataError(VwwError):
     """Pictures, labels or data sets that cannot be used."""
 
 
-class ToolMissing(VwwError):
+class ToolMissing(VwwError):  # noqa: N818
     """A program or package that is not installed; ``hint`` is the command that installs it."""
 
 
@@ -46,7 +46,7 @@ class LinkError(VwwError):
     """The serial link: port missing, busy, vanished, silent, or speaking something else."""
 
 
-class ProtocolMismatch(LinkError):
+class ProtocolMismatch(LinkError):  # noqa: N818
     """The device speaks another protocol version, or runs another model than was asked for."""
 
 
