@@ -40,7 +40,8 @@ struct Window {
 };
 
 // Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
-void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to, int width) {
+__attribute__((noinline)) void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to,
+                                        int width) {
   const int16_t zero = p.input_zero_point;
   const int16_t* const end = to + width;
   if (iy >= 0 && iy < p.in_h) {
@@ -85,39 +86,47 @@ void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window)
   }
 }
 
-// Four neighbouring accumulators. rows are the kernel rows' words at the first one's column; pairs is window.pairs.
-template <int stride, int pairs>
-inline void accumulate(const uint32_t* w, const uint32_t* const* rows, int kernel_h, int column, int32_t (&acc)[4]) {
-  for (int ky = 0; ky < kernel_h; ++ky, w += 2 * pairs) {
-    const uint32_t* const x = rows[ky] + column;
-#pragma GCC unroll 4
-    for (int k = 0; k < pairs; ++k) {
-      const uint32_t even = w[2 * k];
-      if (stride == 1) {
-        const uint32_t odd = w[2 * k + 1], a = x[k], b = x[k + 1];
+// Four neighbouring accumulators. rows are the kernel rows' words, the first accumulator's window begins at `column`.
+template <int stride>
+inline void accumulate(const uint32_t* w, int pairs, const uint32_t* const* rows, int kernel_h, int column,
+                       int32_t (&acc)[4]) {
+  for (const uint32_t* const* const end = rows + kernel_h; rows != end; ++rows) {
+    const uint32_t* x = *rows + column;
+    const uint32_t* const w_end = w + 2 * pairs;
+    if (stride == 1) {
+      uint32_t a = *x++;
+      do {
+        const uint32_t even = w[0], odd = w[1], b = *x++;
         acc[0] = smlad(a, even, acc[0]);
         acc[1] = smlad(a, odd, acc[1]);
         acc[2] = smlad(b, even, acc[2]);
         acc[3] = smlad(b, odd, acc[3]);
-      } else {
-        acc[0] = smlad(x[k], even, acc[0]);
-        acc[1] = smlad(x[k + 1], even, acc[1]);
-        acc[2] = smlad(x[k + 2], even, acc[2]);
-        acc[3] = smlad(x[k + 3], even, acc[3]);
-      }
+        a = b;
+      } while ((w += 2) != w_end);
+    } else {
+      uint32_t a = x[0], b = x[1], c = x[2];
+      x += 3;
+      do {
+        const uint32_t even = w[0], d = *x++;
+        acc[0] = smlad(a, even, acc[0]);
+        acc[1] = smlad(b, even, acc[1]);
+        acc[2] = smlad(c, even, acc[2]);
+        acc[3] = smlad(d, even, acc[3]);
+        a = b;
+        b = c;
+        c = d;
+      } while ((w += 2) != w_end);
     }
   }
 }
 
 constexpr int kMostKernelRows = 7;
 
-bool is_wide(const DepthwiseParams& p) {
-  return p.dilation_w == 1 && p.stride_w <= 2 && p.kernel_w >= 2 && p.kernel_w <= 7 && p.kernel_h <= kMostKernelRows;
-}
+bool is_wide(const DepthwiseParams& p) { return p.dilation_w == 1 && p.stride_w <= 2 && p.kernel_h <= kMostKernelRows; }
 
 // A row of outputs.
-template <int stride, int pairs>
-void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top, int8_t* to) {
+__attribute__((noinline)) void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top,
+                                           int8_t* to) {
   const uint32_t* rows[kMostKernelRows];
   for (int ky = 0; ky < p.kernel_h; ++ky)
     rows[ky] = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h));
@@ -129,7 +138,11 @@ void compute_row(const DepthwiseParams& p, const Window& window, const Channel& 
   const int32_t power = common ? 1 << (exponent - doubling) : 0;
   for (int x = 0; x < p.out_w; x += 4) {
     int32_t acc[4] = {bias, bias, bias, bias};
-    accumulate<stride, pairs>(window.table, rows, p.kernel_h, x * stride / 2, acc);
+    if (p.stride_w == 1) {
+      accumulate<1>(window.table, window.pairs, rows, p.kernel_h, x / 2, acc);
+    } else {
+      accumulate<2>(window.table, window.pairs, rows, p.kernel_h, x, acc);
+    }
     const int count = p.out_w - x < 4 ? p.out_w - x : 4;
     for (int i = 0; i < count; ++i) {
       if (common) {
@@ -143,28 +156,10 @@ void compute_row(const DepthwiseParams& p, const Window& window, const Channel& 
   }
 }
 
-void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top, int8_t* to) {
-  const int which = window.pairs * 2 + (p.stride_w - 1);
-  switch (which) {
-    case 4:
-      return compute_row<1, 2>(p, window, c, top, to);
-    case 5:
-      return compute_row<2, 2>(p, window, c, top, to);
-    case 6:
-      return compute_row<1, 3>(p, window, c, top, to);
-    case 7:
-      return compute_row<2, 3>(p, window, c, top, to);
-    case 8:
-      return compute_row<1, 4>(p, window, c, top, to);
-    default:
-      return compute_row<2, 4>(p, window, c, top, to);
-  }
-}
-
 #endif
 
-void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const Channel& c, int row_begin, int row_end,
-                void* scratch) {
+__attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const Channel& c,
+                                          int row_begin, int row_end, void* scratch) {
   const Window window(p, scratch);
   const int8_t* const w = c.record + 8;
   const ChannelScale scale{load_int32(c.record + 4), w[p.kernel_h * p.kernel_w]};
@@ -559,7 +554,8 @@ int least(int a, int b) { return a < b ? a : b; }
 int in_one_piece(const View& v, int y, int limit) { return least(limit, v.rows - (y < v.rows ? y : y % v.rows)); }
 
 // Rows [begin, end) of the output as chunks; false when a ring cuts them into too many.
-bool plan_chunks(const DepthwiseParams& p, const View& in, const View& out, int begin, int end, Chunk* chunks) {
+__attribute__((noinline)) bool plan_chunks(const DepthwiseParams& p, const View& in, const View& out, int begin,
+                                           int end, Chunk* chunks) {
   const int stride = p.stride_h, most = (kRows - 3) / stride + 1;
   Chunk* chunk = chunks;
   int kept = 0;  // rows at the top of scratch that the chunk before left there
