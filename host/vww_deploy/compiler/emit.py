@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from string import Template
 
 import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy import __version__
 from vww_deploy.compiler.lower import FromInterleaved, Kernel, ToInterleaved
 from vww_deploy.compiler.plan import Plan
 from vww_deploy.compiler.schedule import Segment, rows_read
@@ -55,14 +55,10 @@ def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> dict[str, s
     return files
 
 
-def _version() -> str:
-    return metadata.version("vww-deploy")
-
-
 def _library_json() -> str:
     library = {
         "name": "vww_model",
-        "version": _version(),
+        "version": __version__,
         "description": "A person detection network as C++, written by vww-deploy",
         "build": {"flags": ["-O2", "-std=gnu++17"], "unflags": ["-Os", "-std=gnu++14", "-std=gnu++11"]},
     }
@@ -74,7 +70,7 @@ def _library_properties(graph: Graph) -> str:
         f"{key}={value}\n"
         for key, value in {
             "name": "vww_model",
-            "version": _version(),
+            "version": __version__,
             "author": "vww-deploy",
             "maintainer": "vww-deploy",
             "sentence": f"The person detection network {_clean(graph.name)} as C++.",
@@ -107,7 +103,7 @@ class _Writer:
         graph, plan = self.graph, self.plan
         return {
             "model": _clean(graph.name),
-            "version": _version(),
+            "version": __version__,
             "sha256": graph.sha256,
             "input": graph.input_activation,
             "output": graph.output_activation,
