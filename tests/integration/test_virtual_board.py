@@ -195,6 +195,17 @@ def test_a_host_that_stops_reading(device: Device, board: VirtualBoard, compiled
         assert again.infer(image).output.tolist() == Reference(compiled.graph).run(image).ravel().tolist()
 
 
+def test_the_reset_button_of_a_board_that_nobody_reads(device: Device, board: VirtualBoard, compiled: Compiled) -> None:
+    """The guest, and QEMU with it, waits in a write to a full tty: off and on again."""
+    device.close()
+    with serial.Serial(str(board.tty), 115200) as port:
+        port.write(b"info\n" * 1000)
+        time.sleep(1.0)
+        board.reset()
+    with Device.connect(open_transport(str(board.tty)), expect_model=compiled.graph.sha256) as again:
+        assert again.stats().inferences == 0
+
+
 def test_starting_twice_restarts_the_board_under_the_same_name(board: VirtualBoard, flashed: Flashed) -> None:
     first, port = int(board._pid_file.read_text()), board.tty
     board.start(flashed.image.elf)
