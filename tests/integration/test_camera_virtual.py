@@ -25,6 +25,7 @@ from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.frames import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
 from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.link import messages as m
 from vww_deploy.link.camera import DeviceCamera, Shot
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
@@ -99,6 +100,17 @@ def table_of(model: Model) -> npt.NDArray[np.int8]:
 def reference(model: Model, data: bytes, frame: FrameFormat) -> npt.NDArray[np.int8]:
     values = table_of(model)[frame_to_pixels(data, frame, model.card.input)]
     return model.reference.run(values).reshape(-1)
+
+
+def written(device: Device, picture: int, offset: int, data: bytes) -> int:
+    """Writes a piece of a picture by hand; how much of it the board says it has."""
+    device._jobs.add(picture)
+    device._acks.pop(picture, None)
+    device._send_message(m.Write(picture, offset, data))
+    deadline = time.monotonic() + PATIENCE_S
+    while picture not in device._acks and time.monotonic() < deadline:
+        device._listen(0.2)
+    return device._acks[picture].received
 
 
 def next_shot(camera: DeviceCamera) -> Shot:
@@ -210,6 +222,33 @@ def test_the_next_host_finds_the_board_at_rest(board: VirtualBoard, model: Model
         next_shot(camera)
     with Device.connect(open_transport(str(board.tty))) as device:
         assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+
+
+def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
+    device: Device, model: Model, feed: CameraFeed, pictures: list[Path]
+) -> None:
+    """A frame half uploaded when the camera goes live is uploaded anew; `infer` at the console ends the live mode."""
+    data = encode_frame(Image.open(pictures[0]), SMALL)
+    device.request(m.BeginFrame(7, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
+    assert written(device, 7, 0, data[:1000]) == 1000
+    camera = DeviceCamera.open(device, SMALL)
+    assert written(device, 7, 0, b"") == 1000  # looking for the camera disturbs nothing
+    camera.start()
+    next_shot(camera)
+    camera.stop()
+    assert written(device, 7, 1000, data[1000:1100]) == 0
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, reference(model, data, SMALL))
+
+    camera.start()
+    next_shot(camera)
+    lines: list[str] = []
+    device.on_console = lines.append
+    device.type_line("infer")
+    deadline = time.monotonic() + PATIENCE_S
+    while not lines and time.monotonic() < deadline:
+        device.poll(0.2)
+    assert lines
+    assert device.request(m.Poll(0, 0), m.Shot).run == 0
 
 
 def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:

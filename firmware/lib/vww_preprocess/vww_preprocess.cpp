@@ -68,32 +68,43 @@ uint32_t bytes_per_pixel(PixelFormat pixels) {
   return 0;
 }
 
+Preprocess::Crop Preprocess::crop_of(const FrameFormat& frame, const InputFormat& model) {
+  Crop crop{frame.width, frame.height};
+  if (!model.crop) return crop;
+  const uint32_t wide = static_cast<uint32_t>(frame.width) * model.height;
+  const uint32_t high = static_cast<uint32_t>(frame.height) * model.width;
+  if (wide > high) {
+    crop.width = high / model.height;
+    if (crop.width == 0) crop.width = 1;
+  } else {
+    crop.height = wide / model.width;
+    if (crop.height == 0) crop.height = 1;
+  }
+  return crop;
+}
+
+PreprocessError Preprocess::check(const FrameFormat& frame, const InputFormat& model) {
+  if (bytes_per_pixel(frame.pixels) == 0 || frame.width == 0 || frame.height == 0) return PreprocessError::kFrame;
+  if (model.width == 0 || model.height == 0 || (model.channels != 1 && model.channels != 3)) {
+    return PreprocessError::kInput;
+  }
+  // An output pixel's sum is at most 255 * area, and half the area is added to it.
+  const Crop crop = crop_of(frame, model);
+  if (static_cast<uint64_t>(crop.width) * crop.height >= (1u << 24)) return PreprocessError::kFrame;
+  return PreprocessError::kNone;
+}
+
 PreprocessError Preprocess::begin(const FrameFormat& frame, const InputFormat& model, int8_t* input, uint32_t* work) {
   frame_ = frame;
   model_ = model;
   out_ = input;
   row_ = frame.height;  // done, until everything is known to be right
+  const PreprocessError error = check(frame, model);
+  if (error != PreprocessError::kNone) return error;
   pixel_bytes_ = bytes_per_pixel(frame.pixels);
-  if (pixel_bytes_ == 0 || frame.width == 0 || frame.height == 0) return PreprocessError::kFrame;
-  if (model.width == 0 || model.height == 0 || (model.channels != 1 && model.channels != 3)) {
-    return PreprocessError::kInput;
-  }
-
-  crop_width_ = frame.width;
-  crop_height_ = frame.height;
-  if (model.crop) {
-    const uint32_t wide = static_cast<uint32_t>(frame.width) * model.height;
-    const uint32_t high = static_cast<uint32_t>(frame.height) * model.width;
-    if (wide > high) {
-      crop_width_ = high / model.height;
-      if (crop_width_ == 0) crop_width_ = 1;
-    } else {
-      crop_height_ = wide / model.width;
-      if (crop_height_ == 0) crop_height_ = 1;
-    }
-  }
-  // An output pixel's sum is at most 255 * area, and half the area is added to it.
-  if (static_cast<uint64_t>(crop_width_) * crop_height_ >= (1u << 24)) return PreprocessError::kFrame;
+  const Crop crop = crop_of(frame, model);
+  crop_width_ = crop.width;
+  crop_height_ = crop.height;
   crop_left_ = (frame.width - crop_width_) / 2;
   crop_top_ = (frame.height - crop_height_) / 2;
 

@@ -51,6 +51,9 @@ class Preprocess {
   // Words of work space for a model.
   static constexpr uint32_t work_words(uint32_t width, uint32_t channels) { return 2 * width * channels; }
 
+  // Whether begin() would take these.
+  static PreprocessError check(const FrameFormat& frame, const InputFormat& model);
+
   // The next bytes are a frame's first. `input` takes width * height * channels values, [y][x][channel]; `work` has
   // work_words() words.
   PreprocessError begin(const FrameFormat& frame, const InputFormat& model, int8_t* input, uint32_t* work);
@@ -60,6 +63,11 @@ class Preprocess {
   bool done() const { return row_ == frame_.height; }
 
  private:
+  struct Crop {
+    uint32_t width, height;
+  };
+  static Crop crop_of(const FrameFormat& frame, const InputFormat& model);
+
   void pixels(const uint8_t* data, uint32_t count);
   void across(const uint8_t* values, uint32_t count);
   void end_row();

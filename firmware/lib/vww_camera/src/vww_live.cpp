@@ -22,10 +22,13 @@ size_t Live::outputs() const {
   return outputs < kMaxOutputs ? outputs : kMaxOutputs;
 }
 
-uint32_t Live::begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) {
+uint32_t Live::frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const {
   const FrameFormat frame{width, height, static_cast<PixelFormat>(pixels)};
-  if (preprocess_.begin(frame, input_format(), input, memory_.work) != PreprocessError::kNone) return 0;
-  return frame_bytes(frame);
+  return Preprocess::check(frame, input_format()) == PreprocessError::kNone ? vww::frame_bytes(frame) : 0;
+}
+
+void Live::begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) {
+  preprocess_.begin({width, height, static_cast<PixelFormat>(pixels)}, input_format(), input, memory_.work);
 }
 
 bool Live::handle(Server& server, const Frame& frame) {
@@ -76,10 +79,9 @@ void Live::open(Server& server, const Frame& frame) {
     stop();
     held_ = {};
     mode_ = mode;
-    Preprocess fits;
     if (camera_ == nullptr) {
       opened_ = CameraStatus::kNoCamera;
-    } else if (fits.begin(mode.frame, input_format(), engine_.input(), memory_.work) != PreprocessError::kNone) {
+    } else if (Preprocess::check(mode.frame, input_format()) != PreprocessError::kNone) {
       opened_ = CameraStatus::kUnsupported;
     } else {
       opened_ = camera_->begin(mode);
@@ -98,7 +100,7 @@ void Live::open(Server& server, const Frame& frame) {
 
 uint8_t Live::possible(uint8_t keep) const {
   const size_t model = (keep & framekind::kModel) != 0 ? engine_.input_bytes() : 0;
-  const size_t raw = (keep & framekind::kRaw) != 0 ? frame_bytes(mode_.frame) : 0;
+  const size_t raw = (keep & framekind::kRaw) != 0 ? vww::frame_bytes(mode_.frame) : 0;
   if (model + raw <= memory_.held_bytes) return keep & (framekind::kModel | framekind::kRaw);
   // What the model saw says more than what the camera gave.
   if (model != 0 && model <= memory_.held_bytes) return framekind::kModel;
@@ -116,6 +118,7 @@ void Live::set(Server& server, const Frame& frame) {
     stop();
   } else if (opened_ == CameraStatus::kOk) {
     if (!running_) {
+      server.drop_upload();
       running_ = true;
       due_now_ = true;
       failures_ = drops_ = 0;
@@ -167,10 +170,10 @@ void Live::read(Server& server, const Frame& frame) {
   const uint8_t* data = memory_.held;
   uint32_t total = 0;
   if (number != 0 && number == held_.number && (held_keep_ & kind) == kind) {
-    if (kind == framekind::kRaw) total = frame_bytes(mode_.frame);
+    if (kind == framekind::kRaw) total = vww::frame_bytes(mode_.frame);
     if (kind == framekind::kModel) {
       total = static_cast<uint32_t>(engine_.input_bytes());
-      if ((held_keep_ & framekind::kRaw) != 0) data += frame_bytes(mode_.frame);
+      if ((held_keep_ & framekind::kRaw) != 0) data += vww::frame_bytes(mode_.frame);
     }
   }
   ByteWriter out = server.answer();
@@ -219,7 +222,7 @@ void Live::begin_shot() {
 }
 
 void Live::take(const uint8_t* data, size_t size) {
-  if (keeping_ && (held_keep_ & framekind::kRaw) != 0 && raw_size_ + size <= frame_bytes(mode_.frame)) {
+  if (keeping_ && (held_keep_ & framekind::kRaw) != 0 && raw_size_ + size <= vww::frame_bytes(mode_.frame)) {
     memcpy(memory_.held + raw_size_, data, size);
     raw_size_ += static_cast<uint32_t>(size);
   }
@@ -237,7 +240,7 @@ void Live::finish_shot(Server& server) {
   current_.capture_us = microseconds_() - begun_us_ - current_.preprocess_us;
   current_.number = next_number_++;
   if (keeping_ && (held_keep_ & framekind::kModel) != 0) {
-    const size_t raw = (held_keep_ & framekind::kRaw) != 0 ? frame_bytes(mode_.frame) : 0;
+    const size_t raw = (held_keep_ & framekind::kRaw) != 0 ? vww::frame_bytes(mode_.frame) : 0;
     memcpy(memory_.held + raw, engine_.input(), engine_.input_bytes());
   }
   const uint32_t start = microseconds_();

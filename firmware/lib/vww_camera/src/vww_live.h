@@ -51,9 +51,10 @@ class Live final : public Extension, private FrameSink {
   void step(Server& server);
 
   bool handle(Server& server, const Frame& frame) override;
-  void greeted() override { stop(); }
+  void yield_engine() override { stop(); }
   bool busy() const override { return running_; }
-  uint32_t begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) override;
+  uint32_t frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const override;
+  void begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) override;
   void push_frame(const uint8_t* data, size_t size) override { preprocess_.push(data, size); }
 
  private:

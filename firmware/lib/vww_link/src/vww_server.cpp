@@ -99,7 +99,7 @@ void Server::hello(const Frame& frame, ByteReader& in) {
   const uint32_t session = in.u32();
   if (!in.done()) return refuse(frame, errorcode::kMalformed, "hello");
   session_ = session;
-  if (extension_ != nullptr) extension_->greeted();
+  if (extension_ != nullptr) extension_->yield_engine();
   const EngineInfo& about = engine_.info();
   ByteWriter out(payload_, sizeof(payload_));
   out.u8(kProtocolVersion);
@@ -135,10 +135,11 @@ void Server::begin_frame(const Frame& frame, ByteReader& in) {
   if (!in.done()) return refuse(frame, errorcode::kMalformed, "begin frame");
   if (extension_ == nullptr) return refuse(frame, errorcode::kUnknown, "unknown request");
   if (extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
-  uint32_t total = upload_.total;
-  if (!upload_.open || !upload_.frame || upload_.id != id) {
-    total = extension_->begin_frame(width, height, pixels, upload_buffer());
-    upload_ = {id, 0, total != 0, true, total, 0};
+  const uint32_t total = extension_->frame_bytes(width, height, pixels);
+  const bool known = upload_.open && upload_.frame && upload_.id == id;
+  if (!known && !is_late(id) && total != 0) {
+    extension_->begin_frame(width, height, pixels, upload_buffer());
+    upload_ = {id, 0, true, true, total, 0};
   }
   ByteWriter out = answer();
   out.u32(session_);
@@ -154,11 +155,14 @@ void Server::write(const Frame& frame, ByteReader& in) {
   const size_t size = in.rest_size();
   if (extension_ != nullptr && extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
   const bool known = upload_.open && upload_.id == id;
-  const size_t total = known ? upload_.total : engine_.input_bytes();
-  if (offset > total || size > total - offset)
-    return refuse(frame, errorcode::kMalformed, "write past the picture's end");
-  if (!known && offset == 0) upload_ = {id, 0, true, false, static_cast<uint32_t>(total), 0};
+  const bool late = !known && is_late(id);
+  if (!known && !late && offset == 0 && size <= engine_.input_bytes()) {
+    upload_ = {id, 0, true, false, static_cast<uint32_t>(engine_.input_bytes()), 0};
+  }
   const bool mine = upload_.open && upload_.id == id;
+  if (mine && (offset > upload_.total || size > upload_.total - offset)) {
+    return refuse(frame, errorcode::kMalformed, "write past the picture's end");
+  }
   if (mine && offset <= upload_.received) {
     if (offset + size > upload_.received) {
       if (upload_.frame) {
@@ -176,9 +180,11 @@ void Server::write(const Frame& frame, ByteReader& in) {
   ByteWriter out(payload_, sizeof(payload_));
   out.u32(session_);
   out.u32(id);
-  out.u32(mine ? upload_.received : 0);
+  out.u32(late ? static_cast<uint32_t>(offset + size) : mine ? upload_.received : 0);
   respond(frame, out);
 }
+
+bool Server::is_late(uint32_t id) { return (inferring_ && inferring_id_ == id) || find_kept(id) != nullptr; }
 
 Server::Kept* Server::find_kept(uint32_t id) {
   for (Kept& kept : kept_) {
@@ -251,6 +257,7 @@ uint64_t Server::invoke(uint8_t flags) {
 }
 
 bool Server::infer_once(uint64_t* ticks) {
+  if (extension_ != nullptr) extension_->yield_engine();
   const bool uploaded = upload_.open && upload_.received == upload_.total;
   if (!uploaded) {
     memset(engine_.input(), 0, engine_.input_bytes());
@@ -266,6 +273,10 @@ bool Server::infer_once(uint64_t* ticks) {
 int8_t* Server::begin_typed_picture() {
   upload_ = {kTyped, 0, true, false, static_cast<uint32_t>(engine_.input_bytes()), 0};
   return upload_buffer();
+}
+
+void Server::drop_upload() {
+  if (memory_.staging == nullptr || upload_.frame) upload_.open = false;
 }
 
 uint64_t Server::infer_input() {

@@ -24,13 +24,14 @@ class Extension {
  public:
   /// True when `frame` was one of its requests and is answered.
   virtual bool handle(Server& server, const Frame& frame) = 0;
-  /// A host begins to talk: what one before it had begun ends.
-  virtual void greeted() = 0;
+  /// A host begins to talk, or somebody at the console takes the engine: what was begun ends.
+  virtual void yield_engine() = 0;
   /// True while the engine is in use without the host's pictures; those are refused then.
   virtual bool busy() const = 0;
-  /// The next picture comes as a camera frame and becomes the engine's `input` as it comes. Returns the frame's bytes,
-  /// 0 for a format that cannot be taken.
-  virtual uint32_t begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) = 0;
+  /// Bytes of a camera frame, 0 for a format that cannot be taken.
+  virtual uint32_t frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const = 0;
+  /// The next picture comes as such a frame and becomes the engine's `input` as it comes.
+  virtual void begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) = 0;
   virtual void push_frame(const uint8_t* data, size_t size) = 0;
 
  protected:
@@ -100,6 +101,9 @@ class Server : private LayerObserver {
   ByteWriter answer() { return ByteWriter(payload_, sizeof(payload_)); }
   void respond(const Frame& frame, const ByteWriter& out);
   void refuse(const Frame& frame, uint8_t code, const char* why);
+  /// The extension takes the engine's input, and what it preprocesses with: a picture that was being uploaded there is
+  /// lost.
+  void drop_upload();
   /// Runs the model on what engine().input() holds; a picture that was being uploaded there is lost.
   uint64_t infer_input();
 
@@ -143,6 +147,8 @@ class Server : private LayerObserver {
   void run_request();
   void send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept);
   Kept* find_kept(uint32_t id);
+  /// The picture is used up. A piece of it that was sent twice and comes now must not take the next picture's place.
+  bool is_late(uint32_t id);
   uint64_t invoke(uint8_t flags);
   int8_t* upload_buffer() { return memory_.staging != nullptr ? memory_.staging : engine_.input(); }
 
