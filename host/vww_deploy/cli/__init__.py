@@ -7,7 +7,9 @@ subcommands. Its docstring is its help and ends with an example. To add one, wri
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -53,12 +55,17 @@ def build() -> typer.Typer:
 def main() -> None:
     """The entry point: errors that a user can meet become a message and a hint on stderr, and the exit code."""
     try:
-        build()(prog_name="vww-deploy")
+        try:
+            build()(prog_name="vww-deploy")
+        finally:
+            sys.stdout.flush()  # here, where its failure can still be told
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder without permission: where no module had more to say about it
         common.print_error(VwwError(str(error)))
+        with contextlib.suppress(OSError):  # what could not be written must not fail once more at the interpreter's end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(VwwError.exit_code)
 
 
