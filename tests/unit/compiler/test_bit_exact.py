@@ -13,6 +13,7 @@ from random_models import random_model, small_mobilenet
 from vww_deploy.compiler import Compiled, HostEngine, Optimize, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference
+from vww_deploy.resources import models_dir
 
 MODELS = (
     "person_detect",
@@ -76,3 +77,8 @@ def test_streamed_mobilenet(channels: int, optimize: Optimize) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_models_people_bring(shared: Path, name: str, optimize: Optimize) -> None:
     check(compile_model(shared / "models" / f"{name}.tflite", optimize=optimize), pictures=3, seed=1)
+
+
+@pytest.mark.parametrize("path", sorted(models_dir().glob("*.tflite")), ids=lambda path: path.stem)
+def test_shipped_models(path: Path) -> None:
+    check(compile_model(path), pictures=3, seed=1)
