@@ -244,8 +244,8 @@ static_assert(sizeof(Planes) == 72, "the assembly copies it");
 // returns how many are left. Output offset -128 and a clamp of -128..127: negative values need no care when rounding.
 //
 // While it widens: r0 from, r1 to (row), r6 to (word), r8 rows. While it computes: r0 scratch, r1 out, r2-r7 weights
-// (w0, w1), (w1, w2) by row, r8-r11 accumulators, r12 lr pixels. What gcc 12 makes of the inner part with intrinsics:
-// FIGURE.
+// (w0, w1), (w1, w2) by row, r8-r11 accumulators, r12 lr pixels. The inner part in C++ with intrinsics takes 20.2
+// instructions and 28.5 cycles per output with gcc 12; this 12.5 and 17.
 //
 // Stack: 0 bias, 4 multiplier, 8 power of two, 12 output offset, 16 row in scratch, 20 end of the row's quads, 24 rows
 // left, 28 chunk, 32 Planes.
