@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import shutil
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -144,9 +145,10 @@ class BoardUnderTest:
             self._virtual.reset()
 
     def close(self) -> None:
-        """Powers a virtual board off."""
+        """Powers a virtual board off and removes what it leaves behind."""
         if self._virtual is not None:
             self._virtual.stop()
+            shutil.rmtree(self._virtual.folder, ignore_errors=True)
 
     def _reset(self) -> None:
         with self.connect() as device:

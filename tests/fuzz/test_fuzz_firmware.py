@@ -1,0 +1,46 @@
+"""The firmware's parsers under libFuzzer with the address and undefined-behaviour sanitizers: short runs on the corpus.
+
+A long one: docs/fuzzing.md.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+TARGETS = sorted(path.stem.removeprefix("fuzz_") for path in FOLDER.glob("fuzz_*.cpp"))
+
+
+def test_there_is_a_target_and_a_corpus_for_each_parser() -> None:
+    assert TARGETS == ["camera", "console", "frame", "server"]
+    for target in TARGETS:
+        assert list((FOLDER / "corpus" / target).iterdir())
+
+
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang++ with libFuzzer")
+@pytest.mark.parametrize("target", TARGETS)
+def test_short_run(target: str, tmp_path: Path) -> None:
+    program = tmp_path / target
+    subprocess.run([FOLDER / "build", target, program], check=True)
+    found = tmp_path / "found"
+    found.mkdir()
+    run = subprocess.run(
+        [
+            program,
+            "-runs=5000",
+            "-seed=1",
+            "-timeout=20",
+            f"-artifact_prefix={found}/",
+            found,
+            FOLDER / "corpus" / target,
+        ],
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert "DONE" in run.stderr
