@@ -251,6 +251,21 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     assert device.request(m.Poll(0, 0), m.Shot).run == 0
 
 
+def test_pieces_of_a_frame_that_is_used_up_disturb_nothing(device: Device, pictures: list[Path]) -> None:
+    """On a slow line pieces are sent twice; the second ones may come after the inference."""
+    data = encode_frame(Image.open(pictures[0]), SMALL)
+    done = next(iter(device.infer_frames([data], SMALL))).id
+    device.request(m.BeginFrame(9, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
+    assert written(device, 9, 0, data[:1000]) == 1000
+    assert written(device, done, 0, data[:500]) == 500
+    assert written(device, done, 3000, data[3000:3500]) == 3500
+    device.request(m.BeginFrame(done, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
+    assert written(device, 9, 1000, data[1000:2000]) == 2000
+    # far behind the end of any picture, of a frame that nobody knows: an answer, and nothing else
+    assert written(device, 1234, 1_000_000, b"x") == 0
+    assert written(device, 9, 2000, data[2000:2100]) == 2100
+
+
 def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
     """The live mode ends while a frame is on its way: the rest fills the UART's ring, and the link goes on."""
     big = FrameFormat(176, 144)
