@@ -289,8 +289,12 @@ class Device:
     def poll(self, duration_s: float) -> None:
         """Listens for console text for ``duration_s`` seconds."""
         deadline = time.monotonic() + duration_s
-        while (left := deadline - time.monotonic()) > 0:
-            self._listen(left)
+
+        def listen() -> None:
+            while (left := deadline - time.monotonic()) > 0:
+                self._listen(left)
+
+        self._mended(listen)
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 

@@ -172,6 +172,18 @@ def test_an_unplugged_board_is_an_error_that_says_so(start_board: Start, monkeyp
     assert board.port in caught.value.message and "plug" in caught.value.hint + caught.value.message
 
 
+def test_a_board_that_goes_while_one_only_listens_is_an_error_that_says_so(
+    start_board: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vww_deploy.link.transport.REOPEN_TIMEOUT_S", 0.3)
+    board = start_board()
+    device = Device.connect(open_transport(board.port))
+    device.poll(0.1)
+    board.unplug()
+    with pytest.raises(LinkError):
+        device.poll(5)
+
+
 def test_a_host_that_stops_reading_does_not_stop_the_board(start_board: Start) -> None:
     board = start_board()
     transport = open_transport(board.port)
