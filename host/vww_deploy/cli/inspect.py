@@ -25,9 +25,8 @@ _NAME_WIDTH = 18  # so that the table of layers fits 80 columns; a tensor's name
 def command(
     model: common.ModelArgument = None,
     board: Annotated[
-        str | None, typer.Option("--board", "-b", help="Only this board; fails if it does not fit.")
+        str | None, typer.Option("--board", "-b", help="Only this board; fails if the model does not fit it.")
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers/--no-layers", help="The table of layers.")] = True,
     plan: Annotated[bool, typer.Option("--plan", help="Draw the memory plan over time, and explain it.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write that drawing to an SVG file.")] = None,
     optimize: OptimizeOption = "speed",
@@ -51,7 +50,7 @@ def command(
     if as_json:
         by_board = {b.name: {"fits": fit.ok, "over": fit} for b, fit in zip(boards, fits, strict=True)}
         common.print_json(
-            {"report": report, "flash_bytes": report.flash_bytes, "boards": by_board, "card": loaded.card}
+            {"report": report, "flash_bytes": report.flash_bytes, "boards": by_board, "card": loaded.card.to_json()}
         )
     else:
         _print_model(loaded, report)
