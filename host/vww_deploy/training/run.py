@@ -79,7 +79,9 @@ def read_recipe(folder: Path) -> Recipe:
         values = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         augmentation = values.pop("augmentation")
         known = {field.name for field in fields(Recipe)}
-        pairs: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in augmentation.items()}
+        pairs: dict[str, Any] = {
+            name: tuple(one) if isinstance(one, list) else one for name, one in augmentation.items()
+        }
         return Recipe(augmentation=Augmentation(**pairs), **{k: v for k, v in values.items() if k in known})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder} holds no training: {error}", hint="Give the folder that train wrote.") from error

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.errors import ModelError
+from vww_deploy.errors import ModelError, VwwError
 from vww_deploy.training.augment import BT601
 from vww_deploy.training.mobilenet import require_tensorflow
+from vww_deploy.training.quantize import float_tflite
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Lesson:
 
 
 class Teacher:
-    """A ``.tflite`` of two outputs (no person, person) with float edges, for pictures in -1..1 of one channel or three.
+    """A network of two outputs (no person, person) with float edges, for pictures in -1..1 of one channel or three.
+
+    A ``.tflite`` file, or a Keras model or SavedModel, which is converted.
 
     Its outputs are logits unless they are probabilities already (non-negative, summing to 1).
 
@@ -39,7 +42,9 @@ class Teacher:
         from tensorflow.lite.tools import flatbuffer_utils
 
         try:
-            model = flatbuffer_utils.read_model(str(path))
+            is_tflite = path.suffix == ".tflite"
+            content = path.read_bytes() if is_tflite else float_tflite(path)
+            model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
             maps = _linear_maps(model)
             graph = model.subgraphs[0]
             graph.outputs = [*list(graph.outputs)[:1], *maps]
@@ -49,6 +54,8 @@ class Teacher:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TensorFlow advertises LiteRT here, whose interpreter is the same
                 self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+        except VwwError:
+            raise
         except Exception as error:  # a damaged flatbuffer makes the reader raise anything
             raise ModelError(
                 f"teacher {path} cannot be read: {error}", hint="name a .tflite with float edges"

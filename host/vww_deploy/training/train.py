@@ -17,10 +17,13 @@ from vww_deploy.errors import DataError, ModelError
 from vww_deploy.training.augment import BT601, Augmentation, degrade, resize_colour, to_student
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
+from vww_deploy.training.narrow import take_channels
 from vww_deploy.training.views import View, ViewCache
 
 INNER_LAYERS: Final = ("pw5_relu", "pw11_relu", "pw13_relu")
 """The outputs that are compared with the teacher's three smallest maps: 12x12, 6x6 and 3x3 of a 96x96 picture."""
+WIDER: Final = (0.25, 0.5, 0.75, 1.0)
+"""Depth multipliers of the networks that a narrower one may begin from."""
 WEIGHTS_FILE: Final = "averaged.weights.h5"
 _LARGEST_GRADIENT: Final = 2.0  # the norm that gradients are clipped to
 
@@ -231,19 +234,28 @@ def load_network(recipe: Recipe, weights: Path) -> Any:
 
 
 def adopt_weights(model: Any, weights: Path) -> None:
-    """Load weights of a network that differs at most in the input's channels.
+    """Load weights of a network that differs at most in the input's channels and in being wider.
 
-    Gray becomes colour by the luma weights, and colour gray by the sum over its channels.
+    Gray becomes colour by the luma weights, and colour gray by the sum over its channels. Of a wider network the most
+    useful channels are taken: something to train on from, no finished network.
 
     Raises:
         ModelError: the file cannot be read or holds another network.
     """
     multiplier, own = float(model.name.rsplit("_", 1)[1]), int(model.input_shape[3])
     for channels in dict.fromkeys((own, 1, 3)):
-        source = build_mobilenet_v1(multiplier, (None, None, channels))
-        try:
-            source.load_weights(weights)
-        except (ValueError, OSError, KeyError):
+        for width in dict.fromkeys((multiplier, *(one for one in WIDER if one > multiplier))):
+            source = build_mobilenet_v1(width, (None, None, channels))
+            try:
+                source.load_weights(weights)
+            except (ValueError, OSError, KeyError):
+                continue
+            if width != multiplier:
+                narrow = build_mobilenet_v1(multiplier, (None, None, channels))
+                take_channels(source, narrow)
+                source = narrow
+            break
+        else:
             continue
         values = source.get_weights()
         if channels == 1 and own == 3:

@@ -224,6 +224,33 @@ def test_a_teacher_of_another_shape(tmp_path: Path) -> None:
         Teacher(path)
 
 
+def test_a_keras_teacher_says_what_its_tflite_says(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((16, 16, 1))
+    x = tf.keras.layers.Conv2D(4, 3, 2, padding="same")(inputs)
+    x = tf.keras.layers.Conv2D(4, 3, 2, padding="same")(x)
+    outputs = tf.keras.layers.Dense(2)(tf.keras.layers.GlobalAveragePooling2D()(x))
+    model = tf.keras.Model(inputs, outputs)
+    model.save(tmp_path / "teacher.keras")
+    (tmp_path / "teacher.tflite").write_bytes(float_tflite(model))
+    pictures = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    first, second = (Teacher(tmp_path / name)(pictures) for name in ("teacher.keras", "teacher.tflite"))
+    np.testing.assert_allclose(first.logits, second.logits, atol=1e-4)
+    assert [one.shape for one in first.maps] == [(3, 8, 8, 4), (3, 4, 4, 4)]
+
+
+def test_a_narrow_network_takes_the_channels_of_a_wide_one(tmp_path: Path) -> None:
+    wide = mobilenet.build_mobilenet_v1(0.25, (None, None, 1))
+    wide.save_weights(tmp_path / "wide.weights.h5")
+    narrow = mobilenet.build_mobilenet_v1(0.125, (None, None, 1))
+    train.adopt_weights(narrow, tmp_path / "wide.weights.h5")
+    stem, from_stem = (one.get_layer("conv0").get_weights()[0] for one in (narrow, wide))
+    places = [int(np.argmin(np.abs(from_stem - stem[..., [i]]).sum(axis=(0, 1, 2)))) for i in range(4)]
+    assert places == sorted(set(places))
+    np.testing.assert_array_equal(stem, from_stem[..., places])
+
+
 def test_one_class_only(discs: Path, tmp_path: Path) -> None:
     rows = [row for row in (discs / "labels.csv").read_text().splitlines() if ",1," not in row]
     for path in discs.glob("*.png"):
