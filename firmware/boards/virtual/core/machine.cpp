@@ -16,14 +16,6 @@ namespace {
 // nothing.
 constexpr uint32_t kIdleTick = 1'680'000;
 
-// Instructions of a handler before its first and after its last reading of the counter, and of the whole tick handler:
-// counted in the disassembly. A test holds them: a picture that arrives during an inference must not change the
-// inference's count.
-constexpr uint32_t kSerialHandlerEdges = 10;
-constexpr uint32_t kTickHandlerInstructions = 5;
-
-volatile uint32_t instructions_in_handlers;
-
 // TIM2 counts at 1 GHz and is 32 bits wide: the high word is kept here, by whoever asks at least every four seconds
 // (loop does).
 uint32_t last_count;
@@ -43,6 +35,8 @@ uint64_t nanoseconds() {
 
 extern "C" {
 
+__attribute__((used)) volatile uint32_t instructions_in_handlers;
+
 uint32_t machine_instructions() {
   noInterrupts();
   const uint32_t result = kTim2Count - instructions_in_handlers;
@@ -50,20 +44,45 @@ uint32_t machine_instructions() {
   return result;
 }
 
-void Usart1_Handler() {
-  const uint32_t start = kTim2Count;
-  Serial.receive_interrupt();
-  instructions_in_handlers = instructions_in_handlers + (kTim2Count - start) + kSerialHandlerEdges;
-}
+void receive_console() { Serial.receive_interrupt(); }
+void receive_camera() { Serial1.receive_interrupt(); }
 
-void Usart2_Handler() {
-  const uint32_t start = kTim2Count;
-  Serial1.receive_interrupt();
-  instructions_in_handlers = instructions_in_handlers + (kTim2Count - start) + kSerialHandlerEdges;
-}
+// The handlers add their own instructions to instructions_in_handlers: what TIM2 counts between its two readings, and
+// the eleven around them (three up to the first reading, eight after the second). In assembly, so that no compiler
+// changes that.
+#define COUNTED_HANDLER(name, work)                     \
+  __attribute__((naked)) void name() {                  \
+    asm volatile(                                       \
+        "push {r4, lr}\n"                               \
+        "mov.w r4, #0x40000000\n"                       \
+        "ldr r4, [r4, #0x24]\n"                         \
+        "bl " #work                                     \
+        "\n"                                            \
+        "mov.w r1, #0x40000000\n"                       \
+        "ldr r1, [r1, #0x24]\n"                         \
+        "movw r0, #:lower16:instructions_in_handlers\n" \
+        "movt r0, #:upper16:instructions_in_handlers\n" \
+        "ldr r2, [r0]\n"                                \
+        "subs r1, r1, r4\n"                             \
+        "add r2, r2, r1\n"                              \
+        "adds r2, #11\n"                                \
+        "str r2, [r0]\n"                                \
+        "pop {r4, pc}\n");                              \
+  }
+
+COUNTED_HANDLER(Usart1_Handler, receive_console)
+COUNTED_HANDLER(Usart2_Handler, receive_camera)
 
 // Only here to wake the core from its sleep.
-void SysTick_Handler() { instructions_in_handlers = instructions_in_handlers + kTickHandlerInstructions; }
+__attribute__((naked)) void SysTick_Handler() {
+  asm volatile(
+      "movw r0, #:lower16:instructions_in_handlers\n"
+      "movt r0, #:upper16:instructions_in_handlers\n"
+      "ldr r1, [r0]\n"
+      "adds r1, #6\n"
+      "str r1, [r0]\n"
+      "bx lr\n");
+}
 }
 
 void machine_begin() {
