@@ -52,10 +52,7 @@ class Compiled:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The library's layers in execution order."""
-        return tuple(
-            Layer(index, *_named(self.graph, self.graph.ops[position]))
-            for index, position in enumerate(layer_table(self.graph).positions)
-        )
+        return _layers(self.graph)
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -91,6 +88,17 @@ def compile_model(source: str | Path | bytes | Graph, *, optimize: Optimize = "s
     scratch = {i: kernel.scratch_bytes for i, kernel in kernels.items()}
     plan = choose_plan(graph, scratch, optimize=optimize)
     return Compiled(read, graph, plan, kernels, passes)
+
+
+def compiled_layers(source: Graph) -> tuple[Layer, ...]:
+    """:attr:`Compiled.layers` alone, without planning the memory: milliseconds instead of seconds."""
+    return _layers(_prepared(source)[0])
+
+
+def _layers(graph: Graph) -> tuple[Layer, ...]:
+    return tuple(
+        Layer(index, *_named(graph, graph.ops[position])) for index, position in enumerate(layer_table(graph).positions)
+    )
 
 
 def _prepared(read: Graph) -> tuple[Graph, tuple[PassReport, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vww_deploy.compiler import compile_model
+from vww_deploy.compiler.compiled import compiled_layers
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import Feature
@@ -21,7 +21,7 @@ def measure_layers(device: Device, model: Model) -> tuple[tuple[str, int], ...]:
     """
     if Feature.LAYERS not in device.info.features:
         return ()
-    kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compile_model(model.path).layers)
+    kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compiled_layers(model.graph))
     names = [f"{number} {kind}" for number, kind in enumerate(kinds)]
     ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
     return tuple(zip(names, ticks, strict=True)) if len(names) == len(ticks) else ()
