@@ -14,7 +14,7 @@ demo: $(STAMP)-demo
 	@$(VENV)/bin/vww-deploy demo
 
 test: $(STAMP)-test
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)-dev
 	$(VENV)/bin/ruff check .
