@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +22,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from generated_source import PICTURES
-from vww_deploy.runs.recording import Recording
+from generated_source import PICTURES, GeneratedSource
+from vww_deploy.runs.recording import Recorder, Recording
+from vww_deploy.runs.source import Control
 
 pytestmark = pytest.mark.web
 
@@ -284,6 +286,32 @@ def test_listening_on_other_addresses_needs_the_token(start_page: Any, new_brows
     browser.get(url)
     first = wait_for(lambda: number(browser) + 1)
     wait_for(lambda: number(browser) > first + 3)  # the web socket passes, too
+
+
+def test_a_recording_replays_on_the_page_step_by_step(
+    start_page: Any, browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    path = tmp_path / "session <b>.vwwrec"
+    with Recorder(path) as recorder:
+        for event in GeneratedSource(fps=0, frames=12).events(Control()):
+            recorder.add(event)
+    main = [sys.executable, "-c", "from vww_deploy.cli import main; main()"]
+    options = "--web --no-browser --speed 0 --web-port {port} --out {folder}"
+    server = start_page(command=[*main, "monitor", str(path), *options.split()])
+    browser.get(server.url)
+    wait_for(lambda: number(browser) == 11)
+    assert "replay of session <b>.vwwrec" in text(browser, ".vww-bar")
+    assert find(browser, ".vww-pill").text == "end of the recording"
+    press(browser, "one frame back")
+    wait_for(lambda: number(browser) == 10)
+    press(browser, "to the beginning")
+    wait_for(lambda: number(browser) == 0)
+    assert moment(browser)["chance"] == "97.0%"
+    press(browser, "one frame on")
+    wait_for(lambda: number(browser) == 1)
+    find(browser, "#label-none").click()
+    wait_for((server.folder / "labelled" / "labels.csv").exists)
+    assert browser.find_elements(By.CSS_SELECTOR, ".vww-drop, [aria-label='record (r)']") == []
 
 
 def wait_for_http(url: str) -> None:

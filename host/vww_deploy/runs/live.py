@@ -39,6 +39,7 @@ from vww_deploy.runs.source import Control
 from vww_deploy.runs.store import Picture
 
 _RETRY_S: Final = 1.0  # between two looks for a board that went away
+_FLASHED_S: Final = 2.0  # what flash needs to open a port that has come back
 _IDLE_S: Final = 0.25  # between two looks at the console while the board has nothing to do
 _LINK_EVERY_S: Final = 1.0  # between two reports of the link's counters
 _PREPARED: Final = 128  # pictures of the loop that are kept ready
@@ -88,6 +89,7 @@ class Live:
         model: the one on it.
         pictures: shown in a loop; with none, the board waits for what viewers send.
         fps: the most frames a second; 0 for no limit.
+        title: what to call the board before it is connected.
         boards: lists the boards that can be chosen: port and name of each.
     """
 
@@ -111,6 +113,8 @@ class Live:
         self._fps = fps
         self._list_boards = boards
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
+        self._last: BoardInfo | None = None  # connected last
+        self._listed = False  # whether it was among the boards that are attached
         self._number = 0  # of the next frame; goes on through a loss
         self._next = 0  # place in the loop
 
@@ -131,13 +135,31 @@ class Live:
             try:
                 with self._connect(port) as device:
                     seen = True
+                    self._last = self._board(device)
+                    self._listed = self._is_listed()  # a port given as an address never is
                     yield from self._watch(device, control)
             except (LinkError, BoardError) as error:
                 if not seen:
                     raise
                 yield Connection("lost", f"{error.message}; {error.hint}" if error.hint else error.message)
-                control.rest(_RETRY_S)
+                self._wait_for_board(control)
             port = control.take_port() or port
+
+    def _wait_for_board(self, control: Control) -> None:
+        """A moment; if the board has gone from the list of boards, until it is back and a moment more.
+
+        It often comes back because somebody flashes it, who then has to speak to it first.
+        """
+        control.rest(_RETRY_S)
+        if not self._listed or self._is_listed():
+            return
+        while not control.leaving and not self._is_listed():
+            control.rest(_RETRY_S)
+        control.rest(_FLASHED_S)
+
+    def _is_listed(self) -> bool:
+        last = self._last
+        return last is not None and any(p == last.port or name == last.board for p, name in self._list_boards())
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         """One connection: until it is lost, the source is stopped or another port chosen."""

@@ -92,8 +92,11 @@ class Place:
             Image.fromarray(np.random.default_rng(number).integers(0, 255, (300, 500, 3), np.uint8)).save(path)
             self.pictures.append(Picture(str(path), number % 2))
         self.asked: list[str | None] = []
-        self.live = Live(self._connect, self.model, self.pictures, fps=fps, boards=lambda: [("/dev/ttyTEST", "nano")])
+        self.live = Live(self._connect, self.model, self.pictures, fps=fps, boards=self._boards)
         self.events = self.live.events(self.control)
+
+    def _boards(self) -> list[tuple[str, str]]:
+        return [] if self.device.gone.is_set() else [("/dev/ttyTEST", "nano33ble")]
 
     @contextmanager
     def _connect(self, port: str | None) -> Iterator[Program]:
@@ -153,8 +156,17 @@ def test_a_loss_is_told_and_the_numbers_go_on(tmp_path: Path) -> None:
     lost = place.take(lambda taken: isinstance(taken[-1], Connection))[-1]
     assert isinstance(lost, Connection)
     assert (lost.state, lost.reason) == ("lost", "/dev/ttyTEST: the board is gone; plug it in")
-    threading.Timer(1.5, place.device.gone.clear).start()
+    asked = len(place.asked)
+    back: list[float] = []
+
+    def come_back() -> None:
+        back.append(time.monotonic())
+        place.device.gone.clear()
+
+    threading.Timer(1.5, come_back).start()
     taken = place.take(lambda taken: results(taken))
+    assert time.monotonic() - back[0] >= 2  # whoever flashed the board comes first
+    assert len(place.asked) == asked + 1
     assert [event.state for event in taken if isinstance(event, Connection)][-2:] == ["connecting", "connected"]
     assert results(taken)[0].number > last
 
