@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,9 @@ def command(
             metavar="FORMAT",
         ),
     ] = None,
+    fault_rate: Annotated[
+        float, typer.Option("--fault-rate", help="Faults on purpose for each byte on the line: 0.0001.", min=0, max=0.1)
+    ] = 0.0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the last run instead of starting one.")] = False,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
@@ -58,6 +62,7 @@ def command(
     """
     from vww_deploy.graph.frames import parse_format
     from vww_deploy.graph.model import Model
+    from vww_deploy.link.faults import Faults
     from vww_deploy.runs.connect import open_session
     from vww_deploy.runs.export import run_to_json
     from vww_deploy.runs.pictures import gather
@@ -77,16 +82,27 @@ def command(
             model, board = model or last.header.model_path, board or last.header.board
             raw_camera = raw_camera or last.header.raw_camera
         raw = parse_format(raw_camera) if raw_camera else None
-        with open_session(Model.load(model), board=board, port=port, compare=reference, raw_camera=raw) as session:
+        faults = Faults(fault_rate) if fault_rate else None
+        with open_session(
+            Model.load(model), board=board, port=port, compare=reference, raw_camera=raw, faults=faults
+        ) as session:
             if last is not None:
                 writer, rest = opened.resume(last.id)
             else:
                 writer, rest = opened.begin(session.header, planned), dict(enumerate(planned))
+            started = time.monotonic()
             try:
                 stream(session, writer, rest, quiet=as_json)
             except KeyboardInterrupt:
                 common.err.print("[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume")
                 raise typer.Exit(130) from None
+            if faults is not None:
+                seconds = time.monotonic() - started
+                link = session.device.link
+                common.notice(
+                    f"a fault in {1 / fault_rate:,.0f} bytes: {link.retries} requests repeated, {link.bad_frames} "
+                    f"broken answers, {link.reconnects} reconnections, {len(rest) / seconds:.1f} pictures a second"
+                )
         if as_json:
             common.print_json(run_to_json(opened, writer.run))
         else:

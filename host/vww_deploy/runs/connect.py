@@ -15,7 +15,8 @@ from vww_deploy.errors import BoardError
 from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
-from vww_deploy.link.transport import open_transport
+from vww_deploy.link.faults import Faults, FaultyTransport
+from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.runs.session import Session
 
 
@@ -41,13 +42,16 @@ def firmware_image(board: Board) -> Path:
 
 
 @contextmanager
-def open_device(model: Model, *, board: str | None = None, port: str | None = None) -> Iterator[Device]:
+def open_device(
+    model: Model, *, board: str | None = None, port: str | None = None, faults: Faults | None = None
+) -> Iterator[Device]:
     """A connected device that runs ``model``; closed at the end.
 
     Args:
         model: that must be on the board.
         board: catalogue name; see :func:`choose_board`.
         port: device path or pyserial URL; the board's own when None.
+        faults: what to do to the line, on purpose.
 
     Raises:
         BoardError: the board cannot be found.
@@ -62,10 +66,13 @@ def open_device(model: Model, *, board: str | None = None, port: str | None = No
         except BoardError:
             return None
 
+    transport: Transport
     if port is None:  # a board that restarts may come back under another name
         transport = open_transport(ports.find_port(chosen), chosen.baudrate, locate)
     else:
         transport = open_transport(port, chosen.baudrate)
+    if faults is not None:
+        transport = FaultyTransport(transport, faults)
     with Device.connect(transport, expect_model=model.sha256) as device:
         yield device
 
@@ -78,6 +85,7 @@ def open_session(
     port: str | None = None,
     compare: bool = True,
     raw_camera: FrameFormat | None = None,
+    faults: Faults | None = None,
 ) -> Iterator[Session]:
     """A session with a board that runs ``model``; arguments and errors as :func:`open_device` has them.
 
@@ -85,7 +93,7 @@ def open_session(
         compare: run the host reference beside the device.
         raw_camera: as :class:`Session` has it.
     """
-    with open_device(model, board=board, port=port) as device:
+    with open_device(model, board=board, port=port, faults=faults) as device:
         image = firmware_image(get_board(device.info.board))
         firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else ""
         yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)
