@@ -27,6 +27,8 @@ def command(as_json: common.JsonOption = False) -> None:
     table.add_column("core", no_wrap=True)
     for name in ("MHz", "flash KB", "RAM KB"):
         table.add_column(name, justify="right")
+    table.add_column("camera", no_wrap=True)
+    table.add_column("LEDs", no_wrap=True)
     for board in boards:
         table.add_row(
             f"[bold]{escape(board.name)}[/]\n[dim]{escape(board.title)}[/]",
@@ -34,6 +36,8 @@ def command(as_json: common.JsonOption = False) -> None:
             f"{board.clock_hz / 1e6:g}",
             f"{board.flash_bytes / 1024:.0f}",
             f"{board.ram_bytes / 1024:.0f}",
+            escape(", ".join(board.cameras) or "-"),
+            escape(", ".join(board.leds) or "-"),
         )
     common.out.print(table)
     common.out.print("[dim]Flash and RAM: what the board's framework leaves.[/]")
