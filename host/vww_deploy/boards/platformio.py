@@ -24,20 +24,6 @@ from vww_deploy.resources import cache_dir, data_root, firmware_dir
 # A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
 BUILD_TIMEOUT_S: Final = 1800.0
 
-_SCONS_VERSION: Final = "4.41101.0"
-_SCONS_FILES: Final = {
-    "package.json": json.dumps({"name": "tool-scons", "version": _SCONS_VERSION, "system": "*"}),
-    ".piopm": json.dumps(
-        {
-            "type": "tool",
-            "name": "tool-scons",
-            "version": _SCONS_VERSION,
-            "spec": {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None},
-        }
-    ),
-    "scons.py": "import SCons.Script\n\nSCons.Script.main()\n",
-}
-
 _SIZE_LINE: Final = re.compile(r"^(RAM|Flash):.*used (\d+) bytes from (\d+) bytes", re.MULTILINE)
 _ERROR_LINE: Final = re.compile(r"\berror\b|\bError\b|No such file|Could not")
 _SAID_LINES: Final = 12  # of PlatformIO's output in a message
@@ -202,11 +188,20 @@ def _environment(board: Board, flags: Mapping[str, int]) -> dict[str, str]:
 
 
 def _core_folder() -> Path:
+    """PlatformIO's own folder for the virtual board, with SCons from PyPI in the place of the registry's package."""
+    from platformio.dependencies import get_core_dependencies
+
+    version = get_core_dependencies()["tool-scons"].lstrip("~^=>")
+    spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
     core = cache_dir() / "platformio"
     scons = core / "packages" / "tool-scons"
     scons.mkdir(parents=True, exist_ok=True)
-    for name, text in _SCONS_FILES.items():
-        if not (scons / name).is_file():
+    for name, text in {
+        "package.json": json.dumps({"name": "tool-scons", "version": version, "system": "*"}),
+        ".piopm": json.dumps({"type": "tool", "name": "tool-scons", "version": version, "spec": spec}),
+        "scons.py": "import SCons.Script\n\nSCons.Script.main()\n",
+    }.items():
+        if not (scons / name).is_file() or (scons / name).read_text() != text:
             (scons / name).write_text(text)
     return core
 
