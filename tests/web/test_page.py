@@ -314,6 +314,13 @@ def test_a_recording_replays_on_the_page_step_by_step(
     assert browser.find_elements(By.CSS_SELECTOR, ".vww-drop, [aria-label='record (r)']") == []
 
 
+def test_other_sites_and_foreign_names_reach_nothing_not_even_the_socket(page: Any) -> None:
+    for path in ("", "_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(urllib.request.Request(page.url + path, headers=headers), timeout=10)
+
+
 def wait_for_http(url: str) -> None:
     """Opens a URL, waiting for the server to listen."""
     until = time.monotonic() + 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,7 +57,11 @@ def serve(
         port: TCP port.
         open_browser: show the page in the user's browser.
         announce: called with the page's URL once it can be opened.
+
+    Raises:
+        VwwError: nothing can be served at that address and port.
     """
+    _check_free(host, port)
     token = "" if access.is_local(host) else access.new_token()
     path = f"/?token={token}" if token else "/"
     pictures = _Pictures()
@@ -81,6 +86,18 @@ def serve(
         binding_refresh_interval=None,
         ws_per_message_deflate=False,  # frames are PNG: compressing them again costs time and gains nothing
     )
+
+
+def _check_free(host: str, port: int) -> None:
+    """The server itself would only log that it could not listen."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise VwwError(
+            f"the page cannot be served at {host}, port {port}: {error.strerror or error}",
+            hint="Is another monitor running? --web-port names another port, --host another address.",
+        ) from error
 
 
 async def _when_listening(host: str, port: int, action: Callable[[], None]) -> None:

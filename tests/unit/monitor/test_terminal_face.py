@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -274,6 +275,19 @@ def test_what_cannot_be_is_said(recording: Path, arguments: tuple[str, ...], wor
     assert done.returncode != 0
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_and_a_foreign_address_are_said(recording: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = cli("monitor", str(recording), "--web", "--no-browser", "--web-port", port)
+        assert done.returncode == 1
+        assert "in use" in done.stderr
+        assert "--web-port" in done.stderr
+        assert "http://" not in done.stderr
+    done = cli("monitor", str(recording), "--web", "--no-browser", "--host", "192.0.2.1")
+    assert done.returncode == 1
+    assert "cannot be served at 192.0.2.1" in done.stderr
 
 
 def test_a_damaged_recording_is_said_not_shown(tmp_path: Path) -> None:
