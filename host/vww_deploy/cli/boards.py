@@ -25,22 +25,19 @@ def command(as_json: common.JsonOption = False) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("board", no_wrap=True)
     table.add_column("core", no_wrap=True)
-    for name in ("MHz", "flash KB", "RAM KB"):
-        table.add_column(name, justify="right")
+    for name in ("flash KB", "RAM KB"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("camera", no_wrap=True)
-    table.add_column("LEDs", no_wrap=True)
     for board in boards:
         table.add_row(
             f"[bold]{escape(board.name)}[/]\n[dim]{escape(board.title)}[/]",
-            escape(board.core),
-            f"{board.clock_hz / 1e6:g}",
+            f"{escape(board.core)}\n[dim]{board.clock_hz / 1e6:g} MHz[/]",
             f"{board.flash_bytes / 1024:.0f}",
             f"{board.ram_bytes / 1024:.0f}",
             escape(", ".join(board.cameras) or "-"),
-            escape(", ".join(board.leds) or "-"),
         )
     common.out.print(table)
-    common.out.print("[dim]Flash and RAM: what the board's framework leaves.[/]")
+    common.out.print("[dim]Flash and RAM: what the board's framework leaves. LEDs and USB ids: --json.[/]")
     common.out.print()
     for a in found:
         state = " (in its bootloader)" if a.in_bootloader else ""
