@@ -27,6 +27,10 @@ def command(
         Path, typer.Option("--output", "-o", help="Folder for weights, logs and checkpoints.", metavar="DIR")
     ] = Path("training"),
     pictures: PicturesOption = None,
+    recipe_name: Annotated[
+        str | None,
+        typer.Option("--recipe", help="Train a shipped model anew by its name; the options below are then its own."),
+    ] = None,
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="A .tflite or Keras model with float edges to learn from.")
     ] = None,
@@ -74,25 +78,40 @@ def command(
         views=views,
         seed=seed,
     )
-    job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
     rows: list[dict[str, float]] = []
 
     def say(row: dict[str, float]) -> None:
         rows.append(row)
-        common.err.print(_line(row, recipe.epochs if not smoke else 2), soft_wrap=True)
+        common.err.print(_line(row), soft_wrap=True)
 
-    weights = run(job, smoke=smoke, say=say, note=common.notice)
+    if recipe_name is not None:
+        from vww_deploy.training.recipes import train_shipped
+
+        weights = train_shipped(
+            recipe_name,
+            data,
+            output,
+            pictures=pictures,
+            teacher=teacher,
+            seed=seed,
+            smoke=smoke,
+            say=say,
+            note=common.notice,
+        )
+    else:
+        job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
+        weights = run(job, smoke=smoke, say=say, note=common.notice)
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
         common.print_json({"weights": weights, "epochs": rows})
     else:
         figure = f", top-1 on val {last['val_accuracy']:.2%}" if last else ": nothing left to do"
         common.out.print(f"[green]✓[/] {escape(str(weights))}{figure}")
-        common.out.print(f"Make it int8 with: vww-deploy quantize {escape(str(output))} {escape(str(data))}")
+        common.out.print(f"Make it int8 with: vww-deploy quantize {escape(str(weights.parent))} {escape(str(data))}")
 
 
-def _line(row: dict[str, float], epochs: int) -> str:
+def _line(row: dict[str, float]) -> str:
     return (
-        f"epoch {row['epoch']:g}/{epochs}  loss {row['loss']:.4f}  val {row['val_accuracy']:.2%} "
+        f"epoch {row['epoch']:g}  loss {row['loss']:.4f}  val {row['val_accuracy']:.2%} "
         f"(person {row['val_person']:.2%}, no person {row['val_no_person']:.2%})  {row['seconds']:.0f} s"
     )

@@ -68,6 +68,8 @@ class Evaluation:
     roc_auc: float
     average_precision: float
     f1: float
+    f1_by_threshold: tuple[tuple[float, float], ...]
+    """F1 of the person at the thresholds 0.05, 0.1, ... 0.95."""
     best_f1: float
     best_f1_threshold: float
     calibration_error: float
@@ -162,7 +164,8 @@ def evaluate(
         confusion=table,
         roc_auc=auc,
         average_precision=metrics.average_precision(person, labels),
-        f1=2 * hits / max(1, 2 * hits + alarms + misses),
+        f1=_f1(table),
+        f1_by_threshold=tuple((step / 20, _f1(metrics.confusion(person, labels, step / 20))) for step in range(1, 20)),
         best_f1=float(f1.y[best]),
         best_f1_threshold=float(f1.x[best]),
         calibration_error=metrics.calibration_error(bins),
@@ -185,6 +188,11 @@ def worst_mistakes(answers: Sequence[Answer], count: int = 24) -> list[Answer]:
     """The wrong answers that the model was surest of, the surest first."""
     wrong = [one for one in answers if (one.person >= 0.5) != (one.picture.label == 1)]
     return sorted(wrong, key=lambda one: -abs(one.person - 0.5))[:count]
+
+
+def _f1(confusion: tuple[tuple[int, int], tuple[int, int]]) -> float:
+    (_, alarms), (misses, hits) = confusion
+    return 2 * hits / max(1, 2 * hits + alarms + misses)
 
 
 def _top1(answers: Sequence[Answer], threshold: float) -> float:

@@ -91,9 +91,8 @@ def pack(
     say("converting")
     exact = float_tflite(source, size=size)
     spec = _spec(exact)
-    training = [picture for picture in dataset.pictures if picture.split == "train"] or list(dataset.pictures)
-    order = np.random.default_rng(seed).permutation(len(training))[:CALIBRATION_PICTURES]
-    calibration, _ = pixels_of(Dataset(dataset.origin, tuple(training[i] for i in np.sort(order))), spec)
+    training = tuple(one for one in dataset.pictures if one.split == "train") or dataset.pictures
+    calibration, _ = pixels_of(sample_of(Dataset(dataset.origin, training), CALIBRATION_PICTURES, seed), spec)
     say("quantising")
     rough = quantise(exact, calibration)
     measured = {split: pixels_of(dataset.split(split), spec) for split in splits}
@@ -111,6 +110,12 @@ def pack(
     card = _card(path.stem, rough, spec, float_figures, int8_figures, description, {"seed": seed, **(about or {})})
     write_model(path, rough, card)
     return Packed(path, card, float_figures, int8_figures, tuple(noise), tuned)
+
+
+def sample_of(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """Some of the pictures, drawn at random without repetition."""
+    order = np.sort(np.random.default_rng(seed).permutation(len(dataset.pictures))[:count])
+    return Dataset(dataset.origin, tuple(dataset.pictures[i] for i in order))
 
 
 def pixels_of(dataset: Dataset, spec: InputSpec) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

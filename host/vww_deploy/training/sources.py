@@ -6,13 +6,18 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vww_deploy.errors import ModelError
+from vww_deploy.graph.card import InputSpec
+from vww_deploy.training.calibrate import shift_bias
 from vww_deploy.training.datasets import Dataset, load_arrays
+from vww_deploy.training.package import pixels_of, sample_of
 from vww_deploy.training.run import read_recipe
 from vww_deploy.training.teacher import Teacher
 from vww_deploy.training.train import WEIGHTS_FILE, load_network
+
+_CALIBRATION_PICTURES: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ def open_source(
         return Source(path)
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
+    chosen = sample_of(dataset.split("train"), _CALIBRATION_PICTURES, recipe.seed)
+    pixels, labels = pixels_of(chosen, InputSpec(recipe.size, recipe.size, recipe.channels))
+    shift = shift_bias(model, pixels, labels)
 
     def fine_tune() -> Any:
         from vww_deploy.training.finetune import fine_tune_int8
@@ -57,7 +65,7 @@ def open_source(
     return Source(
         model,
         f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
-        {"training": {**asdict(recipe), "log": _last_row(path / "log.csv")}},
+        {"training": {**asdict(recipe), "bias_shift": round(shift, 4), "log": _last_row(path / "log.csv")}},
         fine_tune,
     )
 
