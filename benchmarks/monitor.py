@@ -35,11 +35,15 @@ from pathlib import Path
 from generated_source import GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.web import serve
+from vww_deploy.graph.model import Model
+from vww_deploy.runs.live import Live, board_at
+from vww_deploy.runs.pictures import gather
 if __name__ in ("__main__", "__mp_main__"):
-    with Monitor(GeneratedSource(fps={fps}), folder=Path({folder!r})) as monitor:
+    with Monitor({source}, folder=Path({folder!r})) as monitor:
         {before}
         serve(monitor, port={port}, open_browser=False, announce=lambda url: print(url, flush=True))
 """
+LIVE = "Live(board_at(Model.load(), 'virtual'), Model.load(), gather([{photos!r}]))"
 TERMINAL = """
 import sys
 sys.path.insert(0, {tests!r})
@@ -75,10 +79,13 @@ def resident_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def start_page(fps: float, folder: str, port: int, *, record: bool = False) -> subprocess.Popen[str]:
+def start_page(
+    fps: float, folder: str, port: int, *, record: bool = False, source: str = "GeneratedSource(fps={fps})"
+) -> subprocess.Popen[str]:
     """A page in a process of its own, ready to be opened."""
     before = "monitor.start_recording()" if record else "pass"
-    code = PAGE.format(tests=str(ROOT / "tests"), fps=fps, folder=folder, port=port, before=before)
+    source = source.format(fps=fps)
+    code = PAGE.format(tests=str(ROOT / "tests"), source=source, folder=folder, port=port, before=before)
     script = Path(folder) / "page.py"
     script.write_text(code)
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
@@ -219,6 +226,47 @@ def page_memory(seconds: float) -> None:
     print(f"| the same: the page's JavaScript heap | {page} MiB | flat |")
 
 
+def board(seconds: float) -> None:
+    """Frames a second of the virtual board: alone, and watched by a page with a browser, recorded."""
+    import itertools
+
+    from vww_deploy.errors import BoardError
+    from vww_deploy.graph.model import Model
+    from vww_deploy.graph.preprocess import open_picture
+    from vww_deploy.runs.live import board_at
+    from vww_deploy.runs.samples import write_samples
+
+    model = Model.load()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_samples(Path(folder) / "photos")
+        inputs = [model.to_input(open_picture(path.read_bytes())) for path in paths]
+        try:
+            with board_at(model, "virtual")(None) as device:
+                until, alone = time.monotonic() + seconds, 0
+                for _ in device.infer_many(itertools.cycle(inputs)):
+                    alone += 1
+                    if time.monotonic() > until:
+                        break
+        except BoardError:
+            print("| the virtual board is off: vww-deploy flash --board virtual | | |")
+            return
+        process = start_page(0, folder, 8513, record=True, source=LIVE.format(photos=str(Path(folder) / "photos")))
+        browser = open_browser(8513)
+        try:
+            shown = "return Number(document.querySelector('#frame').dataset.number)"
+            begin, first = time.monotonic(), browser.execute_script(shown)  # type: ignore[attr-defined]
+            time.sleep(seconds)
+            watched = (browser.execute_script(shown) - first) / (time.monotonic() - begin)  # type: ignore[attr-defined]
+        finally:
+            browser.quit()  # type: ignore[attr-defined]
+            process.terminate()
+            process.wait()
+    print(
+        f"| virtual board, frames/s alone; with monitor, page and recording | {alone / seconds:.1f}; {watched:.1f} "
+        f"| not slower |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement (default: 30)")
@@ -234,6 +282,7 @@ def main() -> None:
     web(seconds, record=True)
     terminal(seconds)
     page_memory(2 * seconds)
+    board(seconds)
 
 
 if __name__ == "__main__":

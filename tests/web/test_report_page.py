@@ -1,0 +1,44 @@
+"""A run's report in real Chromium: everything is drawn, nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from test_page import wait_for
+
+from generated_source import GeneratedSource
+from vww_deploy.runs.recording import Recorder
+from vww_deploy.runs.report import write_report
+from vww_deploy.runs.rundata import load_run
+from vww_deploy.runs.source import Control
+
+pytestmark = pytest.mark.web
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_report_draws_itself_without_any_network(new_browser: Any, tmp_path: Path, width: int) -> None:
+    with Recorder(tmp_path / "a.vwwrec") as recorder:
+        for event in GeneratedSource(fps=0, frames=40).events(Control()):
+            recorder.add(event)
+    write_report(load_run(str(tmp_path / "a.vwwrec")), tmp_path / "report.html")
+    browser: webdriver.Chrome = new_browser(width, 900)
+    browser.get((tmp_path / "report.html").as_uri())
+    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .main-svg")) >= 4)
+    plots = browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+    assert len(plots) == 4  # distribution, timeline, P(person), layers
+    assert all(plot.size["height"] > 200 for plot in plots)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    loaded = browser.execute_script("return [...document.images].every(i => i.loading === 'lazy' || i.naturalWidth)")
+    assert loaded
+    asked = [
+        json.loads(entry["message"])["message"]["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert [url for url in asked if url.startswith(("http", "ws"))] == []
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
