@@ -21,23 +21,20 @@ def test_there_is_a_target_and_a_corpus_for_each_parser() -> None:
         assert list((FOLDER / "corpus" / target).iterdir())
 
 
-@pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang++ with libFuzzer")
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("clang++") is None:
+        pytest.skip("needs clang++ with libFuzzer")
+    folder = tmp_path_factory.mktemp("fuzz")
+    subprocess.run([FOLDER / "build", folder], check=True)
+    return folder
+
+
 @pytest.mark.parametrize("target", TARGETS)
-def test_short_run(target: str, tmp_path: Path) -> None:
-    program = tmp_path / target
-    subprocess.run([FOLDER / "build", target, program], check=True)
-    found = tmp_path / "found"
-    found.mkdir()
+def test_short_run(programs: Path, target: str, tmp_path: Path) -> None:
+    options = ["-runs=5000", "-seed=1", "-timeout=20", f"-artifact_prefix={tmp_path}/"]
     run = subprocess.run(
-        [
-            program,
-            "-runs=5000",
-            "-seed=1",
-            "-timeout=20",
-            f"-artifact_prefix={found}/",
-            found,
-            FOLDER / "corpus" / target,
-        ],
+        [programs / target, *options, tmp_path, FOLDER / "corpus" / target],
         capture_output=True,
         text=True,
         errors="replace",

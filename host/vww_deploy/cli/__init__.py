@@ -23,7 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("demo", "doctor", "boards"),
     "Models": ("inspect", "compile", "profile", "models", "costs"),
     "Training": ("dataset", "train", "quantize", "evaluate"),
-    "On a board": ("flash", "run", "verify", "bench", "monitor", "camera", "collect", "mlperf", "stop"),
+    "On a board": ("flash", "run", "verify", "bench", "monitor", "camera", "collect", "mlperf", "init_hil", "stop"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
@@ -48,7 +48,7 @@ def build() -> typer.Typer:
             if hasattr(module, "app"):
                 app.add_typer(module.app, name=name, rich_help_panel=panel, no_args_is_help=True)
             else:
-                app.command(name, rich_help_panel=panel)(module.command)
+                app.command(name.replace("_", "-"), rich_help_panel=panel)(module.command)
     return app
 
 
