@@ -8,6 +8,7 @@ multipliers. What cannot be compiled is refused, all of it at once, by operator,
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ class _Normaliser:
             rule(operator)
         except _RefusedError as refusal:
             self.refusals.append(f"{where}: {refusal}")
-        except (IndexError, ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
+        except (struct.error, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
             self.refusals.append(f"{where}: malformed ({error})")
 
     # --- helpers ---
