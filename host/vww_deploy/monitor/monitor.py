@@ -49,7 +49,7 @@ class Monitor:
         self._settled = threading.Event()
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
-        self._state = State(threshold)
+        self._state = State(threshold, live=not source.replays)
         self._view: View | None = None
         self._recorder: Recorder | None = None
         self._connected: Connection | None = None  # a recording begins with these two to make sense

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,6 +102,8 @@ def _header(view: View, title: str, replays: bool) -> RenderableType:
     }[view.connection]
     if replays:
         style, word = "blue", "replay" if view.connection != "ended" else "end of the recording"
+    elif (silent := view.silent_s(time.time())) is not None:
+        style, word = "yellow", f"no result for {silent:.0f} s"
     left = Text.assemble(("vww-deploy", "bold"), " ", no_wrap=True, overflow="ellipsis")
     if view.board:
         board = view.board

@@ -35,6 +35,7 @@ CONSOLE_LINES: Final = 500
 MAX_CONSOLE_LINE: Final = 400
 """Characters of a console line that are kept: a device that never ends its line costs no memory."""
 
+_SILENT_S: Final = 3.0  # see View.silent_s
 _RATE_WINDOW_S: Final = 3.0  # frames and bytes a second are averages over this long
 
 
@@ -90,6 +91,7 @@ class View:
         missed: frames that never got a result or were dropped on the way, by gaps in their numbers.
         retries: messages sent again, over all results.
         paused: whether the source holds.
+        live: whether results are to be expected: a board, not a replay.
         recording: path of the recording that is being written, or empty.
     """
 
@@ -111,12 +113,24 @@ class View:
     missed: int
     retries: int
     paused: bool
+    live: bool
     recording: str
 
     @property
     def person(self) -> bool | None:
         """Whether the newest frame counts as one with a person; None before the first result."""
         return None if self.shown is None else self.shown.result.p_person >= self.threshold
+
+    def silent_s(self, now: float) -> float | None:
+        """How long no result has come though one should have: three seconds, or five times what is usual here.
+
+        None while all is well, or while nothing is to be expected.
+        """
+        if not self.live or self.paused or self.connection != "connected" or self.shown is None:
+            return None
+        usual = (self.history[-1].at - self.history[0].at) / max(1, len(self.history) - 1)
+        silent = now - self.shown.arrived
+        return silent if silent > max(_SILENT_S, 5 * usual) else None
 
     @property
     def label(self) -> str:
@@ -132,9 +146,11 @@ class State:
 
     Args:
         threshold: P(person); the model card's when None.
+        live: whether a board is watched, not a replay.
     """
 
-    def __init__(self, threshold: float | None = None) -> None:
+    def __init__(self, threshold: float | None = None, *, live: bool = True) -> None:
+        self._live = live
         self.version = 0
         self.paused = False
         self.recording = ""
@@ -217,6 +233,7 @@ class State:
             missed=self._missed,
             retries=self._retries,
             paused=self.paused,
+            live=self._live,
             recording=self.recording,
         )
 

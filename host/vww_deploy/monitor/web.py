@@ -34,7 +34,6 @@ _REFRESH_S: Final = 0.05  # between two looks at the state; a result waits half 
 _CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
 _PATIENCE_S: Final = 2.0  # longest that a browser may take for a frame before it is sent the next
 _PORTS_EVERY_S: Final = 3.0
-_SILENT_S: Final = 3.0  # without a result for so long, the page says so
 _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
 _CHART_POINTS: Final = 300
 _LINES_AT_ONCE: Final = 100
@@ -322,10 +321,8 @@ class _Page:
             veil = "Waiting for the first frame" if view.connection == "connected" else view.reason or "Connecting"
         elif view.paused and view.connection == "connected":
             word = "paused"
-        elif view.connection == "connected" and not self._monitor.source.replays:
-            silent = now - view.shown.arrived
-            if silent > _SILENT_S:
-                word = f"no result for {silent:.0f} s"
+        elif (silent := view.silent_s(now)) is not None:
+            word = f"no result for {silent:.0f} s"
         _set(self._state, word)
         _attribute(self._state, "data-state", "paused" if word == "paused" else view.connection)
         _set(self._veil, veil)

@@ -121,6 +121,27 @@ def test_a_skipped_picture_is_counted_and_named() -> None:
     assert state.view().lines[-1].text == "skipped a.png: is empty (0 bytes)"
 
 
+def test_silence_is_noticed_where_results_are_to_be_expected() -> None:
+    state = State()
+    state.apply(Connection("connected", board=board_info()))
+    for number in range(5):
+        show(state, number, at=1000.0 + number)
+    view = state.view()
+    assert view.shown is not None
+    arrived = view.shown.arrived
+    assert view.silent_s(arrived + 4.9) is None  # one a second: five are no cause for worry
+    assert view.silent_s(arrived + 5.5) == pytest.approx(5.5)
+    state.paused = True
+    assert state.view().silent_s(arrived + 60) is None
+    state.paused = False
+    state.apply(Connection("lost"))
+    assert state.view().silent_s(arrived + 60) is None
+    replay = State(live=False)
+    replay.apply(Connection("connected", board=board_info()))
+    show(replay, 0)
+    assert replay.view().silent_s(arrived + 60) is None
+
+
 def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
     """36,000 frames as fast as they go: what is kept neither grows in number nor in bytes."""
     state = State()
