@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,8 @@ def shared() -> Path:
     if not (_SHARED / "models").is_dir():
         pytest.skip("needs ../shared, which only the team has")
     return _SHARED
+
+
+def pytest_configure() -> None:
+    """A session that is terminated ends as one that is interrupted: its fixtures still power their boards off."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
