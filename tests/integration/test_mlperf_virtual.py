@@ -1,4 +1,4 @@
-"""The MLPerf Tiny dialogue on the virtual board, from a recorded transcript, as the public runner holds it; and ours."""
+"""The MLPerf Tiny dialogue on the virtual board: a recorded one, as the public runner holds it, and our own."""
 
 from __future__ import annotations
 
