@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import RandomModel
+from random_models import RandomModel, random_model
 from tflite_writer import ModelWriter, options
 
 from vww_deploy.compiler import HostEngine, compile_model
@@ -267,3 +267,13 @@ def test_clamps() -> None:
     assert activation_clamp("NONE", 0.1, 3) == (-128, 127)
     assert activation_clamp("RELU", 0.1, 3) == (3, 127)
     assert activation_clamp("RELU6", 0.1, 3) == (3, 63)
+
+
+def test_options_outside_the_file() -> None:
+    """Options are read when an operator is; these damages once left the reader as struct.error."""
+    for seed in (1252, 1540, 1612, 1886, 2118):
+        data = bytearray(random_model(seed % 50))
+        random = np.random.default_rng(seed)
+        for position in random.integers(0, len(data), int(random.integers(1, 6))):
+            data[position] = int(random.choice([0, 255, 128, int(random.integers(256))]))
+        assert "malformed" in refusal(bytes(data)).message
