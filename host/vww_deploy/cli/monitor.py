@@ -180,6 +180,8 @@ def _print_events(source: Source, *, as_json: bool, record: Path | None, thresho
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if recorder is not None and recorder.error:
         raise recorder.error
+    if recorder is not None and recorder.dropped:
+        common.notice(f"the recording lacks {recorder.dropped} events: the disk was too slow")
 
 
 def _json_line(event: Event) -> str:

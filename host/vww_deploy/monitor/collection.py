@@ -12,16 +12,17 @@ from vww_deploy.errors import DataError
 from vww_deploy.runs.events import Frame
 from vww_deploy.runs.recording import to_png
 
-_COLUMNS: Final = ("file", "label", "split", "source")
+_COLUMNS: Final = ("file", "label", "source")
 _FOLDERS: Final = ("no_person", "person")
 
 
 class Collection:
     """Frames with labels in ``folder``; made when the first one is added.
 
-    ``labels.csv`` has a line for each file: its path relative to the CSV, the label (1 person, 0 none), the split
-    (``train``) and the source. A frame is stored as the camera gave it where that is known, else as the model saw it;
-    both give the same input, since the model's frame is made from the camera's by the one definition of preprocessing.
+    ``labels.csv`` has a line for each file: its path relative to the CSV, the label (1 person, 0 none) and the source;
+    ``train`` deals them to its splits by their names. A frame is stored as the camera gave it where that is known, else
+    as the model saw it; both give the same input, since the model's frame is made from the camera's by the one
+    definition of preprocessing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +53,7 @@ class Collection:
                     (self.folder / label / f"{digest}.png").unlink(missing_ok=True)
             (self.folder / name).write_bytes(data)
             source = re.sub(r"[^\w.-]+", "_", f"collected_{board}" if board else "collected")
-            rows.append({"file": name, "label": str(int(person)), "split": "train", "source": source})
+            rows.append({"file": name, "label": str(int(person)), "source": source})
             self._write(rows)
         except OSError as error:
             raise DataError(

@@ -173,6 +173,8 @@ class Monitor:
         recorder.close()
         if recorder.error:
             raise recorder.error
+        if recorder.dropped:
+            self.tell(f"the recording lacks {recorder.dropped} events: the disk was too slow")
         return recorder.path
 
     def send(self, name: str, data: bytes) -> None:

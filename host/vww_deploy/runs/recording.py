@@ -201,13 +201,6 @@ class Recording:
             raise _explained(self.path, error) from error
         return int(rows[-1][0]) - 1 if rows else 0
 
-    def counts(self) -> dict[str, int]:
-        """How many events of each kind."""
-        try:
-            return dict(self._db.execute("SELECT kind, count(*) FROM events GROUP BY kind").fetchall())
-        except sqlite3.Error as error:
-            raise _explained(self.path, error) from error
-
 
 def is_recording(path: Path) -> bool:
     """Whether the file is one, by its first bytes."""

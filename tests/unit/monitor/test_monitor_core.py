@@ -20,6 +20,7 @@ from vww_deploy.runs.pictures import gather
 from vww_deploy.runs.recording import Recording
 from vww_deploy.runs.replay import Replay
 from vww_deploy.runs.source import Control
+from vww_deploy.training.datasets import load_arrays, read_dataset
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -107,6 +108,21 @@ def test_labelled_frames_are_read_back_by_the_readers_of_folders_and_of_tables(m
     assert not path.exists()
     assert [(p.path, p.truth) for p in gather([str(folder)])] == [(str(again), 0)]
     assert monitor.collection.counts() == (1, 0)
+
+
+def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
+    collection = Collection(tmp_path / "labelled")
+    for number in range(40):
+        pixels = np.random.default_rng(number).integers(0, 255, (96, 96, 1), np.uint8)
+        collection.add(Frame(number, pixels), number % 2 == 1, "nano33ble")
+    dataset = read_dataset(collection.folder)
+    assert len(dataset.pictures) == 40
+    assert {picture.source for picture in dataset.pictures} == {"collected_nano33ble"}
+    assert all(picture.label == (picture.path.parent.name == "person") for picture in dataset.pictures)
+    assert set(dataset.counts()) == {"train", "val", "test"}
+    arrays = load_arrays(dataset, side=96)
+    assert arrays.unreadable == ()
+    assert arrays.labels.sum() == 20
 
 
 def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypothesis.extra import numpy as nps
 from generated_source import LAYERS, GeneratedSource, board_info
 from vww_deploy.errors import StoreError
 from vww_deploy.runs.events import Connection, Console, Event, Frame, LinkStats, Result, Skipped, Timing
-from vww_deploy.runs.recording import Recorder, Recording, from_png, is_recording, to_png
+from vww_deploy.runs.recording import Recorder, Recording, _to_row, from_png, is_recording, to_png
 from vww_deploy.runs.replay import Replay
 from vww_deploy.runs.source import Control
 
@@ -99,7 +100,7 @@ os.kill(os.getpid(), 9)
     assert done.stdout == "recorded\n", done.stderr
     assert done.returncode == -9
     with Recording(path) as recording:
-        assert recording.counts()["result"] == 20
+        assert sum(isinstance(recorded.event, Result) for recorded in recording.events()) == 20
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
@@ -148,6 +149,18 @@ def test_a_newer_recording_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="newer"):
         Replay(path)
+
+
+def test_a_disk_that_is_too_slow_costs_events_not_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = threading.Event()
+    monkeypatch.setattr("vww_deploy.runs.recording._to_row", lambda event: written.wait(30) and _to_row(event))
+    with Recorder(tmp_path / "a.vwwrec") as recorder:
+        for second in range(5000):
+            recorder.add(Console("x", at=float(second)))
+        assert recorder.dropped > 3000
+        written.set()
+    with Recording(tmp_path / "a.vwwrec") as recording:
+        assert sum(1 for _ in recording.events()) == 5000 - recorder.dropped
 
 
 def test_a_file_that_fails_stops_the_recording_not_the_session(tmp_path: Path) -> None:
