@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from generated_source import LAYERS, GeneratedSource
+from vww_deploy.cli import build
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
@@ -240,3 +242,26 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_a_comparison_has_a_json_form(store: Store) -> None:
     found = compare(record(store, FIRST), record(store, SECOND))
     assert json.loads(json.dumps(dataclasses.asdict(found)))["pictures"] == 6
+
+
+def test_the_command_line_prints_the_comparison_and_writes_the_report(store: Store, tmp_path: Path) -> None:
+    record(store, FIRST)
+    record(store, SECOND, dataclasses.replace(HEADER, model="other"))
+    runner, app = CliRunner(), build()
+    done = runner.invoke(app, ["runs", "compare", "1", "2", "--store", str(store.path)])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    for words in (
+        "run 1 → run 2: 6 pictures in both",
+        "x 0.500",
+        "66.7% → 83.3%, +16.7 points, 95 % interval",
+        "flipped 3 predictions",
+        "1.png: 0.800 → 0.300, person → no person ✗",
+        "2.png: 0.400 → 0.700, no person → person ✓",
+    ):
+        assert words in said, said
+    done = runner.invoke(app, ["runs", "compare", "1", "2", "--store", str(store.path), "--json"])
+    assert json.loads(done.output)["flips"][0]["person"] is False
+    done = runner.invoke(app, ["runs", "report", "-o", str(tmp_path / "r.html"), "--store", str(store.path)])
+    assert done.exit_code == 0, done.output
+    assert "<h1>Run 2</h1>" in (tmp_path / "r.html").read_text()
