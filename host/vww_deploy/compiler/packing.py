@@ -20,6 +20,9 @@ Int32 = npt.NDArray[np.int32]
 PIXELS_PER_BLOCK: Final = 4
 """Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""
 
+READ_PAST_BYTES: Final = 4
+"""The arena ends with so many bytes that no tensor uses: kernels may read up to 3 bytes past a tensor."""
+
 
 class RequantKind(enum.Enum):
     """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for all its channels."""

@@ -15,6 +15,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.compiler import packing
 from vww_deploy.compiler.schedule import Call, Segment, calls_of, ring_rows, rows_read, segments_of
 from vww_deploy.graph.ir import (
     Activation,
@@ -187,7 +188,7 @@ class _Builder:
             scratch=scratch,
             scratch_bytes=dict(self.scratch_bytes),
             storages=uses,
-            arena_bytes=arena,
+            arena_bytes=arena + packing.READ_PAST_BYTES,
         )
 
     # --- which tensors share a storage ---
