@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -146,10 +148,17 @@ def _run(
         text=True,
         errors="replace",
         env=_environment(board, flags or {}),
+        start_new_session=True,
     )
+
+    def end() -> None:
+        """Ends PlatformIO with the compilers that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
     assert process.stdout is not None
     lines: list[str] = []
-    hangs = threading.Timer(BUILD_TIMEOUT_S, process.kill)
+    hangs = threading.Timer(BUILD_TIMEOUT_S, end)
     hangs.daemon = True
     hangs.start()
     try:
@@ -159,7 +168,7 @@ def _run(
                 progress(line.rstrip())
         process.wait()
     except BaseException:
-        process.kill()
+        end()
         process.wait()
         raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,12 @@ def test_a_build_that_leaves_no_firmware(library: Path, tmp_path: Path, monkeypa
 
 def test_a_build_that_hangs_is_ended(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platformio, "BUILD_TIMEOUT_S", 0.2)
-    played(monkeypatch, tmp_path, "echo downloading; exec sleep 60")
+    # With a child of its own, as PlatformIO has compilers: it holds the output open until it is ended, too.
+    played(monkeypatch, tmp_path, "echo downloading; sleep 60; true")
+    started = time.monotonic()
     with pytest.raises(BuildError, match="downloading"):
         platformio.build(NANO, library)
+    assert time.monotonic() - started < 30
 
 
 def test_sizes_and_progress(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
