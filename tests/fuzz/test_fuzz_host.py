@@ -76,6 +76,21 @@ def test_a_message_is_whole_or_refused(kind: type[m.Message], payload: bytes) ->
         assert kind.unpack(payload).pack() is not None
 
 
+@quick
+@given(st.binary(max_size=200))
+def test_text_of_a_board_commands_no_terminal(data: bytes) -> None:
+    text = data.replace(b"\0", b"")[:255]
+    board = m.Refused.unpack(bytes([1, len(text)]) + text).text
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in board)
+
+
+def test_a_terminals_escapes_do_not_come_through() -> None:
+    for escape in (b"\x1b[2J", b"\xc2\x9b2J", b"\x07", b"\x1b]0;title\x07"):
+        name = b"board" + escape
+        said = m.Refused.unpack(bytes([1, len(name)]) + name).text
+        assert said.isprintable() and said.startswith("board")
+
+
 class HostileBoard:
     """Answers with what it was given, then with nothing; time passes with every read."""
 

@@ -581,7 +581,7 @@ class Device:
         # A line without end is no reason to fill the memory.
         self._console = rest[-4096:]
         for line in lines:
-            self._last_line = line.decode(errors="replace").strip("\r")
+            self._last_line = m.printable(line)
             if self.on_console is not None:
                 self.on_console(self._last_line)
 
@@ -625,7 +625,7 @@ class Device:
     def _silent(self) -> NoReturn:
         if self._info is not None:
             raise LinkError(f"{self.port}: the board does not answer any more", hint=_RESET_HINT)
-        said = bytes(self._console).decode(errors="replace").strip() or self._last_line
+        said = m.printable(self._console).strip() or self._last_line
         if said or self.link.bad_frames:
             raise LinkError(
                 f"{self.port}: something else than vww-deploy's firmware answers"

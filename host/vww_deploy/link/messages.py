@@ -18,6 +18,11 @@ from vww_deploy.link.frames import PROTOCOL_VERSION
 _NUMBERS: Final = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i", "f32": "<f"}
 
 
+def printable(data: bytes) -> str:
+    """A board's text without the control characters that a terminal would obey."""
+    return "".join(character for character in data.decode(errors="replace") if character.isprintable())
+
+
 class BadMessageError(ValueError):
     """A payload that is too short, too long or holds a value that its message does not know."""
 
@@ -125,7 +130,7 @@ class Message:
             if kind in _NUMBERS:
                 values.append(struct.unpack(_NUMBERS[kind], take(struct.calcsize(_NUMBERS[kind])))[0])
             elif kind == "text":
-                values.append(take(take(1)[0]).decode(errors="replace"))
+                values.append(printable(take(take(1)[0])))
             elif kind == "rest":
                 values.append(take(len(payload) - at))
             else:

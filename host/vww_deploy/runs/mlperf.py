@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from vww_deploy.errors import DataError, LinkError
+from vww_deploy.link.messages import printable
 from vww_deploy.link.transport import Transport
 
 # As the public runner has them: for a line of an answer, and for the lines around inferences.
@@ -166,7 +167,7 @@ class Dut:
                 raise self._error(f"no answer to {command[:20]!r}")
             self._buffer += self._transport.read(left)
         line, self._buffer = self._buffer.split(b"\n", 1)
-        return line.replace(b"\r", b"").replace(b"\0", b"").decode("ascii", errors="replace")
+        return printable(line)
 
     def _find(self, pattern: str | re.Pattern[str], lines: Sequence[str]) -> str:
         for line in lines:
