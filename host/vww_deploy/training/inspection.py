@@ -46,40 +46,63 @@ class Findings:
 def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:
     """Look at every picture of a set; ``tick`` is called after each."""
     unreadable: list[str] = []
-    seen: dict[bytes, Picture] = {}
-    duplicates: list[tuple[str, str]] = []
-    conflicts: list[tuple[str, str]] = []
+    readable: list[Picture] = []
+    hashes: list[int] = []
+    thumbnails: list[npt.NDArray[np.float32]] = []
     labels: dict[str, set[int]] = {}
     for picture in dataset.pictures:
         labels.setdefault(picture.source, set()).add(picture.label)
         try:
-            look = fingerprint(_pixels(picture, 32))
+            pixels = _pixels(picture, 32)
         except DataError as error:
             unreadable.append(error.message)
         else:
-            first = seen.setdefault(look, picture)
-            pair = (str(first.path), str(picture.path))
-            if first.split != picture.split:
-                duplicates.append(pair)
-            if first.label != picture.label:
-                conflicts.append(pair)
+            readable.append(picture)
+            hashes.append(fingerprint(pixels))
+            thumbnails.append(_thumbnail(pixels))
         tick()
-    one = sorted(name for name, known in labels.items() if len(known) == 1 and len(labels) > 1)
-    return Findings(len(dataset.pictures), dataset.counts(), unreadable, duplicates, conflicts, one)
+    pairs = [(readable[i], readable[j]) for i, j in _alike(hashes, thumbnails)]
+    duplicates = [(str(one.path), str(two.path)) for one, two in pairs if one.split != two.split]
+    conflicts = [(str(one.path), str(two.path)) for one, two in pairs if one.label != two.label]
+    alone = sorted(name for name, known in labels.items() if len(known) == 1 and len(labels) > 1)
+    return Findings(len(dataset.pictures), dataset.counts(), unreadable, duplicates, conflicts, alone)
 
 
-def fingerprint(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A key that copies of a picture share, whatever their size or JPEG quality.
+def fingerprint(pixels: npt.NDArray[np.uint8]) -> int:
+    """64 bits, of which copies of a picture share nearly all, whatever their size or JPEG quality.
 
-    The signs of the 8x8 lowest frequencies of its luma (without the mean) and its average colour in steps of 32.
+    They are the signs of its luma's 8x8 lowest frequencies but the mean; a frequency near zero may change its sign in a
+    copy, so compare by the count of bits that differ.
     """
     gray = preprocess.luma(pixels).astype(np.float64)
     side = len(gray)
     wave = np.cos(np.pi / side * np.outer(np.arange(9), np.arange(side) + 0.5))
     low = (wave @ gray @ wave.T).ravel()[1:65]
-    colour = np.round(pixels.mean(axis=(0, 1)) / 32.0).astype(np.uint8)
-    key: bytes = np.packbits(low > 0).tobytes() + colour.tobytes()
-    return key
+    return int.from_bytes(np.packbits(low > 0).tobytes())
+
+
+# Copies of one picture differ by fewer bits and correlate by more than this; two different pictures seldom do either.
+_SAME_BITS = 10
+_SAME_CORRELATION = 0.95
+
+
+def _alike(hashes: list[int], thumbnails: list[npt.NDArray[np.float32]]) -> list[tuple[int, int]]:
+    """Pairs of indices of pictures that look the same."""
+    bits = np.array(hashes, np.uint64)
+    return [
+        (i, int(j))
+        for i in range(len(bits))
+        for j in i + 1 + np.flatnonzero(np.bitwise_count(bits[i + 1 :] ^ bits[i]) <= _SAME_BITS)
+        if float(thumbnails[i] @ thumbnails[j]) > _SAME_CORRELATION
+    ]
+
+
+def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The picture at half the size as a vector of mean 0 and length 1: a product of two is their correlation."""
+    half = pixels.astype(np.float32).reshape(len(pixels) // 2, 2, len(pixels[0]) // 2, 2, 3).mean(axis=(1, 3)).ravel()
+    half -= half.mean()
+    half /= max(float(np.linalg.norm(half)), 1e-9)
+    return half
 
 
 def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows: int = 4, seed: int = 1) -> None:
