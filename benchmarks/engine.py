@@ -76,7 +76,8 @@ def _row(name: str, engine: str, values: tuple[int, int, int, int], macs: int) -
 
 def _layers(found: EngineProfile) -> None:
     print(
-        "\n| layer | operator | MACs | instructions/MAC | cycles/MAC | share of cycles |\n|---:|---|---:|---:|---:|---:|"
+        "\n| layer | operator | MACs | instructions/MAC | cycles/MAC | share of cycles |"
+        "\n|---:|---|---:|---:|---:|---:|"
     )
     for layer in found.layers:
         each = (layer.instructions / layer.macs, layer.cycles / layer.macs) if layer.macs else None

@@ -10,7 +10,7 @@ import typer
 from vww_deploy.cli import common
 from vww_deploy.errors import DataError
 
-TEST_FILE = '''"""Tests of a person detector on a board: pytest --vww-board virtual, or the name of the one on your desk."""
+TEST_FILE = '''"""Tests of a person detector on a board: pytest --vww-board virtual, or the name of yours."""
 
 from pathlib import Path
 
