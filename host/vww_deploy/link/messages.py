@@ -18,7 +18,7 @@ from vww_deploy.link.frames import PROTOCOL_VERSION
 _NUMBERS: Final = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i", "f32": "<f"}
 
 
-def printable(data: bytes) -> str:
+def printable(data: bytes | bytearray) -> str:
     """A board's text without the control characters that a terminal would obey."""
     return "".join(character for character in data.decode(errors="replace") if character.isprintable())
 

@@ -99,7 +99,8 @@ def _alike(hashes: list[int], thumbnails: list[npt.NDArray[np.float32]]) -> list
 
 def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """The picture at half the size as a vector of mean 0 and length 1: a product of two is their correlation."""
-    half = pixels.astype(np.float32).reshape(len(pixels) // 2, 2, len(pixels[0]) // 2, 2, 3).mean(axis=(1, 3)).ravel()
+    half: npt.NDArray[np.float32] = pixels.astype(np.float32)
+    half = half.reshape(len(pixels) // 2, 2, len(pixels[0]) // 2, 2, 3).mean(axis=(1, 3)).ravel()
     half -= half.mean()
     half /= max(float(np.linalg.norm(half)), 1e-9)
     return half
