@@ -1,0 +1,119 @@
+"""The pytest plugin as a user's project has it: what `vww-deploy init-hil` writes, run on the virtual board."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from vww_deploy.cli.init_hil import command
+from vww_deploy.runs.samples import write_samples
+
+pytestmark = [pytest.mark.virtual, pytest.mark.timeout(900)]
+
+TESTS = """
+import numpy as np
+import pytest
+from vww_deploy.hil import assert_accuracy, assert_bit_exact, assert_latency, assert_ram
+
+
+def zeros(device):
+    return np.zeros(device.info.input_shape, np.int8)
+
+
+def test_passes(vww_device, vww_board):
+    assert_bit_exact(vww_device, vww_board, {"zeros": zeros(vww_device)})
+    assert_latency(vww_device, max_us=10_000_000)
+
+
+def test_names_the_picture_that_differs(vww_device, vww_board, monkeypatch):
+    picture = zeros(vww_device)
+    other = vww_board.model.reference.run(picture) + 1
+    monkeypatch.setattr(vww_board.model.reference, "run", lambda picture: other)
+    vww_device.type_line("stats")
+    vww_device.poll(0.3)
+    assert_bit_exact(vww_device, vww_board, {"an empty picture": picture})
+
+
+def test_says_by_how_much_it_is_too_slow(vww_device):
+    vww_device.infer(zeros(vww_device))
+    assert_latency(vww_device, max_us=1)
+
+
+def test_says_by_how_much_it_is_too_large(vww_board):
+    assert_ram(vww_board, max_bytes=1000)
+
+
+@pytest.mark.vww_ram(10_000_000)
+def test_needs_more_ram(vww_device):
+    raise AssertionError("runs on a board that has too little RAM")
+
+
+def test_stops_the_board(vww_board):
+    vww_board._virtual.stop()
+
+
+def test_meets_a_dead_board(vww_device):
+    raise AssertionError("cannot be reached")
+
+
+def test_meets_it_again(vww_device):
+    raise AssertionError("cannot be reached")
+
+
+def test_needs_no_board():
+    pass
+"""
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--vww-board", "virtual", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=800)
+
+
+def test_what_failing_tests_show(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    run = run_pytest(tmp_path, "--vww-report", "report.html", "--junitxml", "results.xml", "-v")
+    said = run.stdout
+    lines = [line.split() for line in said.splitlines() if line.startswith("test_it.py::")]
+    outcomes = {words[0].removeprefix("test_it.py::"): words[1] for words in lines if len(words) > 1}
+    assert outcomes["test_passes"] == "PASSED"
+    assert outcomes["test_names_the_picture_that_differs"] == "FAILED"
+    assert "1 of 1 pictures differ from the reference" in said
+    assert "an empty picture: [" in said
+    assert "Board's console" in said and "inferences" in said
+    assert "over the budget of 1;" in said
+    assert "over the budget of 1,000" in said
+    assert outcomes["test_needs_more_ram"] == "SKIPPED"
+    assert outcomes["test_meets_a_dead_board"] == outcomes["test_meets_it_again"] == "ERROR"
+    assert "stopped answering earlier" in said
+    assert outcomes["test_needs_no_board"] == "PASSED"
+
+    page = (tmp_path / "report.html").read_text()
+    assert 'src="data:image/png;base64,' in page
+    assert "an empty picture" in page
+
+    cases = {case.get("name"): case for case in ET.parse(tmp_path / "results.xml").getroot().iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_passes"].iter("property")}
+    assert properties["vww_board"] == "virtual"
+    assert properties["vww_firmware"]
+    assert float(properties["vww_latency_us"] or 0) > 0
+    # Once a board is known to be dead, nobody waits for it any more.
+    assert float(cases["test_meets_it_again"].get("time") or 60) < 5
+
+
+def test_what_init_hil_writes_runs_in_parallel(tmp_path: Path) -> None:
+    command(tmp_path)
+    tests = tmp_path / "tests_hil" / "test_board.py"
+    text = tests.read_text()
+    assert (tmp_path / ".github/workflows/board-tests.yml").is_file()
+    write_samples(tmp_path / "tests_hil" / "pictures")
+    run = run_pytest(tmp_path, "tests_hil", "-n", "2", "-k", "not told_right")
+    assert "3 passed" in run.stdout, run.stdout + run.stderr
+
+    tests.write_text(text + "# mine\n")
+    command(tmp_path)
+    assert tests.read_text().endswith("# mine\n")
