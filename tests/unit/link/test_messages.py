@@ -20,7 +20,7 @@ _VALUES = {
     "u64": st.integers(0, 2**64 - 1),
     "i32": st.integers(-(2**31), 2**31 - 1),
     "f32": st.floats(width=32, allow_nan=False),
-    "text": st.text(st.characters(codec="ascii"), max_size=40),
+    "text": st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40),
     "rest": st.binary(max_size=100),
 }
 
@@ -37,6 +37,12 @@ def values_of(kind: str) -> st.SearchStrategy[object]:
 def test_round_trip(message: type[m.Message], data: st.DataObject) -> None:
     sent = message(*(data.draw(values_of(kind)) for kind in message.LAYOUT))
     assert message.unpack(sent.pack()) == sent
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=40))
+def test_a_text_from_the_wire_commands_no_terminal(text: str) -> None:
+    sent = bytes([1, len(text)]) + text.encode()
+    assert m.Refused.unpack(sent) == m.Refused(1, "".join(c for c in text if " " <= c <= "~"))
 
 
 @pytest.mark.parametrize("message", m.MESSAGES, ids=lambda message: message.__name__)
