@@ -252,6 +252,9 @@ class _Builder:
                 continue
             if op.inputs.count(tensor) > 1 and len(op.inputs) > 1:
                 continue
+            # The host writes the input without gaps; more channels would spread its rows.
+            if graph.input in storage.tensors and out.channels > storage.channels:
+                continue
             same = (source.height, source.width) == (out.height, out.width) and storage.rows == rows
             if is_pointwise(op) or isinstance(op, Requantize | Add):
                 if same:

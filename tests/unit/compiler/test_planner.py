@@ -58,6 +58,15 @@ def test_ram_takes_no_more_than_speed(mobilenet: bytes) -> None:
     assert compile_model(mobilenet, optimize="ram").plan.arena_bytes <= compile_model(mobilenet).plan.arena_bytes
 
 
+def test_the_input_has_no_gaps() -> None:
+    """A pointwise layer of one channel to two once worked in place over the input, in a band, and spread its rows."""
+    for seed in (233, *range(40)):
+        compiled = compile_model(random_model(seed), optimize="ram")
+        source = compiled.graph.input_activation
+        place = compiled.plan.places[source.id]
+        assert place.row_stride == source.width * (source.channels if place.layout.value == "interleaved" else 1)
+
+
 def test_calls_follow_segments(mobilenet: bytes) -> None:
     compiled = compile_model(mobilenet)
     calls = [call for segment in compiled.plan.segments for call in calls_of(compiled.graph, segment)]
