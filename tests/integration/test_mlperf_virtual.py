@@ -24,7 +24,7 @@ ANSWER_TIMEOUT_S = 60
 
 
 def exchanges() -> list[tuple[str, list[str]]]:
-    """Commands with the lines that answer them; ``#`` is any number."""
+    """Commands with the lines that answer them; ``<n>`` is any number."""
     out: list[tuple[str, list[str]]] = []
     for line in DIALOGUE.read_text().splitlines():
         if line.startswith("> "):
@@ -52,7 +52,7 @@ def test_the_recorded_dialogue(vww_board: BoardUnderTest, vww_model: Model) -> N
         port.write(b"%")
         for line in expected:
             said = port.readline().decode().rstrip("\r\n")
-            pattern = re.escape(line).replace(r"\#", r"[0-9.]+")
+            pattern = re.escape(line).replace("<n>", "[0-9.]+")
             assert re.fullmatch(pattern, said), f"{command}: {said!r} instead of {line!r}"
             if said.startswith("m-results"):
                 results[command] = said
