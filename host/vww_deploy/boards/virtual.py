@@ -206,7 +206,7 @@ class VirtualBoard:
         """Has QEMU carry out a control command; OSError when it doesn't answer."""
         with connect(self.folder / "control.sock") as control:
             control.settimeout(CONTROL_TIMEOUT_S)
-            with control.makefile("rw") as stream:
+            with control.makefile("rb") as stream:  # bytes: a text stream for both ways drops what it read ahead
 
                 def answer() -> None:
                     while line := stream.readline():
@@ -217,8 +217,7 @@ class VirtualBoard:
 
                 answer()
                 for name in ("qmp_capabilities", command):
-                    stream.write(json.dumps({"execute": name}) + "\n")
-                    stream.flush()
+                    control.sendall((json.dumps({"execute": name}) + "\n").encode())
                     answer()
 
 
