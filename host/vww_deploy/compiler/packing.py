@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.graph.multipliers import quantize_multiplier
+
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
 
@@ -59,22 +61,6 @@ class Packed:
     clamp_max: int
     kind: RequantKind
     rounds_once: bool
-
-
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """A real factor as (Q31 multiplier, shift), rounded like TFLite's QuantizeMultiplier: below 2**-32 it is (0, 0)."""
-    if real == 0.0:
-        return 0, 0
-    fraction, shift = math.frexp(real)
-    multiplier = math.floor(fraction * (1 << 31) + 0.5)
-    if multiplier == 1 << 31:
-        multiplier //= 2
-        shift += 1
-    if shift < -31:
-        return 0, 0
-    if shift > 30:
-        return (1 << 31) - 1, 30
-    return multiplier, shift
 
 
 def mean_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:

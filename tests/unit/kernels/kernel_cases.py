@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.compiler import packing
+from vww_deploy.graph.multipliers import quantize_multiplier
 
 HARNESS = Path(packing.__file__).parent / "profile" / "harness"
 NN = resources.firmware_dir() / "lib" / "vww_nn"
@@ -193,7 +194,7 @@ class Layer:
         real = rng.uniform(0.3, 3, self.out_c) * 80 / spread
         if self.kind == "generic":
             real[rng.integers(0, self.out_c)] = rng.uniform(0.2, 3)
-        m, s = np.array([packing.quantize_multiplier(float(r)) for r in real]).T
+        m, s = np.array([quantize_multiplier(float(r)) for r in real]).T
         zero = {"relu": -128, "saturate": int(rng.integers(-60, 60))}.get(self.kind, int(rng.integers(-128, 128)))
         low, high = (zero, min(127, zero + 90)) if self.kind in ("clamp", "generic") else (-128, 127)
         self.scale = packing.Scale(m.astype(np.int32), s.astype(np.int32), zero, low, high)
@@ -332,7 +333,7 @@ def add_case(rng: np.random.Generator, name: str, shape: tuple[int, int, int]) -
     scales = rng.uniform(0.01, 0.1, 3)
     largest = 2 * max(scales[0], scales[1])
     factors = [
-        packing.quantize_multiplier(float(f))
+        quantize_multiplier(float(f))
         for f in (scales[0] / largest, scales[1] / largest, largest / ((1 << 20) * scales[2]))
     ]
     each = [

@@ -2,27 +2,11 @@
 
 #include <cstring>
 
+#include "vww_line.h"
+
 namespace vww {
 
 namespace {
-
-/// A line put together from pieces.
-class Line {
- public:
-  explicit Line(Server& server) : outbox_(server.outbox()) {}
-  ~Line() { outbox_.text("\r\n"); }
-  Line& operator<<(const char* text) {
-    outbox_.text(text);
-    return *this;
-  }
-  Line& operator<<(uint64_t value) {
-    char digits[21];
-    return *this << decimal(value, digits);
-  }
-
- private:
-  Outbox& outbox_;
-};
 
 void say(Server& server, const char* text) { Line(server) << text; }
 
