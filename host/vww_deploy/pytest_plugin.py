@@ -45,14 +45,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vww_camera: skip on boards without a camera")
     config.addinivalue_line("markers", "vww_ram(bytes): skip on boards that leave less RAM")
     report: Path | None = config.getoption("vww_report")
-    if report is not None and _worker() is None:
+    if report is not None and _worker(config) is None:
         config.pluginmanager.register(_HtmlReport(report), "vww-html-report")
 
 
-def _worker() -> int | None:
+def _worker(config: pytest.Config) -> int | None:
     """The number of this pytest-xdist worker; None without pytest-xdist."""
-    name = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return int(name.removeprefix("gw")) if name.startswith("gw") else None
+    # Not from the environment: a pytest that a test of a worker starts inherits that, and is no worker.
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    return int(told["workerid"].removeprefix("gw")) if told is not None else None
 
 
 # -- fixtures ---------------------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[Boar
     from vww_deploy.hil import board_under_test
     from vww_deploy.runs.connect import choose_board
 
-    worker = _worker()
+    worker = _worker(pytestconfig)
     ports: list[str] = pytestconfig.getoption("vww_port")
     board = choose_board(pytestconfig.getoption("vww_board"))
     if worker is not None and not board.is_virtual and worker >= max(1, len(ports)):

@@ -29,6 +29,8 @@ def attached() -> list[Attached]:
             virtual = VirtualBoard(board.name)
             if virtual.running:
                 found.append(Attached(board, str(virtual.tty), None))
+            else:
+                virtual.sweep()
             continue
         found += [Attached(board, port, number) for port, number in _usb_ports(board.usb_ids)]
         found += [Attached(board, port, number, True) for port, number in _usb_ports(board.bootloader_usb_ids)]

@@ -98,6 +98,12 @@ class VirtualBoard:
         with self._locked():
             self._stop()
 
+    def sweep(self) -> None:
+        """Removes what a killed board left: by now the name of its tty may lead to another program's terminal."""
+        with contextlib.suppress(BlockingIOError), self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if self._pid() is None:
+                self._clean()
+
     def reset(self) -> None:
         """Presses the reset button."""
         if not self.running:
@@ -196,10 +202,10 @@ class VirtualBoard:
         return pid if QEMU.encode() in command and folder == self.folder.resolve() else None
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         """Two programs that start or stop one board do it one after the other."""
         with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, how)
             yield
 
     def _control(self, command: str) -> None:

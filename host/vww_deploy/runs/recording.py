@@ -29,7 +29,7 @@ from vww_deploy.runs.events import BoardInfo, Connection, Event, Frame, Pixels
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 1
 _COMMIT_EVERY_S: Final = 0.5
-_BACKLOG: Final = 1000  # events that may wait for the disk; about half a minute of 10 frames a second
+_BACKLOG: Final = 1000  # events that may wait for the disk, and in a transaction; half a minute of 10 frames a second
 _SCHEMA: Final = """
     CREATE TABLE events (
         id INTEGER PRIMARY KEY,
@@ -118,14 +118,14 @@ class Recorder:
             self.error = _explained(self.path, error)
 
     def _batch(self) -> tuple[list[Event], bool]:
-        """What arrives within half a second, and whether more may come."""
+        """What arrives within half a second, at most ``_BACKLOG``, and whether more may come."""
         batch: list[Event] = []
         event = self._queue.get()
         until = time.monotonic() + _COMMIT_EVERY_S
         while event is not None:
             batch.append(event)
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or len(batch) == _BACKLOG:
                 return batch, True
             try:
                 event = self._queue.get(timeout=left)

@@ -157,7 +157,7 @@ def test_a_disk_that_is_too_slow_costs_events_not_memory(tmp_path: Path, monkeyp
     with Recorder(tmp_path / "a.vwwrec") as recorder:
         for second in range(5000):
             recorder.add(Console("x", at=float(second)))
-        assert recorder.dropped > 3000
+        assert recorder.dropped >= 3000
         written.set()
     with Recording(tmp_path / "a.vwwrec") as recording:
         assert sum(1 for _ in recording.events()) == 5000 - recorder.dropped
