@@ -252,3 +252,18 @@ def test_a_missing_emulator_is_said(place: Workplace, demo: Any, tmp_path: Path)
     assert ran.returncode == 1
     assert "qemu-system-arm" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_bench_counts_the_same_instructions_every_time(place: Workplace, board: VirtualBoard) -> None:
+    ran = place.run("bench", "--board", "virtual", "-n", 2, "--json")
+    assert ran.returncode == 0, ran.stderr
+    bench = json.loads(ran.stdout)["bench"]
+    assert bench["runs"] == 2 and bench["clock"] == "instructions"
+    layers = [layer["ticks"]["median"] for layer in bench["layers"]]
+    assert len(layers) == 30  # 27 convolutions, the mean, the classifier, the softmax
+    total = bench["total"]
+    # Interrupts of the link come in between: within a tenth of a percent of the quickest.
+    assert total["minimum"] <= total["median"] <= total["p95"] <= 1.001 * total["minimum"]
+    assert 0.99 * total["median"] <= sum(layers) <= 1.01 * total["median"]
+    table = place.run("bench", "--board", "virtual", "-n", 1)
+    assert "person_96_gray: " in table.stdout and "per MAC" in table.stdout
