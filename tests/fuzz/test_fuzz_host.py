@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import sqlite3
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,14 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.card import ModelCard
+from vww_deploy.graph.frames import parse_format
 from vww_deploy.graph.reader import read_model
+from vww_deploy.link import camera
 from vww_deploy.link import device as client
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
+from vww_deploy.link.messages import FrameKind
 from vww_deploy.resources import models_dir
+from vww_deploy.runs import mlperf
 from vww_deploy.runs.recording import Recording
 from vww_deploy.runs.store import Picture, RunHeader, Store
 
@@ -120,6 +126,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 def info(**changes: Any) -> m.Info:
     values: dict[str, Any] = dict(  # noqa: C408
@@ -189,6 +198,192 @@ def test_a_hostile_board_is_an_error_and_an_end(
                 device.infer(np.zeros(shape, np.int8))
                 device.layer_digests(np.zeros(shape, np.int8))
     assert clock.now < 3600
+
+
+class LyingBoard:
+    """Answers every request, for ever, and never with what was asked for."""
+
+    name = "lying"
+
+    def __init__(self, clock: Clock, lie: Callable[[m.Message], m.Message | None], **described: Any) -> None:
+        self._clock, self._lie, self._described = clock, lie, described
+        self._decoder = Decoder()
+        self._answers = bytearray()
+        self.asked = 0
+
+    def read(self, timeout_s: float) -> bytes:
+        # An answer needs its time on the line; without one, the host's whole wait passes.
+        self._clock.now += 0.01 if self._answers else max(timeout_s, 0.001)
+        assert self._clock.now < 2000, "the host waits for ever"
+        answers, self._answers = bytes(self._answers), bytearray()
+        return answers
+
+    def write(self, data: bytes) -> None:
+        for event in self._decoder.feed(data):
+            if not isinstance(event, Frame):
+                continue
+            self.asked += 1
+            assert self.asked < 200_000, "the host asks for ever"
+            request = m.BY_TYPE[event.type].unpack(event.payload)
+            answer = info(**self._described) if isinstance(request, m.Hello) else self._lie(request)
+            if answer is not None:
+                self._answers += encode_frame(answer.TYPE, event.sequence, answer.pack())
+
+    def reopen(self) -> None:
+        """Always works."""
+
+    def close(self) -> None:
+        """Always works."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Made time, in which the client lives; its session is always 7."""
+    clock = Clock()
+    for module in (client, camera):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(client.secrets, "randbelow", lambda limit: 6 if limit == (1 << 32) - 1 else 0)
+    return clock
+
+
+ALL = m.Feature.STAGED_INPUT | m.Feature.LAYERS | m.Feature.FRAMES
+
+
+@pytest.mark.parametrize("received", [itertools.repeat(0), itertools.cycle([3, 1]), itertools.cycle([2**32 - 1, 0])])
+def test_a_board_that_answers_and_takes_no_picture_is_an_error(clock: Clock, received: Iterator[int]) -> None:
+    def lie(request: m.Message) -> m.Message | None:
+        if isinstance(request, m.Write):
+            return m.Ack(7, request.id, next(received))
+        return m.Result(7, request.id, m.Status.NO_INPUT, 0, b"") if isinstance(request, m.Infer) else None
+
+    device = Device.connect(LyingBoard(clock, lie, features=int(ALL)))
+    with pytest.raises(LinkError):
+        device.infer(np.zeros(device.info.input_shape, np.int8))
+
+
+@pytest.mark.parametrize(("layers", "values"), [(3, bytes(40)), (65535, b""), (65535, b"a")])
+def test_a_board_with_layers_without_end_comes_to_an_end(clock: Clock, layers: int, values: bytes) -> None:
+    def lie(request: m.Message) -> m.Message | None:
+        if isinstance(request, m.Write):
+            return m.Ack(7, request.id, 1 << 20)
+        if isinstance(request, m.Infer):
+            return m.Result(7, request.id, m.Status.OK, 5, b"ab")
+        assert isinstance(request, m.Layers)
+        return m.Values(7, request.id, request.kind, 0, 65535, values)
+
+    device = Device.connect(LyingBoard(clock, lie, features=int(ALL), layers=layers))
+    with contextlib.suppress(LinkError):
+        assert len(device.layer_digests(np.zeros(device.info.input_shape, np.int8))) <= layers
+
+
+def test_a_frame_is_no_longer_than_a_frame(clock: Clock) -> None:
+    def lie(request: m.Message) -> m.Message | None:
+        if isinstance(request, m.OpenCamera):
+            return m.CameraOpened(7, request.opening, m.CameraStatus.OK, 2**32 - 1, "endless")
+        if isinstance(request, m.Live):
+            return m.LiveSet(7, 1, 255)
+        if isinstance(request, m.Poll):
+            return m.Shot(7, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 5, b"ab")
+        assert isinstance(request, m.ReadFrame)
+        return m.FramePiece(7, request.number, request.kind, 2**32 - 1, request.offset, bytes(1000))
+
+    board = LyingBoard(clock, lie, features=int(ALL))
+    lens = camera.DeviceCamera.open(Device.connect(board), parse_format("qcif"))
+    lens.start(keep=FrameKind.MODEL | FrameKind.RAW)
+    shot = lens.next_shot(timeout_s=1)
+    assert shot is not None and shot.model_frame is None and shot.raw_frame is None
+    assert board.asked < 10
+
+
+def test_a_camera_that_never_starts_ends_the_wait(clock: Clock) -> None:
+    def lie(request: m.Message) -> m.Message | None:
+        if isinstance(request, m.OpenCamera):
+            return m.CameraOpened(7, request.opening, m.CameraStatus.OK, 0, "")
+        return m.LiveSet(7, 0, 0) if isinstance(request, m.Live) else m.Shot(7, *[0] * 11, b"")
+
+    lens = camera.DeviceCamera.open(Device.connect(LyingBoard(clock, lie, features=int(ALL))), parse_format("qcif"))
+    lens.start()
+    assert lens.next_shot(timeout_s=1) is None
+
+
+def test_a_board_whose_pictures_fill_the_memory_is_refused(clock: Clock) -> None:
+    board = LyingBoard(clock, lambda request: None, height=65535, width=65535, channels=65535)
+    with pytest.raises(LinkError, match="makes no sense"):
+        Device.connect(board)
+
+
+# -- the benchmark's answers ------------------------------------------------------------------------------------------
+
+
+class Talker:
+    """Says the same again and again."""
+
+    name = "talker"
+
+    def __init__(self, clock: Clock, said: bytes) -> None:
+        self._clock, self._said = clock, said
+
+    def read(self, timeout_s: float) -> bytes:
+        self._clock.now += 0.001
+        assert self._clock.now < 2000, "the host listens for ever"
+        return self._said
+
+    def write(self, data: bytes) -> None:
+        """Takes anything."""
+
+    def reopen(self) -> None:
+        """Always works."""
+
+    def close(self) -> None:
+        """Always works."""
+
+
+@pytest.mark.parametrize("said", [b"\n", b"\r\n", b"m-name-dut-[x]\n", b"no line end", b""])
+def test_a_benchmark_without_end_is_an_error(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(mlperf, "time", clock)
+    with pytest.raises(LinkError):
+        mlperf.Dut(Talker(clock, said)).identify()
+
+
+LINES = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([b"m-ready", b"m-load-done", b"m-lap-us-", b"m-results-[", b"m-model-[vww01]", b"m-name-dut-[a]"]),
+    st.integers(0, 10**5).map(lambda us: b"m-lap-us-%d" % us),
+    st.lists(st.floats(), max_size=3).map(lambda values: f"m-results-[{','.join(map(str, values))}]".encode()),
+    st.just(b"m-lap-us-" + b"9" * 5000),
+)
+
+
+@quick
+@given(st.lists(LINES, max_size=12).map(b"\r\n".join))
+def test_a_hostile_benchmark_is_an_error_or_an_answer(said: bytes) -> None:
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlperf, "time", clock)
+        dut = mlperf.Dut(Talker(clock, said + b"\r\nm-ready\r\n"))
+        for ask in (dut.identify, lambda: dut.load(bytes(40)), lambda: dut.infer(1, 0)):
+            with contextlib.suppress(LinkError):
+                ask()
+        with contextlib.suppress(LinkError):
+            accuracy = mlperf.measure_accuracy(dut, [mlperf.Sample("a", bytes(4), 1)])
+            assert all(0 <= p <= 1 for p in accuracy.probabilities)
+
+
+# -- the virtual camera's requests ------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.lists(st.binary(max_size=40) | st.just(b"VQ"), max_size=12).map(b"".join), st.integers(0, 100))
+def test_requests_to_the_camera_are_the_same_however_they_are_cut(wire: bytes, cut: int) -> None:
+    whole, parts = bytearray(wire), bytearray(wire[:cut])
+    requests = take_requests(whole)
+    cut_requests = take_requests(parts)
+    parts += wire[cut:]
+    cut_requests += take_requests(parts)
+    assert requests == cut_requests
+    assert all(request.startswith(b"VQ") for request in requests)
+    assert whole == parts and len(whole) < 16
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ shot = camera.next_shot(timeout_s=5)
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ class DeviceCamera:
                 self._last_number = self._release = 0
             elif answer.number != self._last_number and answer.number:
                 break
-            elif time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 return None
             asked += 1
             time.sleep(self._pause_s)
@@ -191,11 +192,13 @@ class DeviceCamera:
             answer = held if held.number else answer
         model = raw = None
         if answer.held == answer.number:
-            model_bytes = self._read(answer.number, FrameKind.MODEL) if FrameKind.MODEL in self._keep else None
-            raw = self._read(answer.number, FrameKind.RAW) if FrameKind.RAW in self._keep else None
+            shape = self.device.info.input_shape
+            if FrameKind.MODEL in self._keep:
+                values = self._read(answer.number, FrameKind.MODEL, math.prod(shape))
+                model = None if values is None else np.frombuffer(values, np.int8).reshape(shape)
+            if FrameKind.RAW in self._keep:
+                raw = self._read(answer.number, FrameKind.RAW, self.frame.bytes)
             self._release = answer.number
-            if model_bytes is not None and len(model_bytes) == int(np.prod(self.device.info.input_shape)):
-                model = np.frombuffer(model_bytes, np.int8).reshape(self.device.info.input_shape)
         missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
         self._last_number = max(answer.number, self._last_number)
         info = self.device.info
@@ -211,21 +214,21 @@ class DeviceCamera:
                 "transmit": answer.transmit_us,
             },
             model_frame=model,
-            raw_frame=raw if raw is not None and len(raw) == self.frame.bytes else None,
+            raw_frame=raw,
             missed=missed,
             drops=answer.drops,
             failures=answer.failures,
         )
 
-    def _read(self, number: int, kind: FrameKind) -> bytes | None:
+    def _read(self, number: int, kind: FrameKind, size: int) -> bytes | None:
+        """A kept frame; None when it is gone, or not of ``size`` bytes."""
         data = bytearray()
-        while True:
+        while len(data) < size:
             piece = self.device.request(m.ReadFrame(number, int(kind), len(data)), m.FramePiece)
-            if piece.total == 0 or piece.offset != len(data):
+            if piece.total != size or piece.offset != len(data) or not piece.data:
                 return None
             data += piece.data
-            if len(data) >= piece.total or not piece.data:
-                return bytes(data)
+        return bytes(data) if len(data) == size else None
 
 
 def trouble(board: str, status: CameraStatus) -> BoardError:

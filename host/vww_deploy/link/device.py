@@ -40,6 +40,10 @@ LONGEST_ANSWER_TIMEOUT_S: Final = 4.0
 # Pieces of a picture whose answers need not have come before the next picture follows: few, for its answers come later
 # still.
 ANSWERS_AHEAD: Final = 2
+# No byte of a picture that the board had not had before, though it answers: it is as good as silent.
+UPLOAD_TIMEOUT_S: Final = 120.0
+# A model's input has some ten thousand bytes; what a board says is no reason to fill the memory.
+MAX_INPUT_BYTES: Final = 1 << 24
 # How often a link that fails is mended, without a byte of progress between, before it is given up.
 RECONNECTS: Final = 8
 # The picture goes in pieces of what the board takes; on a bad line they shrink to this, for small ones come through.
@@ -336,13 +340,15 @@ class Device:
             total = self._request(begin, m.FrameBegun).total
             if not total or total != size:
                 raise LinkError(f"{self.port}: the board cannot take frames of {job.frame}")
-        acked = sent = 0
+        acked = sent = most = 0
         went_back_to = -1
         timeouts = 0
         asked = False
         self._acks.pop(job.id, None)
-        last_progress = time.monotonic()
+        last_progress = last_new = time.monotonic()
         while True:
+            if time.monotonic() - last_new > UPLOAD_TIMEOUT_S:
+                raise LinkError(f"{self.port}: the board answers and does not take the picture", hint=_RESET_HINT)
             piece = min(self._piece or self.info.chunk_bytes, self.info.chunk_bytes)
             while sent < size and sent - acked < window * piece:
                 self._send_message(m.Write(job.id, sent, job.data[sent : sent + piece]))
@@ -366,6 +372,8 @@ class Device:
                     job.received = ack.received
                     self._progress += 1
                 acked = min(ack.received, size)
+                if acked > most:
+                    most, last_new = acked, time.monotonic()
                 sent = max(sent, acked)
                 timeouts = 0
                 last_progress = time.monotonic()
@@ -445,10 +453,10 @@ class Device:
         values: list[int] = []
         while True:
             answer = self._request(m.Layers(inference, int(kind), len(values)), m.Values)
-            if answer.total == 0:
+            if answer.total != self.info.layers:
                 return None
             values += struct.unpack(f"<{len(answer.values) // 4}I", answer.values[: len(answer.values) // 4 * 4])
-            if len(values) >= answer.total or not answer.values:
+            if len(values) >= answer.total or len(answer.values) < 4:
                 return values
 
     # -- the link -----------------------------------------------------------------------------------------------------
@@ -499,7 +507,8 @@ class Device:
                 f"{self.port}: the board has model {sha256[:12]}, not {self._expect_model[:12]}",
                 hint=f"`vww-deploy flash MODEL --board {info.board}` puts the model on it",
             )
-        if not (info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs):
+        makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs
+        if not makes_sense or info.height * info.width * info.channels > MAX_INPUT_BYTES:
             raise LinkError(f"{self.port}: the board describes itself in a way that makes no sense", hint=_RESET_HINT)
         self._info = DeviceInfo(
             protocol_version=info.version,

@@ -9,6 +9,7 @@ with open_transport(port, 115200) as transport:
 from __future__ import annotations
 
 import csv
+import math
 import re
 import statistics
 import time
@@ -38,7 +39,7 @@ PERFORMANCE_WARMUP: Final = 5
 _MAX_ANSWER_BYTES: Final = 65536
 _MAX_SAMPLE_BYTES: Final = 1 << 20
 
-_LAP: Final = re.compile(r"m-lap-us-([0-9]+)")
+_LAP: Final = re.compile(r"m-lap-us-([0-9]{1,20})")
 _RESULTS: Final = re.compile(r"m-results-\[([^]]+)\]")
 
 Progress = Callable[[int], None]
@@ -121,7 +122,7 @@ class Dut:
         size = 0
         while True:
             line = self._line(time.monotonic() + timeout_s, text)
-            size += len(line)
+            size += len(line) + 1
             if size > _MAX_ANSWER_BYTES:
                 raise self._error(f"an answer without end to {text[:20]!r}")
             if "m-ready" in line:
@@ -228,7 +229,7 @@ def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = l
     for done, sample in enumerate(samples, 1):
         dut.load(sample.data)
         results = dut.infer(1, 0).results
-        if len(results) != 2 or min(results) < 0 or sum(results) <= 0:
+        if len(results) != 2 or min(results) < 0 or not 0 < sum(results) < math.inf:
             raise LinkError(f"{sample.name}: {results} are no probabilities of two classes")
         probabilities.append(results[1] / sum(results))
         progress(done)
