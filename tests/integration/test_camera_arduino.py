@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from vww_deploy.boards.camera_feed import CameraFeed, Pictures
+from vww_deploy.boards.catalogue import UNLISTED
 from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.cli import build
 from vww_deploy.compiler import compile_model
 from vww_deploy.compiler.arduino import library_name, write_arduino_library
 from vww_deploy.errors import DataError
@@ -141,6 +144,32 @@ def test_serial_pictures_talks_to_this_program(
             assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
     finally:
         board.stop()
+
+
+@pytest.mark.virtual
+@needs_arm
+@needs_qemu
+def test_run_talks_to_a_board_outside_the_catalogue(
+    library: Path, common: list[str], model: Model, board: VirtualBoard, tmp_path: Path
+) -> None:
+    """Named by its port alone; what it calls itself is no board that there is an environment for."""
+    image = built(library, common, "SerialPictures", tmp_path)
+    image.write_bytes(image.read_bytes().replace(b"virtual\0", UNLISTED.name.encode() + b"\0"))
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(7).integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(picture)
+    board.start(image)
+    try:
+        arguments = ["run", picture, "--port", board.tty, "--model", model.path, "--store", tmp_path / "runs.sqlite"]
+        ran = CliRunner().invoke(build(), [*map(str, arguments), "--json"])
+    finally:
+        board.stop()
+    assert ran.exit_code == 0, ran.output
+    assert f'"board": "{UNLISTED.name}"' in ran.stdout
+
+
+def test_the_library_calls_itself_so_on_boards_that_it_does_not_know(library: Path) -> None:
+    last = (library / "src" / "vww_arduino.h").read_text().split("#else")[-1]
+    assert f'#define VWW_BOARD_NAME "{UNLISTED.name}"' in last
 
 
 @pytest.mark.virtual

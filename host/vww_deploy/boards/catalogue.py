@@ -46,6 +46,25 @@ class Board:
         return self.name == "virtual"
 
 
+UNLISTED: Final = Board(
+    name="arduino",  # as the library for the Arduino IDE calls itself on boards that it does not know
+    title="board outside the catalogue",
+    mcu="",
+    core="",
+    clock_hz=0,
+    flash_bytes=0,
+    ram_bytes=0,
+    environment="",
+    usb_ids=(),
+    bootloader_usb_ids=(),
+    bootloader="none",
+    baudrate=115200,
+    cameras=(),
+    leds={},
+)
+"""What runs the library of ``compile --arduino-library`` without being in the catalogue; found by its port alone."""
+
+
 @cache
 def load_boards() -> tuple[Board, ...]:
     """All boards, the virtual one first."""
@@ -77,7 +96,7 @@ def get_board(name: str) -> Board:
         if board.name == name:
             return board
     names = ", ".join(board.name for board in load_boards())
-    raise BoardError(f"there is no board {name!r}", hint=f"the boards are: {names}")
+    raise BoardError(f"there is no board {name!r}", hint=f"the boards are: {names}; any other is named by --port alone")
 
 
 def _usb_id(text: str) -> UsbId:

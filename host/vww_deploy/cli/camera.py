@@ -65,8 +65,9 @@ def command(
     taken_as = parse_format(frame)
     loaded = Model.load(model)
     # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
-    sources = look_at or (_samples() if choose_board(board).is_virtual else [])
-    feed = feed_for(choose_board(board), sources, fault=Fault(fault) if fault else None)
+    chosen = choose_board(board, port)
+    sources = look_at or (_samples() if chosen.is_virtual else [])
+    feed = feed_for(chosen, sources, fault=Fault(fault) if fault else None)
     with open_device(loaded, board=board, port=port) as device, feed():
         if check:
             _check(device, loaded, (taken_as.width, taken_as.height), as_json=as_json)

@@ -6,6 +6,7 @@ from rich.markup import escape
 
 from vww_deploy.cli import common
 from vww_deploy.cli.compile import OptimizeOption
+from vww_deploy.errors import BoardError
 
 
 def command(
@@ -21,12 +22,18 @@ def command(
 
     Example: vww-deploy flash person_96_gray --board virtual
     """
+    from vww_deploy.boards.catalogue import UNLISTED
     from vww_deploy.boards.flash import flash
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
     from vww_deploy.runs.connect import choose_board
 
-    chosen = choose_board(board)
+    chosen = choose_board(board, port)
+    if chosen is UNLISTED:
+        raise BoardError(
+            f"{port}: no board of the catalogue is seen there",
+            hint="say which board it is with --board NAME; any other takes `vww-deploy compile --arduino-library`",
+        )
     loaded = Model.load(model)
     for text in loaded.graph.notices:
         common.notice(f"{loaded.path.name}: {text}")

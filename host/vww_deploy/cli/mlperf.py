@@ -44,7 +44,7 @@ def command(
     samples = mlperf.load_samples(folder, limit, signed=signed)
     if mode is not Mode.ACCURACY and len(samples) < mlperf.PERFORMANCE_WINDOWS:
         raise DataError(f"the performance mode takes at least {mlperf.PERFORMANCE_WINDOWS} files")
-    chosen = choose_board(board)
+    chosen = choose_board(board, port)
     transport = open_transport(port or ports.find_port(chosen), chosen.baudrate)
     performance = accuracy = None
     try:

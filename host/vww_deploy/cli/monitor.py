@@ -138,7 +138,7 @@ def open_source(
     from vww_deploy.runs.pictures import gather
 
     loaded = Model.load(model)
-    chosen = choose_board(board)
+    chosen = choose_board(board, port)
     title = port or chosen.title
     if camera or (chosen.cameras and not chosen.is_virtual and not files):
         from vww_deploy.graph.frames import parse_format

@@ -79,7 +79,8 @@ def command(
             raise DataError(f"{opened.path} holds no run to continue")
         planned = gather(pictures or [], labels)
         if last is not None:
-            model, board = model or last.header.model_path, board or last.header.board
+            # A board that is named by its port may be one outside the catalogue.
+            model, board = model or last.header.model_path, board or (last.header.board if port is None else None)
             raw_camera = raw_camera or last.header.raw_camera
         raw = parse_format(raw_camera) if raw_camera else None
         faults = Faults(fault_rate) if fault_rate else None

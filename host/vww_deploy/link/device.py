@@ -505,7 +505,7 @@ class Device:
         if self._expect_model is not None and sha256 != self._expect_model:
             raise ProtocolMismatch(
                 f"{self.port}: the board has model {sha256[:12]}, not {self._expect_model[:12]}",
-                hint=f"`vww-deploy flash MODEL --board {info.board}` puts the model on it",
+                hint=flash_hint(info.board),
             )
         makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs
         if not makes_sense or info.height * info.width * info.channels > MAX_INPUT_BYTES:
@@ -645,6 +645,13 @@ class Device:
             f"{self.port}: nothing answers",
             hint="`vww-deploy boards` shows the ports; `vww-deploy flash MODEL --board BOARD` puts the firmware there",
         )
+
+
+def flash_hint(board: str) -> str:
+    """What puts a model on the board that calls itself so; "arduino" is one with the library for the Arduino IDE."""
+    if board == "arduino":
+        return "`vww-deploy compile MODEL --arduino-library OUT.zip`, then upload its example SerialPictures"
+    return f"`vww-deploy flash MODEL --board {board}` puts the model on it"
 
 
 def _other_protocol(port: str, version: int | None) -> ProtocolMismatch:

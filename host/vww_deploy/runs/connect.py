@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vww_deploy.boards import ports
-from vww_deploy.boards.catalogue import Board, get_board
+from vww_deploy.boards.catalogue import UNLISTED, Board, get_board, load_boards
 from vww_deploy.boards.platformio import work_folder
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError
@@ -20,25 +20,33 @@ from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.runs.session import Session
 
 
-def choose_board(name: str | None = None) -> Board:
-    """The named board; without a name the one that is attached, and the virtual one if none is.
+def choose_board(name: str | None = None, port: str | None = None) -> Board:
+    """The named board; else the one at ``port``; without either the one attached, and the virtual one if none is.
+
+    A port where no board of the catalogue is seen has :data:`UNLISTED`: what is there says itself what it is.
 
     Raises:
         BoardError: there is no such board, or several are attached and none is named.
     """
     if name is not None:
         return get_board(name)
+    if port is not None:
+        return next((found.board for found in ports.attached() if found.port == port), UNLISTED)
     attached = sorted({found.board.name for found in ports.attached() if not found.board.is_virtual})
     if len(attached) > 1:
         raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
     return get_board(attached[0] if attached else "virtual")
 
 
-def firmware_image(board: Board) -> Path:
-    """The image that this machine put on the board last; there is no such file if it has not flashed one."""
+def firmware_image(name: str) -> Path | None:
+    """The image that this machine put last on the board of that name; None if it has not flashed one."""
+    board = next((board for board in load_boards() if board.name == name), None)
+    if board is None:
+        return None
+    image = work_folder(board) / ".pio" / "build" / board.environment / "firmware.elf"
     if board.is_virtual:
-        return VirtualBoard(board.name).firmware
-    return work_folder(board) / ".pio" / "build" / board.environment / "firmware.elf"
+        image = VirtualBoard(board.name).firmware
+    return image if image.is_file() else None
 
 
 @contextmanager
@@ -49,8 +57,8 @@ def open_device(
 
     Args:
         model: that must be on the board.
-        board: catalogue name; see :func:`choose_board`.
-        port: device path or pyserial URL; the board's own when None.
+        board: catalogue name.
+        port: device path or pyserial URL; the board's own when None. See :func:`choose_board`.
         faults: what to do to the line, on purpose.
 
     Raises:
@@ -58,7 +66,7 @@ def open_device(
         LinkError: its port cannot be opened, or no firmware of ours answers.
         ProtocolMismatch: it speaks another protocol version or runs another model.
     """
-    chosen = choose_board(board)
+    chosen = choose_board(board, port)
 
     def locate() -> str | None:
         try:
@@ -94,6 +102,6 @@ def open_session(
         raw_camera: as :class:`Session` has it.
     """
     with open_device(model, board=board, port=port, faults=faults) as device:
-        image = firmware_image(get_board(device.info.board))
-        firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else ""
+        image = firmware_image(device.info.board)
+        firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image is not None else ""
         yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)

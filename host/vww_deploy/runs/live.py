@@ -67,7 +67,7 @@ def board_at(model: Model, board: str | None = None, port: str | None = None) ->
 
     @contextmanager
     def connect(chosen_port: str | None) -> Iterator[Device]:
-        chosen = choose_board(board)
+        chosen = choose_board(board, chosen_port or port)
         where = chosen_port or port or ports.find_port(chosen)
         baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
         with Device.connect(_NoReopen(open_transport(where, baudrate)), expect_model=model.sha256) as device:

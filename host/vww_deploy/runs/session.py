@@ -25,7 +25,7 @@ from vww_deploy.errors import DataError, ProtocolMismatch, StoreError, VwwError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.frames import FrameFormat, encode_frame, frame_to_pixels
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.device import Device, Inference, flash_hint
 from vww_deploy.runs import events
 from vww_deploy.runs.layers import measure_layers
 from vww_deploy.runs.metrics import person_probability
@@ -43,7 +43,7 @@ def check_model(device: Device, name: str, sha256: str) -> None:
     if device.info.model_sha256 != sha256:
         raise ProtocolMismatch(
             f"the board runs another model (SHA-256 {device.info.model_sha256[:12]}...) than {name} ({sha256[:12]}...)",
-            hint=f"Flash the one that you want: vww-deploy flash MODEL --board {device.info.board}",
+            hint=flash_hint(device.info.board),
         )
 
 

@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 
 from vww_deploy.boards import ports
-from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.catalogue import UNLISTED, get_board
 from vww_deploy.boards.ports import Attached
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model
 from vww_deploy.link import device as device_module
 from vww_deploy.link.transport import open_transport
-from vww_deploy.runs.connect import choose_board, open_device
+from vww_deploy.runs.connect import choose_board, firmware_image, open_device
 
 MODEL = cast(Model, SimpleNamespace(sha256="ab" * 32))
 
@@ -137,3 +137,15 @@ def test_a_session_finds_its_board_again_by_name(monkeypatch: pytest.MonkeyPatch
     assert seen["locate"]() == "/dev/tty0"
     attach(monkeypatch)
     assert seen["locate"]() is None
+
+
+def test_a_port_names_its_board_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a port there is nothing to choose between; where no board of the catalogue is seen, any may answer."""
+    attach(monkeypatch, "nano33ble", "feather_f405")
+    assert choose_board(port="/dev/tty1").name == "feather_f405"
+    assert choose_board(port="/dev/ttyUSB7") is UNLISTED
+    assert choose_board("virtual", "/dev/ttyUSB7").name == "virtual"
+
+
+def test_the_image_of_a_board_outside_the_catalogue_is_not_known() -> None:
+    assert firmware_image(UNLISTED.name) is None
