@@ -8,6 +8,8 @@ from typing import Final
 
 import platformdirs
 
+from vww_deploy.errors import VwwError
+
 _PACKAGE: Final = Path(__file__).resolve().parent
 
 
@@ -28,16 +30,30 @@ def models_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """The user's work folder for builds and tools; created when missing. ``VWW_DEPLOY_CACHE`` overrides it."""
-    override = os.environ.get("VWW_DEPLOY_CACHE")
-    path = Path(override) if override else Path(platformdirs.user_cache_dir("vww-deploy", appauthor=False))
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """The user's work folder for builds and tools; created when missing. ``VWW_DEPLOY_CACHE`` overrides it.
+
+    Raises:
+        VwwError: it cannot be made or written to.
+    """
+    return _own_folder("VWW_DEPLOY_CACHE", platformdirs.user_cache_dir("vww-deploy", appauthor=False))
 
 
 def state_dir() -> Path:
-    """The user's folder for what must last: the run store; created when missing. ``VWW_DEPLOY_STATE`` overrides it."""
-    override = os.environ.get("VWW_DEPLOY_STATE")
-    path = Path(override) if override else Path(platformdirs.user_state_dir("vww-deploy", appauthor=False))
-    path.mkdir(parents=True, exist_ok=True)
+    """The user's folder for what must last: the run store; created when missing. ``VWW_DEPLOY_STATE`` overrides it.
+
+    Raises:
+        VwwError: it cannot be made or written to.
+    """
+    return _own_folder("VWW_DEPLOY_STATE", platformdirs.user_state_dir("vww-deploy", appauthor=False))
+
+
+def _own_folder(variable: str, default: str) -> Path:
+    path = Path(os.environ.get(variable) or default)
+    hint = f"move what is in the way, or name another folder in the environment variable {variable}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VwwError(f"{path}: the folder cannot be made: {error.strerror or error}", hint=hint) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise VwwError(f"{path}: the folder cannot be written to", hint=hint)
     return path

@@ -151,3 +151,14 @@ def test_a_bad_labels_file_is_named_with_its_line(cli: Cli, tmp_path: Path) -> N
     ran = cli("run", tmp_path / "a.png", "--labels", tmp_path / "labels.csv")
     assert ran.code == 1
     assert "line 2" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("boards",), ("camera",), ("flash",), ("stop",), ("doctor",)])
+def test_a_file_in_the_place_of_the_cache_is_said(
+    cli: Cli, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / "file"))
+    ran = cli(*arguments)
+    assert ran.code == 1
+    assert "VWW_DEPLOY_CACHE" in ran.err + ran.out

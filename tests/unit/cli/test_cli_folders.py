@@ -1,0 +1,48 @@
+"""The user's own folders: what is in their way is said, not traced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vww_deploy import resources
+from vww_deploy.errors import VwwError
+
+FOLDERS = [("VWW_DEPLOY_CACHE", resources.cache_dir), ("VWW_DEPLOY_STATE", resources.state_dir)]
+
+
+@pytest.mark.parametrize(("variable", "folder"), FOLDERS)
+def test_a_folder_is_made_where_the_variable_says(
+    variable: str, folder: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "a" / "b"))
+    assert folder() == tmp_path / "a" / "b"
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.parametrize("inside", ["", "within"])
+@pytest.mark.parametrize(("variable", "folder"), FOLDERS)
+def test_a_file_in_the_way_is_named_with_the_variable(
+    variable: str, folder: Callable[[], Path], inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, str(tmp_path / "file" / inside))
+    with pytest.raises(VwwError, match="file.*cannot be made") as caught:
+        folder()
+    assert variable in caught.value.hint
+
+
+@pytest.mark.parametrize(("variable", "folder"), FOLDERS)
+def test_a_folder_without_permission_is_named(
+    variable: str, folder: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    monkeypatch.setenv(variable, str(locked))
+    # Nothing is forbidden to root, whom os.access() would always answer with yes.
+    monkeypatch.setattr(os, "access", lambda path, _: bool(Path(path).stat().st_mode & 0o200))
+    with pytest.raises(VwwError, match="cannot be written"):
+        folder()
