@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
+import json
+import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,11 +18,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from vww_deploy.boards.camera_feed import take_requests
+from vww_deploy.cli import tables
 from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.card import ModelCard
 from vww_deploy.graph.frames import parse_format
+from vww_deploy.graph.preprocess import read_picture_file
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
 from vww_deploy.link import device as client
@@ -28,9 +34,11 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.resources import models_dir
-from vww_deploy.runs import mlperf
-from vww_deploy.runs.recording import Recording
-from vww_deploy.runs.store import Picture, RunHeader, Store
+from vww_deploy.runs import events, mlperf
+from vww_deploy.runs.export import run_to_json
+from vww_deploy.runs.recording import Recorder, Recording, to_json
+from vww_deploy.runs.rundata import load_run
+from vww_deploy.runs.store import Picture, Result, RunHeader, Store
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
 
@@ -432,8 +440,6 @@ JSON = st.recursive(
 @quick
 @given(st.dictionaries(st.sampled_from(["name", "input", "labels", "threshold", "license", "training"]), JSON))
 def test_any_json_is_a_card_or_none(values: dict[str, Any]) -> None:
-    import json
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "card.json"
         path.write_text(json.dumps(values))
@@ -460,8 +466,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             reference=True,
         )
         writer = opened.begin(header, [Picture(f"{i}.png", i % 2) for i in range(20)])
+        for position in range(3):
+            outputs = np.array([-position, position], np.int8)
+            writer.record(
+                Result(position, f"{position}.png", position % 2, "ab" * 32, outputs, 1, 0.7, 5, 5, 0, outputs)
+            )
         writer.skip(3, "unreadable")
         writer.finish("complete")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("recording") / "a.vwwrec"
+    board = events.BoardInfo("virtual", "tty", "1", "m", "ab" * 32, ("none", "person"), 0.5, "cycles", 10, 4, 4, 1)
+    with Recorder(path) as recorder:
+        recorder.add(events.Connection("connected", board=board, at=1.0))
+        recorder.add(events.Frame(1, np.zeros((4, 4, 1), np.uint8), np.zeros((6, 6, 3), np.uint8), "a.png", at=2.0))
+        recorder.add(events.Result(1, 0.7, 5, 5, 0, (1, 2), (1, 2), (("inference", 5),), at=2.5))
+        recorder.add(events.Console("hello", at=3.0))
+        recorder.add(events.Timing((("conv", 5),), at=4.0))
+        recorder.add(events.Skipped("b.png", "broken", at=4.0))
+        recorder.add(events.LinkStats(1, 2, 3, 4, 5, at=5.0))
     return path.read_bytes()
 
 
@@ -469,36 +495,134 @@ def read_everything(path: Path) -> None:
     with contextlib.suppress(StoreError), Store(path, create=False) as opened:
         for run in opened.runs():
             with contextlib.suppress(StoreError):
-                list(opened.results(run.id))
-                opened.skipped(run.id)
+                tables.print_summary(opened, run.id)
+            with contextlib.suppress(StoreError):
+                run_to_json(opened, run.id)
+            with contextlib.suppress(StoreError):
                 opened.resume(run.id)
+            with contextlib.suppress(StoreError, DataError):
+                load_run(str(run.id), path)
+    with contextlib.suppress(StoreError), Recording(path) as opened_recording:
+        for recorded in opened_recording.events():
+            to_json(recorded.event)
+    with contextlib.suppress(StoreError, DataError):
+        load_run(str(path))
 
 
 @settings(quick, max_examples=150)
-@given(edits=EDITS, keep=st.none() | st.integers(0, 1 << 30))
-def test_a_damaged_store_is_read_or_refused(store: bytes, edits: list[Edit], keep: int | None) -> None:
+@given(which=st.sampled_from(["store", "recording"]), edits=EDITS, keep=st.none() | st.integers(0, 1 << 30))
+def test_a_damaged_store_is_read_or_refused(
+    store: bytes, recording: bytes, which: str, edits: list[Edit], keep: int | None
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.sqlite"
-        path.write_bytes(damaged(store, edits, keep))
+        path.write_bytes(damaged(store if which == "store" else recording, edits, keep))
         read_everything(path)
-        with contextlib.suppress(StoreError), Recording(path) as recording:
-            list(recording.events())
 
 
-@settings(quick, max_examples=100)
+STORE_COLUMNS = [
+    *(("runs", column) for column in ("header", "state", "started", "finished", "note")),
+    *(("pictures", column) for column in ("path", "position", "truth", "skipped")),
+    *(("results", column) for column in ("at", "sha256", "outputs", "label", "p_person", "latency_us", "reference")),
+]
+RECORDING_COLUMNS = [("events", column) for column in ("at", "kind", "body", "pixels", "raw")]
+
+
+def changed(store: bytes, path: Path, table: str, column: str, value: Any, row: int = 1) -> None:
+    """Writes the file with another value in it."""
+    path.write_bytes(store)
+    with contextlib.closing(sqlite3.connect(path)) as db, contextlib.suppress(sqlite3.Error), db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        key = "id" if table in ("runs", "events") else "position"
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, row))
+
+
+@settings(quick, max_examples=120)
 @given(
-    st.sampled_from([("runs", "header"), ("runs", "state"), ("pictures", "path"), ("pictures", "position")]),
+    st.sampled_from(STORE_COLUMNS + RECORDING_COLUMNS),
     st.one_of(st.none(), st.integers(-(2**62), 2**62), st.floats(), st.text(max_size=20), st.binary(max_size=20)),
+    st.integers(0, 6),
 )
-def test_a_store_with_other_values_is_read_or_refused(store: bytes, where: tuple[str, str], value: Any) -> None:
-    table, column = where
+def test_a_store_with_other_values_is_read_or_refused(
+    store: bytes, recording: bytes, where: tuple[str, str], value: Any, row: int
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.sqlite"
-        path.write_bytes(store)
-        with contextlib.closing(sqlite3.connect(path)) as db, contextlib.suppress(sqlite3.Error), db:
-            db.execute("PRAGMA ignore_check_constraints = ON")
-            db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", (value,))
+        changed(recording if where[0] == "events" else store, path, *where, value, row)
         read_everything(path)
+
+
+@settings(quick, max_examples=120)
+@given(st.data())
+def test_a_store_with_other_json_is_read_or_refused(store: bytes, recording: bytes, data: st.DataObject) -> None:
+    """Every field there is, with any JSON value in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.sqlite"
+        if data.draw(st.booleans()):
+            said = {"board": "b", "port": "p", "model": "m", "model_sha256": "0"}
+            said |= {data.draw(st.sampled_from(sorted(RunHeader.__dataclass_fields__))): data.draw(JSON)}
+            changed(store, path, "runs", "header", json.dumps(said))
+        else:
+            row = data.draw(st.integers(1, 7))
+            path.write_bytes(recording)
+            with contextlib.closing(sqlite3.connect(path)) as db, db:
+                (body,) = db.execute("SELECT body FROM events WHERE id = ?", (row,)).fetchone()
+                said = json.loads(body)
+                said[data.draw(st.sampled_from(sorted(said)))] = data.draw(JSON)
+                db.execute("UPDATE events SET body = ? WHERE id = ?", (json.dumps(said), row))
+        read_everything(path)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"DROP TABLE results; CREATE VIEW results AS {ENDLESS} i AS run, i AS position FROM n",
+        f"DROP TABLE events; CREATE VIEW events AS {ENDLESS} i AS id, 0.0 AS at, 'x' AS kind, '' AS body FROM n",
+        "CREATE TRIGGER wide AFTER UPDATE ON runs BEGIN DELETE FROM results; END",
+        "CREATE TRIGGER wide AFTER UPDATE ON events BEGIN DELETE FROM events; END",
+    ],
+)
+def test_a_store_that_would_run_something_is_refused(
+    store: bytes, recording: bytes, change: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.sqlite"
+    is_recording = "events" in change
+    path.write_bytes(recording if is_recording else store)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(change)
+    with pytest.raises(StoreError, match="tables"):
+        Recording(path) if is_recording else Store(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("console", "[1]"), ("console", "7"), ("console", "[" * 10**5), ("result", "{}"), ("connection", '{"state": 1}')],
+)
+def test_events_that_make_no_sense_are_refused(recording: bytes, kind: str, body: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.vwwrec"
+    path.write_bytes(recording)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE events SET kind = ?, body = ?", (kind, body))
+    with pytest.raises(StoreError, match="damaged"), Recording(path) as opened:
+        list(opened.events())
+
+
+def test_a_frame_that_would_fill_the_memory_is_refused(recording: bytes, tmp_path: Path) -> None:
+    png = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(png, "PNG")
+    path = tmp_path / "a.vwwrec"
+    changed(recording, path, "events", "pixels", png.getvalue(), 2)
+    with pytest.raises(StoreError, match="damaged"), Recording(path) as opened:
+        list(opened.events())
+
+
+def test_a_picture_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(DataError, match="no file"):
+        read_picture_file(tmp_path / "pipe.png")
 
 
 def test_noise_as_a_recording_is_refused(tmp_path: Path) -> None:

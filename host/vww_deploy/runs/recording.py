@@ -15,16 +15,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from vww_deploy.errors import StoreError
-from vww_deploy.runs import events
-from vww_deploy.runs.events import BoardInfo, Connection, Event, Frame, Pixels
+from vww_deploy.errors import DataError, StoreError
+from vww_deploy.graph import preprocess
+from vww_deploy.runs import events, untrusted
+from vww_deploy.runs.events import BoardInfo, Event, Frame, Pixels
 
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 1
@@ -50,6 +51,8 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "link": events.LinkStats,
     "connection": events.Connection,
 }
+# What reading values that make no sense raises.
+_DAMAGED: Final = (ValueError, KeyError, TypeError, RecursionError, DataError)
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -169,6 +172,11 @@ class Recording:
             raise StoreError(
                 f"{path} was written by a newer vww-deploy", hint="Upgrade: pip install --upgrade vww-deploy"
             )
+        try:
+            untrusted.check_schema(self._db, _SCHEMA)
+        except (sqlite3.Error, ValueError) as error:
+            self._db.close()
+            raise _explained(path, error) from error
 
     def __enter__(self) -> Recording:
         return self
@@ -188,7 +196,7 @@ class Recording:
             )
             for row in cursor:
                 yield Recorded(row[0], _from_row(*row[1:]))
-        except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
+        except (sqlite3.Error, OSError, *_DAMAGED) as error:
             raise _explained(self.path, error) from error
 
     def before(self, id: int, frames: int) -> int:
@@ -235,8 +243,11 @@ def to_png(pixels: Pixels) -> bytes:
 
 
 def from_png(data: bytes) -> Pixels:
-    """The uint8 ``[h, w, 1 or 3]`` that :func:`to_png` was given."""
-    pixels = np.asarray(Image.open(io.BytesIO(data)), dtype=np.uint8)
+    """The uint8 ``[h, w, 1 or 3]`` that :func:`to_png` was given; DataError or ValueError on anything else."""
+    image = preprocess.open_picture(data)
+    if image.mode not in ("L", "RGB"):
+        raise ValueError(f"a frame of colour mode {image.mode}")
+    pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
 
@@ -257,16 +268,26 @@ def _to_row(event: Event) -> tuple[float, str, str, bytes | None, bytes | None]:
 
 
 def _from_row(at: float, kind: str, body: str, pixels: bytes | None, raw: bytes | None) -> Event:
-    values = {key: _tuples(value) for key, value in json.loads(body).items()}
+    said = json.loads(body)
+    if not isinstance(said, dict):
+        raise ValueError(f"an event that is {body[:40]!r}")
+    values = {key: _tuples(value) for key, value in said.items()} | {"at": at}
     if kind == "frame":
-        if pixels is None:
-            raise ValueError("a frame without pixels")
-        return Frame(at=at, pixels=from_png(pixels), raw=None if raw is None else from_png(raw), **values)
-    event: Event = _KINDS[kind](at=at, **values)
-    if isinstance(event, Connection) and event.board is not None:
-        board = values["board"]
-        return replace(event, board=BoardInfo(**{k: _tuples(v) for k, v in board.items()}))
+        values |= {"pixels": _pixels(pixels), "raw": None if raw is None else _pixels(raw)}
+    if isinstance(values.get("board"), dict):
+        board = {key: _tuples(value) for key, value in values["board"].items()}
+        values["board"] = untrusted.checked(BoardInfo, board)
+    event: Event = untrusted.checked(_KINDS[kind], values)
+    untrusted.check_numbers(truth=values.get("truth"), p_person=values.get("p_person", 0.0))
+    if not 0 <= event.at <= untrusted.LATEST:
+        raise ValueError(f"an event at {event.at}")
     return event
+
+
+def _pixels(data: bytes | None) -> Pixels:
+    if not isinstance(data, bytes):
+        raise ValueError("a frame without pixels")
+    return from_png(data)
 
 
 def _tuples(value: Any) -> Any:
@@ -278,7 +299,7 @@ def _explained(path: Path, error: Exception) -> StoreError:
     text = str(error)
     if "full" in text or "No space" in text:
         return StoreError(f"{path}: the disk is full", hint="What was recorded before is safe; free some space.")
-    if isinstance(error, (ValueError, KeyError, TypeError)) or "not a database" in text or "malformed" in text:
+    if isinstance(error, _DAMAGED) or "not a database" in text or "malformed" in text:
         return StoreError(f"{path} is damaged or no recording: {text}")
     if "readonly" in text or "ermission" in text or "unable to open" in text or isinstance(error, OSError):
         return StoreError(f"{path} cannot be opened: {text}", hint="Does the folder exist, and may you write there?")

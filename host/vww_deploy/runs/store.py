@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
+from vww_deploy.runs import untrusted
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
 _BUSY_TIMEOUT_S: Final = 30.0  # how long to wait for another process's transaction; ours take milliseconds
@@ -127,38 +128,19 @@ class RunHeader:
         values = json.loads(text)
         if not isinstance(values, dict) or not {"board", "port", "model", "model_sha256"} <= values.keys():
             raise ValueError("a run's header lacks its board, port or model")
-        known = {name: values[name] for name in _HEADER_TYPES if name in values}
-        for name, value in known.items():
-            if not isinstance(value, _HEADER_TYPES[name]):
-                raise ValueError(f"a run's header has {name} = {value!r}")
-        if "labels" in known:
-            known["labels"] = tuple(str(label) for label in known["labels"])
-        if "layers" in known:
-            known["layers"] = tuple((str(layer), int(ticks)) for layer, ticks in known["layers"])
-        return cls(**known)
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        if isinstance(known.get("labels"), list):
+            known["labels"] = tuple(known["labels"])
+        if isinstance(known.get("layers"), list):
+            known["layers"] = tuple(map(tuple, known["layers"]))
+        header = untrusted.checked(cls, known)
+        if header.clock_hz < 1 or len(header.labels) < 2:
+            raise ValueError(f"a run's header has clock_hz = {header.clock_hz}, labels = {header.labels}")
+        return header
 
     def to_json(self) -> str:
         """JSON text with every field."""
         return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
-
-
-_HEADER_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
-    "board": str,
-    "raw_camera": str,
-    "port": str,
-    "model": str,
-    "model_sha256": str,
-    "model_path": str,
-    "firmware_version": str,
-    "firmware_sha256": str,
-    "protocol": int,
-    "labels": list,
-    "layers": list,
-    "threshold": (int, float),
-    "clock": str,
-    "clock_hz": int,
-    "reference": bool,
-}
 
 
 @dataclass(frozen=True)
@@ -297,7 +279,12 @@ class Store:
             ).fetchall()
         with self._transaction():
             self._db.execute("UPDATE runs SET state = 'running', finished = NULL, note = '' WHERE id = ?", (run,))
-        return RunWriter(self, run, header), {position: Picture(path, truth) for position, path, truth in rows}
+        with self._guard():
+            left = {}
+            for position, path, truth in rows:
+                untrusted.check_numbers(truth=truth)
+                left[position] = untrusted.checked(Picture, {"path": path, "truth": truth})
+        return RunWriter(self, run, header), left
 
     def delete(self, run: int) -> None:
         """Remove a run and everything in it."""
@@ -336,21 +323,7 @@ class Store:
                 (run,),
             )
             for row in cursor:
-                position, path, truth, sha256, outputs, label, p_person, latency_us, ticks, retries, reference, at = row
-                yield Result(
-                    position=position,
-                    path=path,
-                    truth=truth,
-                    sha256=sha256,
-                    outputs=np.frombuffer(outputs, dtype=np.int8),
-                    label=label,
-                    p_person=p_person,
-                    latency_us=latency_us,
-                    ticks=ticks,
-                    retries=retries,
-                    reference=None if reference is None else np.frombuffer(reference, dtype=np.int8),
-                    at=at,
-                )
+                yield _result(dict(zip(_RESULT_COLUMNS, row, strict=True)))
 
     def skipped(self, run: int) -> list[Skipped]:
         """The pictures of a run that could not be used."""
@@ -359,7 +332,8 @@ class Store:
                 "SELECT position, path, skipped FROM pictures WHERE run = ? AND skipped IS NOT NULL ORDER BY position",
                 (run,),
             )
-            return [Skipped(*row) for row in rows]
+            names = ("position", "path", "reason")
+            return [untrusted.checked(Skipped, dict(zip(names, row, strict=True))) for row in rows]
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -375,7 +349,10 @@ class Store:
                 hint="Upgrade: pip install --upgrade vww-deploy",
             )
         if version == len(_MIGRATIONS):
+            untrusted.check_schema(self._db, "".join(_MIGRATIONS))
             return
+        if version:
+            untrusted.check_schema(self._db, "".join(_MIGRATIONS[:version]))
         with self._transaction():
             # Read again: another process may have been here first.
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -402,25 +379,16 @@ class Store:
         """SQLite's and the file system's errors, and values that make no sense, as StoreError with what to do."""
         try:
             yield
-        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError, RecursionError) as error:
             raise _explained(self.path, error) from error
 
     @staticmethod
     def _summary(row: tuple[Any, ...]) -> RunSummary:
-        run, started, finished, state, note, header, pictures, results, skipped, equal, compared = row
-        return RunSummary(
-            run,
-            started,
-            finished,
-            state,
-            note,
-            RunHeader.from_json(header),
-            pictures,
-            results,
-            skipped,
-            equal,
-            compared,
-        )
+        values = dict(zip(RunSummary.__dataclass_fields__, row, strict=True))
+        summary = untrusted.checked(RunSummary, values | {"header": RunHeader.from_json(values["header"])})
+        for time in filter(None, (summary.started, summary.finished)):
+            datetime.fromisoformat(time)
+        return summary
 
 
 class RunWriter:
@@ -479,6 +447,22 @@ class RunWriter:
             )
 
 
+_RESULT_COLUMNS: Final = (
+    *("position", "path", "truth", "sha256", "outputs", "label", "p_person", "latency_us", "ticks", "retries"),
+    *("reference", "at"),
+)
+
+
+def _result(values: dict[str, Any]) -> Result:
+    for name in ("outputs", "reference"):
+        if isinstance(values[name], bytes):
+            values[name] = np.frombuffer(values[name], np.int8)
+    result = untrusted.checked(Result, values)
+    untrusted.check_numbers(truth=result.truth, label=result.label, p_person=result.p_person)
+    datetime.fromisoformat(result.at)
+    return result
+
+
 def default_path() -> Path:
     """The user's own run store."""
     return resources.state_dir() / "runs.sqlite"
@@ -509,7 +493,7 @@ def _explained(path: Path, error: Exception) -> StoreError:
     elif isinstance(error, sqlite3.IntegrityError):
         message = f"the run store {path} has that picture's result already"
         hint = "Is another vww-deploy continuing the same run?"
-    elif "not a database" in text or "malformed" in text or isinstance(error, (ValueError, TypeError)):
+    elif "not a database" in text or "malformed" in text or isinstance(error, (ValueError, TypeError, RecursionError)):
         hint = "It is damaged or no run store: move it away, or name another with --store FILE."
     else:
         hint = "--store FILE names another place."
