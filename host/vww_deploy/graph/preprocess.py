@@ -62,8 +62,8 @@ def read_picture_file(path: Path) -> bytes:
         DataError: it cannot be read, is empty, or is larger than :data:`MAX_FILE_BYTES`.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"{path} is no file")  # a pipe or a device may be without end
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path} cannot be read: it is no file")  # a pipe or a device may be without end
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise DataError(f"{path} is too large: {size >> 20} MiB", hint=_TOO_LARGE_HINT)
