@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -276,7 +276,7 @@ def _rate(recipe: Recipe, at: int, steps: int) -> float:
     return float(recipe.learning_rate * (0.5 * (1 + np.cos(np.pi * min(1.0, progress))) * 0.995 + 0.005))
 
 
-def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> Any:
+def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> Iterator[Any]:
     """One epoch's batches: pictures float32 ``[N, size, size, channels]``, P(person) ``[N]``, weights ``[N]``, maps."""
     tf = require_tensorflow()
     view = views.get(epoch % recipe.views)
@@ -287,9 +287,9 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> An
     steps = len(target) // recipe.batch
     order = rng.permutation(len(target))[: steps * recipe.batch].reshape(steps, recipe.batch)
     flips = rng.random(len(target)) < 0.5
-    maps = [_standard(one) for one in view.maps] if recipe.inner else []
-
-    arrays: list[npt.NDArray[Any]] = [view.pictures, *maps]
+    arrays: list[npt.NDArray[Any]] = [view.pictures, *(_standard(one) for one in view.maps if recipe.inner)]
+    shapes = [one.shape[1:] for one in arrays]
+    del view
 
     def rows_of(rows: Any) -> Any:
         flip = flips[rows][:, None, None, None]
@@ -297,18 +297,22 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> An
         return mirrored[0], target[rows], weight[rows], *mirrored[1:]
 
     def load(index: Any, rows: Any) -> Any:
-        kinds = [tf.uint8, tf.float32, tf.float32, *[tf.float16] * len(maps)]
+        kinds = [tf.uint8, tf.float32, tf.float32, *[tf.float16] * (len(shapes) - 1)]
         x, y, w, *inner = tf.numpy_function(rows_of, [rows], kinds)
-        x.set_shape([recipe.batch, *view.pictures.shape[1:]])
         y.set_shape([recipe.batch])
         w.set_shape([recipe.batch])
-        for one, like in zip(inner, maps, strict=True):
-            one.set_shape([recipe.batch, *like.shape[1:]])
+        for one, shape in zip((x, *inner), shapes, strict=True):
+            one.set_shape([recipe.batch, *shape])
         x = resize_colour(tf.cast(x, tf.float32), size, recipe.channels)
         seed = tf.stack([tf.constant(recipe.seed * 100003 + epoch, tf.int32), tf.cast(index, tf.int32)])
         return to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels), y, w, tuple(inner)
 
-    return tf.data.Dataset.from_tensor_slices(order).enumerate().map(load, num_parallel_calls=2).prefetch(4)
+    try:
+        yield from tf.data.Dataset.from_tensor_slices(order).enumerate().map(load, num_parallel_calls=2).prefetch(4)
+    finally:
+        # TensorFlow keeps every function that it was given until the process ends, and so all that one refers to:
+        # half a gigabyte an epoch.
+        arrays.clear()
 
 
 def _targets(recipe: Recipe, training: PictureArrays, view: View) -> npt.NDArray[np.float32]:
