@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from host_targets import TARGETS, Clock, Said, made_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,7 +29,6 @@ from vww_deploy.graph.frames import parse_format
 from vww_deploy.graph.preprocess import read_picture_file
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
-from vww_deploy.link import device as client
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
@@ -46,6 +46,27 @@ FRAMES = st.builds(encode_frame, st.integers(0, 255), st.integers(0, 65535), st.
 WIRE = st.lists(st.one_of(st.binary(max_size=80), FRAMES, st.just(b"\0"), st.just(b"log line\r\n")), max_size=12).map(
     b"".join
 )
+
+
+# -- all readers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_corpus_is_read_or_refused(target: str) -> None:
+    inputs = list((Path(__file__).parent / "corpus" / "host" / target).iterdir())
+    assert inputs
+    for path in inputs:
+        TARGETS[target](path.read_bytes())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_any_bytes_are_read_or_refused(target: str) -> None:
+    @settings(quick, max_examples=60)
+    @given(st.binary(max_size=200))
+    def run(data: bytes) -> None:
+        TARGETS[target](data)
+
+    run()
 
 
 # -- the link ---------------------------------------------------------------------------------------------------------
@@ -127,17 +148,6 @@ class HostileBoard:
         """Always works."""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def info(**changes: Any) -> m.Info:
     values: dict[str, Any] = dict(  # noqa: C408
         version=1,
@@ -193,19 +203,14 @@ def on_the_wire(answer: bytes | m.Message, sequence: int) -> bytes:
 def test_a_hostile_board_is_an_error_and_an_end(
     answers: list[tuple[bytes | m.Message, int]], changes: dict[str, int]
 ) -> None:
-    clock = Clock()
     greeting = encode_frame(m.Info.TYPE, 1, info(**changes).pack())
-    board = HostileBoard(clock, [greeting, *(on_the_wire(answer, sequence) for answer, sequence in answers)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client, "time", clock)
-        patch.setattr(client.secrets, "randbelow", {1 << 16: 0, 1 << 31: -1, (1 << 32) - 1: 6}.__getitem__)
-        with contextlib.suppress(LinkError, DataError):
-            device = Device.connect(board)
-            shape = device.info.input_shape
-            if 0 < np.prod(shape, dtype=np.int64) < 1 << 16:
-                device.infer(np.zeros(shape, np.int8))
-                device.layer_digests(np.zeros(shape, np.int8))
-    assert clock.now < 3600
+    with made_time() as clock, contextlib.suppress(LinkError, DataError):
+        board = HostileBoard(clock, [greeting, *(on_the_wire(answer, sequence) for answer, sequence in answers)])
+        device = Device.connect(board)
+        shape = device.info.input_shape
+        if 0 < np.prod(shape, dtype=np.int64) < 1 << 16:
+            device.infer(np.zeros(shape, np.int8))
+            device.layer_digests(np.zeros(shape, np.int8))
 
 
 class LyingBoard:
@@ -245,13 +250,10 @@ class LyingBoard:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock() -> Iterator[Clock]:
     """Made time, in which the client lives; its session is always 7."""
-    clock = Clock()
-    for module in (client, camera):
-        monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(client.secrets, "randbelow", lambda limit: 6 if limit == (1 << 32) - 1 else 0)
-    return clock
+    with made_time() as clock:
+        yield clock
 
 
 ALL = m.Feature.STAGED_INPUT | m.Feature.LAYERS | m.Feature.FRAMES
@@ -323,35 +325,10 @@ def test_a_board_whose_pictures_fill_the_memory_is_refused(clock: Clock) -> None
 # -- the benchmark's answers ------------------------------------------------------------------------------------------
 
 
-class Talker:
-    """Says the same again and again."""
-
-    name = "talker"
-
-    def __init__(self, clock: Clock, said: bytes) -> None:
-        self._clock, self._said = clock, said
-
-    def read(self, timeout_s: float) -> bytes:
-        self._clock.now += 0.001
-        assert self._clock.now < 2000, "the host listens for ever"
-        return self._said
-
-    def write(self, data: bytes) -> None:
-        """Takes anything."""
-
-    def reopen(self) -> None:
-        """Always works."""
-
-    def close(self) -> None:
-        """Always works."""
-
-
 @pytest.mark.parametrize("said", [b"\n", b"\r\n", b"m-name-dut-[x]\n", b"no line end", b""])
-def test_a_benchmark_without_end_is_an_error(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(mlperf, "time", clock)
-    with pytest.raises(LinkError):
-        mlperf.Dut(Talker(clock, said)).identify()
+def test_a_benchmark_without_end_is_an_error(said: bytes) -> None:
+    with made_time() as clock, pytest.raises(LinkError):
+        mlperf.Dut(Said(clock, said)).identify()
 
 
 LINES = st.one_of(
@@ -366,10 +343,8 @@ LINES = st.one_of(
 @quick
 @given(st.lists(LINES, max_size=12).map(b"\r\n".join))
 def test_a_hostile_benchmark_is_an_error_or_an_answer(said: bytes) -> None:
-    clock = Clock()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlperf, "time", clock)
-        dut = mlperf.Dut(Talker(clock, said + b"\r\nm-ready\r\n"))
+    with made_time() as clock:
+        dut = mlperf.Dut(Said(clock, said + b"\r\nm-ready\r\n"))
         for ask in (dut.identify, lambda: dut.load(bytes(40)), lambda: dut.infer(1, 0)):
             with contextlib.suppress(LinkError):
                 ask()

@@ -27,6 +27,8 @@ from vww_deploy.link.transport import Transport
 # As the public runner has them: for a line of an answer, and for the lines around inferences.
 ANSWER_TIMEOUT_S: Final = 5.0
 INFER_TIMEOUT_S: Final = 30.0
+# Every line of an answer may take that long, the whole of it this.
+WHOLE_ANSWER_TIMEOUT_S: Final = 600.0
 
 MODEL_ID: Final = "vww01"
 LABELS_FILE: Final = "y_labels.csv"
@@ -120,10 +122,11 @@ class Dut:
         self._transport.write(text.encode("ascii") + b"%")
         lines: list[str] = []
         size = 0
+        end = time.monotonic() + WHOLE_ANSWER_TIMEOUT_S
         while True:
             line = self._line(time.monotonic() + timeout_s, text)
             size += len(line) + 1
-            if size > _MAX_ANSWER_BYTES:
+            if size > _MAX_ANSWER_BYTES or time.monotonic() > end:
                 raise self._error(f"an answer without end to {text[:20]!r}")
             if "m-ready" in line:
                 return lines

@@ -1,0 +1,387 @@
+"""The host's readers, each as a function of bytes: nothing but the reader's own errors may come out of it.
+
+``test_fuzz_host.py`` runs them over the corpus, ``atheris_targets.py`` for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import struct
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from vww_deploy.boards.camera_feed import take_requests
+from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
+from vww_deploy.graph.card import ModelCard
+from vww_deploy.graph.frames import parse_format
+from vww_deploy.graph.reader import read_model
+from vww_deploy.link import camera, device
+from vww_deploy.link import messages as m
+from vww_deploy.link.frames import Decoder, Frame, encode_frame
+from vww_deploy.runs import mlperf, recording
+from vww_deploy.runs import store as store_module
+from vww_deploy.runs.store import RunHeader, Store
+
+SESSION: Final = 7
+FEATURES: Final = int(m.Feature.STAGED_INPUT | m.Feature.LAYERS | m.Feature.FRAMES)
+_KINDS: Final = sorted(m.BY_TYPE)
+
+
+class Clock:
+    """Stands in for the module ``time``: it goes on when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Secrets:
+    """Stands in for the module ``secrets``, so that an input means the same each time."""
+
+    @staticmethod
+    def randbelow(limit: int) -> int:
+        # The session, the first picture's id less two, a message's number.
+        return {(1 << 32) - 1: SESSION - 1, 1 << 31: -1}.get(limit, 0)
+
+
+@contextlib.contextmanager
+def made_time() -> Iterator[Clock]:
+    """The link lives in made time; an hour of it is for ever."""
+    clock = Clock()
+    places = [(device, "time"), (camera, "time"), (mlperf, "time"), (device, "secrets"), (camera, "secrets")]
+    before = [getattr(module, name) for module, name in places]
+    try:
+        for module, name in places:
+            setattr(module, name, clock if name == "time" else Secrets)
+        yield clock
+        assert clock.now < 3600
+    finally:
+        for (module, name), value in zip(places, before, strict=True):
+            setattr(module, name, value)
+
+
+class Peer:
+    """A board that is greeted and then says what the fuzzer wants; silent when that is used up.
+
+    The data is records: a byte of kind, a byte of length, so many bytes. Kind 0 is raw bytes, every other one a message
+    of that type, in this session, as the answer to the host's last request.
+    """
+
+    name = "peer"
+
+    def __init__(self, clock: Clock, data: bytes) -> None:
+        self._clock, self._data = clock, data
+        self._sequence = 0
+        self._hello = encode_frame(m.Info.TYPE, 1, _info().pack())
+
+    def read(self, timeout_s: float) -> bytes:
+        self._clock.now += max(timeout_s, 0.001) if not self._data else 0.001
+        if self._hello:
+            hello, self._hello = self._hello, b""
+            return hello
+        if len(self._data) < 2:
+            self._data = b""
+            return b""
+        kind, length = self._data[:2]
+        payload, self._data = self._data[2 : 2 + length], self._data[2 + length :]
+        if kind == 0:
+            return payload
+        message = _KINDS[kind % len(_KINDS)]
+        return encode_frame(message, self._sequence, struct.pack("<I", SESSION) + payload)
+
+    def write(self, data: bytes) -> None:
+        for event in Decoder().feed(data):
+            if isinstance(event, Frame):
+                self._sequence = event.sequence
+
+    def reopen(self) -> None:
+        """Always works."""
+
+    def close(self) -> None:
+        """Always works."""
+
+
+@cache
+def _info() -> m.Info:
+    return m.Info(
+        version=1,
+        schema=m.SCHEMA_HASH,
+        session=SESSION,
+        firmware="0.1.0",
+        board="virtual",
+        model_sha256=bytes(32),
+        height=4,
+        width=4,
+        channels=1,
+        input_scale=1.0,
+        input_zero_point=0,
+        outputs=2,
+        output_scale=1.0,
+        output_zero_point=0,
+        clock=0,
+        clock_hz=1,
+        chunk=8,
+        window=2,
+        layers=3,
+        features=FEATURES,
+    )
+
+
+def decoder(data: bytes) -> None:
+    """Cut anywhere, the same frames; and each is one that the encoder makes."""
+    cut = data[0] if data else 0
+    whole = [event for event in Decoder().feed(data) if isinstance(event, Frame)]
+    parts = Decoder()
+    again = [event for part in (data[:cut], data[cut:]) for event in parts.feed(part) if isinstance(event, Frame)]
+    assert whole == again
+    for frame in whole:
+        assert list(Decoder().feed(encode_frame(frame.type, frame.sequence, frame.payload, frame.version))) == [frame]
+
+
+def messages(data: bytes) -> None:
+    if not data:
+        return
+    kind = m.BY_TYPE[_KINDS[data[0] % len(_KINDS)]]
+    with contextlib.suppress(m.BadMessageError):
+        kind.unpack(data[1:])
+
+
+def client(data: bytes) -> None:
+    with made_time() as clock, contextlib.suppress(LinkError):
+        board = device.Device.connect(Peer(clock, data))
+        picture = np.zeros(board.info.input_shape, np.int8)
+        board.infer(picture)
+        board.layer_digests(picture)
+        board.stats()
+
+
+def shots(data: bytes) -> None:
+    with made_time() as clock, contextlib.suppress(LinkError, BoardError):
+        lens = camera.DeviceCamera.open(device.Device.connect(Peer(clock, data)), parse_format("8x4:gray"))
+        lens.start(keep=m.FrameKind.MODEL | m.FrameKind.RAW)
+        for _ in range(2):
+            shot = lens.next_shot(timeout_s=1)
+            assert shot is None or shot.raw_frame is None or len(shot.raw_frame) == 32
+
+
+class Said:
+    """A port on which the same is said for ever."""
+
+    name = "port"
+
+    def __init__(self, clock: Clock, data: bytes) -> None:
+        self._clock, self._data = clock, data
+
+    def read(self, timeout_s: float) -> bytes:
+        self._clock.now += 2.0 if self._data else max(timeout_s, 0.1)
+        return self._data
+
+    def write(self, data: bytes) -> None:
+        """Takes anything."""
+
+    def reopen(self) -> None:
+        """Always works."""
+
+    def close(self) -> None:
+        """Always works."""
+
+
+def benchmark(data: bytes) -> None:
+    with made_time() as clock:
+        dut = mlperf.Dut(Said(clock, data))
+        for ask in (dut.identify, lambda: dut.load(bytes(4)), lambda: dut.infer(1, 0)):
+            with contextlib.suppress(LinkError):
+                ask()
+
+
+def requests(data: bytes) -> None:
+    pending = bytearray(data)
+    for request in take_requests(pending):
+        assert request.startswith(b"VQ")
+    assert len(pending) < 16
+
+
+_QUICK: Final = (2, 3, 5, 7, 10, 11, 12, 15)  # small models, read within a millisecond or two
+
+
+@cache
+def _models() -> list[bytes]:
+    sys.path.append(str(Path(__file__).parents[1] / "unit" / "compiler"))
+    from random_models import random_model  # type: ignore[import-not-found]
+
+    return [random_model(seed) for seed in _QUICK]
+
+
+def model(data: bytes) -> None:
+    """A model's own bytes, or a small good model with some of its bytes changed."""
+    if data and data[4:8] != b"TFL3":
+        changed = bytearray(_models()[data[0] % len(_QUICK)])
+        for at, value in struct.iter_unpack("<HB", data[1 : 1 + (len(data) - 1) // 3 * 3]):
+            changed[at % len(changed)] = value
+        data = bytes(changed)
+    with contextlib.suppress(ModelError):
+        read_model(data)
+
+
+class Draw:
+    """Makes JSON values of the fuzzer's bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def bytes(self, count: int) -> bytes:
+        taken, self._data = self._data[:count], self._data[count:]
+        return taken
+
+    def number(self, limit: int) -> int:
+        return int.from_bytes(self.bytes(1)) % limit
+
+    def value(self, depth: int = 0) -> Any:
+        match self.number(9 if depth < 3 else 7):
+            case 0:
+                return None
+            case 1:
+                return bool(self.number(2))
+            case 2:
+                return self.number(256)
+            case 3:
+                return int.from_bytes(self.bytes(8), signed=True)
+            case 4:
+                return struct.unpack("<d", self.bytes(8).ljust(8, b"\0"))[0]
+            case 5:
+                return self.bytes(self.number(12)).decode("latin-1")
+            case 6:
+                return "2026-01-01T00:00:00+00:00"
+            case 7:
+                return [self.value(depth + 1) for _ in range(self.number(4))]
+            case _:
+                return {str(self.value(3)): self.value(depth + 1) for _ in range(self.number(4))}
+
+    def changed(self, good: dict[str, Any]) -> dict[str, Any]:
+        """Some of a good object's values are others now."""
+        changed = dict(good)
+        names = sorted(changed)
+        while self:
+            name = names[self.number(len(names))]
+            if isinstance(changed[name], dict) and self.number(2):
+                inner = sorted(changed[name])
+                changed[name] = {**changed[name], inner[self.number(len(inner))]: self.value()} if inner else {}
+            else:
+                changed[name] = self.value()
+        return changed
+
+
+_SPEC: Final = {"height": 4, "width": 4, "channels": 1, "resize": "squash", "pixel_range": [0, 1]}
+_CARD: Final = {"name": "m", "input": _SPEC, "labels": ["none", "person"], "threshold": 0.5, "sha256": ""}
+_HEADER: Final = json.loads(
+    RunHeader("virtual", "tty", "m", "ab" * 32, layers=(("conv", 5),), raw_camera="8x4:gray").to_json()
+)
+_BOARD: Final = dict.fromkeys(("board", "port", "firmware", "model", "model_sha256", "clock"), "x") | {
+    "labels": ["none", "person"],
+    **dict.fromkeys(("threshold", "clock_hz", "height", "width", "channels"), 1),
+}
+_PNG: Final = recording.to_png(np.zeros((2, 2, 1), np.uint8))
+_EVENTS: Final[list[tuple[str, dict[str, Any]]]] = [
+    ("frame", {"number": 1, "source": "a", "sha256": "", "truth": 1}),
+    (
+        "result",
+        {"number": 1, "p_person": 0.5, "latency_us": 1, "ticks": 1, "retries": 0}
+        | {"outputs": [1, 2], "reference": None, "stages": [["upload", 5]]},
+    ),
+    ("skipped", {"source": "a", "reason": "b"}),
+    ("timing", {"layers": [["conv", 5]]}),
+    ("console", {"text": "a"}),
+    ("link", dict.fromkeys(("bytes_in", "bytes_out", "retries", "errors", "drops"), 1)),
+    ("connection", {"state": "connected", "reason": "", "board": _BOARD}),
+]
+_RESULT: Final = {
+    "position": 0,
+    "path": "a",
+    "truth": 1,
+    "sha256": "",
+    "outputs": b"ab",
+    "label": 1,
+    "p_person": 0.5,
+    "latency_us": 1,
+    "ticks": 1,
+    "retries": 0,
+    "reference": None,
+    "at": "2026-01-01T00:00:00+00:00",
+}
+_NO_SENSE: Final = (ValueError, TypeError, KeyError, RecursionError, DataError)
+"""What the readers of run files make a StoreError of, and the reader of cards a DataError."""
+
+
+def card(data: bytes) -> None:
+    with contextlib.suppress(*_NO_SENSE):
+        ModelCard.from_json(Draw(data).changed(_CARD))
+
+
+def header(data: bytes) -> None:
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        RunHeader.from_json(json.dumps(Draw(data).changed(_HEADER)))
+
+
+def row(data: bytes) -> None:
+    """A result of a run store."""
+    with contextlib.suppress(ValueError, TypeError):
+        store_module._result(Draw(data).changed(_RESULT))
+
+
+def event(data: bytes) -> None:
+    """An event of a recording."""
+    draw = Draw(data)
+    kind, good = _EVENTS[draw.number(len(_EVENTS))]
+    body = json.dumps(draw.changed(good))
+    with contextlib.suppress(*_NO_SENSE):
+        recording.to_json(recording._from_row(1.0, kind, body, _PNG, None))
+
+
+@cache
+def _store() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.sqlite"
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA page_size = 512")
+            db.execute("VACUUM")
+        with Store(path) as opened:
+            opened.begin(RunHeader("virtual", "tty", "m", "ab" * 32)).finish("complete")
+        return path.read_bytes()
+
+
+def store(data: bytes) -> None:
+    """A small good run store with some of its bytes changed."""
+    changed = bytearray(_store())
+    for at, value in struct.iter_unpack("<HB", data[: len(data) // 3 * 3]):
+        changed[at % len(changed)] = value
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as folder:
+        path = Path(folder) / "runs.sqlite"
+        path.write_bytes(changed)
+        with contextlib.suppress(StoreError), Store(path, create=False) as opened:
+            for run in opened.runs():
+                list(opened.results(run.id))
+                opened.skipped(run.id)
+                opened.resume(run.id)
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    target.__name__: target
+    for target in (decoder, messages, client, shots, benchmark, requests, model, card, header, row, event, store)
+}
