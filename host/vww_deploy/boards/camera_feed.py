@@ -12,6 +12,7 @@ beat, and what nobody asked for is lost.
 from __future__ import annotations
 
 import enum
+import os
 import select
 import socket
 import struct
@@ -128,12 +129,17 @@ class Video:
             ToolMissing: OpenCV is not installed.
             DataError: the file or the webcam cannot be opened.
         """
+        # Read when OpenCV is loaded: its own complaints on stderr say less than the errors below.
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         try:
             import cv2
         except ImportError as error:
             raise ToolMissing(
                 "videos and webcams need OpenCV", hint="Install it: pip install 'vww-deploy[camera]'"
             ) from error
+        if isinstance(source, Path) and not source.is_file():
+            raise DataError(f"there is no video {source}")
         self._cv2: Any = cv2
         self._capture: Any = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         self._name = f"webcam {source}" if isinstance(source, int) else str(source)

@@ -43,9 +43,10 @@ def test_only_the_virtual_camera_is_shown_pictures() -> None:
 def test_what_the_camera_looks_at_is_told_by_its_name(tmp_path: Path) -> None:
     assert isinstance(open_images([__file__], 10.0), Pictures)
     pytest.importorskip("cv2", reason="needs the extra 'camera'")
-    for name in ("webcam:99", str(tmp_path / "none.mp4")):
-        with pytest.raises(DataError, match="cannot be opened"):
-            open_images([name], 10.0)
+    with pytest.raises(DataError, match="webcam 99 cannot be opened"):
+        open_images(["webcam:99"], 10.0)
+    with pytest.raises(DataError, match="no video"):
+        open_images([str(tmp_path / "none.mp4")], 10.0)
 
 
 def test_runs_from_before_raw_frames_are_still_read(tmp_path: Path) -> None:

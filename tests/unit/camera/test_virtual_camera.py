@@ -345,10 +345,47 @@ def test_a_video_runs_at_its_own_speed(tmp_path: Path) -> None:
     assert len(set(shown[5:])) == 2  # from the start again
 
 
+class BlueWebcam:
+    """Stands in for a webcam: three blue frames, then it is unplugged. OpenCV's order is blue, green, red."""
+
+    def __init__(self, number: int) -> None:
+        assert number == 1
+        self.left = 3
+        self.released = False
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.left -= 1
+        return (True, np.full((24, 32, 3), (255, 0, 0), np.uint8)) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_the_webcams_frames_are_in_true_colours_until_it_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = pytest.importorskip("cv2", reason="needs the extra 'camera'")
+    monkeypatch.setattr(cv2, "VideoCapture", BlueWebcam)
+    webcam = camera_feed.open_images(["webcam:1"], 10.0)
+    assert isinstance(webcam, camera_feed.Video)
+    for _ in range(3):
+        image = webcam.image(1)
+        assert image.size == (32, 24)
+        assert image.getpixel((5, 5)) == (0, 0, 255)
+    with pytest.raises(DataError, match="webcam 1 gives no more frames"):
+        webcam.image(1)
+    webcam.close()
+    assert webcam._capture.released
+
+
 def test_missing_videos_and_boards_are_told(tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cv2", reason="needs the extra 'camera'")
-    with pytest.raises(DataError, match="cannot be opened"):
+    with pytest.raises(DataError, match=r"no video .*none\.avi"):
         camera_feed.Video(tmp_path / "none.avi", 10.0)
+    (tmp_path / "text.avi").write_text("no video")
+    with pytest.raises(DataError, match="cannot be opened"):
+        camera_feed.Video(tmp_path / "text.avi", 10.0)
     monkeypatch.setattr(camera_feed, "CONNECT_TIMEOUT_S", 0.1)
     with pytest.raises(LinkError, match="camera port") as caught:
         CameraFeed(tmp_path / "none", Pictures([picture]))

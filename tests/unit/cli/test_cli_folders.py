@@ -30,7 +30,7 @@ def test_a_file_in_the_way_is_named_with_the_variable(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(variable, str(tmp_path / "file" / inside))
-    with pytest.raises(VwwError, match="file.*cannot be made") as caught:
+    with pytest.raises(VwwError, match=r"file.*cannot be made") as caught:
         folder()
     assert variable in caught.value.hint
 
