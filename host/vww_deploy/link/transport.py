@@ -19,8 +19,10 @@ from vww_deploy.errors import LinkError
 REOPEN_TIMEOUT_S: Final = 10.0
 REOPEN_INTERVAL_S: Final = 0.1
 
-# Longest a write may wait for a board that holds the sender back (it stops reading while it infers).
+# Longest a board may hold the sender back (it stops reading while it infers) without taking so many bytes. Counted for
+# each piece: the emulator on a busy host takes them slowly, and that is no reason to give it up.
 WRITE_TIMEOUT_S: Final = 15.0
+WRITE_PIECE_BYTES: Final = 256
 
 
 class Transport(Protocol):
@@ -73,7 +75,8 @@ class SerialTransport:
 
     def write(self, data: bytes) -> None:
         try:
-            self._serial.write(data)
+            for at in range(0, len(data), WRITE_PIECE_BYTES):
+                self._serial.write(data[at : at + WRITE_PIECE_BYTES])
         except serial.SerialTimeoutException as error:
             raise LinkError(
                 f"{self._port}: the board takes no more bytes",

@@ -11,7 +11,8 @@ import pytest
 import serial
 
 from vww_deploy.errors import LinkError
-from vww_deploy.link.transport import open_transport
+from vww_deploy.link import transport as transport_module
+from vww_deploy.link.transport import WRITE_PIECE_BYTES, open_transport
 
 
 def test_no_such_port() -> None:
@@ -73,3 +74,35 @@ def test_the_port_that_vanishes() -> None:
         transport.write(b"x")
     transport.close()
     transport.close()
+
+
+def test_a_board_that_takes_bytes_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to write is for a piece: one that is so long is not given up while it goes on."""
+    master, slave = pty.openpty()
+    transport = open_transport(os.ttyname(slave))
+    pieces: list[bytes] = []
+
+    def take(data: bytes) -> int:
+        if len(data) > WRITE_PIECE_BYTES:
+            raise serial.SerialTimeoutException("Write timeout")
+        pieces.append(data)
+        return len(data)
+
+    monkeypatch.setattr(transport._serial, "write", take)
+    data = os.urandom(5 * WRITE_PIECE_BYTES + 7)
+    transport.write(data)
+    assert b"".join(pieces) == data
+    transport.close()
+    for end in (master, slave):
+        os.close(end)
+
+
+def test_a_board_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "WRITE_TIMEOUT_S", 0.05)
+    master, slave = pty.openpty()
+    transport = open_transport(os.ttyname(slave))
+    with pytest.raises(LinkError, match="takes no more bytes"):
+        transport.write(bytes(1 << 20))
+    transport.close()
+    for end in (master, slave):
+        os.close(end)
