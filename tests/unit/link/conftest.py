@@ -10,34 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-_LINK = Path(__file__).resolve().parents[3] / "firmware" / "lib" / "vww_link" / "src"
+from lockstep import compiled
 
 
 @pytest.fixture(scope="session")
 def host_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that ``host_device.cpp`` describes."""
-    return _compile(tmp_path_factory.mktemp("link"), "host_device")
+    return compiled(tmp_path_factory.mktemp("link"), "host_device")
 
 
 @pytest.fixture(scope="session")
 def lockstep_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that ``lockstep_device.cpp`` describes."""
-    return _compile(tmp_path_factory.mktemp("link"), "lockstep_device")
-
-
-def _compile(folder: Path, name: str) -> Path:
-    program = folder / name
-    sources = [str(Path(__file__).with_name(f"{name}.cpp")), *map(str, sorted(_LINK.glob("*.cpp")))]
-    subprocess.run(
-        [
-            *("g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror"),
-            *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{_LINK}", "-o", str(program)),
-            *sources,
-        ],
-        check=True,
-    )
-    return program
+    return compiled(tmp_path_factory.mktemp("link"), "lockstep_device")
 
 
 class HostBoard:

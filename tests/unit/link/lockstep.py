@@ -18,7 +18,23 @@ from vww_deploy.link import device, faults
 
 INPUT_SHAPE: Final = (96, 96, 1)
 LAYERS: Final = 4
+_LINK: Final = Path(__file__).resolve().parents[3] / "firmware" / "lib" / "vww_link" / "src"
 _PAIR: Final = struct.Struct("<II")
+
+
+def compiled(folder: Path, name: str) -> Path:
+    """The program of ``name``.cpp with the firmware's link, and the sanitizers."""
+    program = folder / name
+    sources = [str(Path(__file__).with_name(f"{name}.cpp")), *map(str, sorted(_LINK.glob("*.cpp")))]
+    subprocess.run(
+        [
+            *("g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror"),
+            *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{_LINK}", "-o", str(program)),
+            *sources,
+        ],
+        check=True,
+    )
+    return program
 
 
 class Clock:
