@@ -19,6 +19,9 @@ from vww_deploy.cli.monitor import (
     open_source,
 )
 
+_NOTHING_NEW = 20
+"""So many frames in a row without a new one, and there will be none: few pictures shown in a loop."""
+
 
 def command(
     person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every frame taken.")],
@@ -47,7 +50,7 @@ def command(
     control = Control()
     control.set_speed(0)
     taken: set[str] = set()
-    name, seen = "", 0
+    name, repeated = "", 0
     with common.progress() as progress:
         task = progress.add_task("taking frames", total=count)
         for event in source.events(control):
@@ -58,10 +61,11 @@ def command(
                 if event.state == "ended":
                     control.stop()
             elif isinstance(event, Frame) and not control.stopped:
-                seen += 1
-                taken.add(collection.add(event, person, name).name)
+                frame_name = collection.add(event, person, name).name
+                repeated = repeated + 1 if frame_name in taken else 0
+                taken.add(frame_name)
                 progress.update(task, completed=len(taken))
-                if len(taken) >= count or seen >= 20 * count:  # a camera that shows one picture only ends, too
+                if len(taken) >= count or repeated >= _NOTHING_NEW:
                     control.stop()
     no_person, with_person = collection.counts()
     common.err.print(
@@ -69,4 +73,6 @@ def command(
         f"and {no_person} without."
     )
     if len(taken) < count:
+        if repeated >= _NOTHING_NEW:
+            common.notice(f"the last {repeated} frames were all among those taken before")
         raise typer.Exit(1)

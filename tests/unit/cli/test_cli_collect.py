@@ -1,0 +1,40 @@
+"""``collect`` ends: with what was asked for, or when there is nothing new to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vww_deploy.cli import collect
+from vww_deploy.runs.events import Frame
+
+Cli = Callable[..., Any]
+
+
+def showing(different: int, *, given: list[int]) -> SimpleNamespace:
+    """A source that shows so many different frames, again and again, until it is stopped."""
+
+    def events(control: Any) -> Iterator[Frame]:
+        while not control.stopped:
+            given.append(len(given))
+            yield Frame(given[-1], np.full((8, 8, 1), given[-1] % different, np.uint8))
+
+    return SimpleNamespace(events=events)
+
+
+@pytest.mark.parametrize(("different", "count", "code"), [(9, 5, 0), (3, 5, 1)])
+def test_collect_ends_when_nothing_new_comes(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, different: int, count: int, code: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(collect, "open_source", lambda *_, **__: showing(different, given=given))
+    ran = cli("collect", "--person", "-n", count, "--camera", "-o", tmp_path / "out")
+    assert ran.code == code
+    assert len(list((tmp_path / "out" / "labelled" / "person").glob("*.png"))) == min(different, count)
+    assert len(given) <= count + 20
+    assert ("among those taken before" in ran.err) == bool(code)
