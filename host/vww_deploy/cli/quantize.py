@@ -23,15 +23,12 @@ def command(
     ),
     pictures: PicturesOption = None,
     test: Annotated[bool, typer.Option("--test", help="Measure on the split test, too.")] = False,
-    views_folder: Annotated[
-        Path | None,
-        typer.Option("--views-folder", help="Views to fine-tune on, if int8 loses too much; default: SOURCE/views."),
-    ] = None,
     fine_tune: Annotated[
-        bool, typer.Option("--fine-tune/--no-fine-tune", help="Fine-tune if int8 loses over half a point.")
-    ] = True,
-    teacher: Annotated[
-        Path | None, typer.Option("--teacher", help="The training's teacher; for views that are missing.")
+        bool | None,
+        typer.Option(
+            "--fine-tune/--no-fine-tune",
+            help="Train it to say at int8 what it says in float; by itself only if int8 loses over half a point.",
+        ),
     ] = None,
     as_json: common.JsonOption = False,
 ) -> None:
@@ -40,18 +37,19 @@ def command(
     Example: vww-deploy quantize training/ photos/ -o person.tflite --test
     """
     from vww_deploy.training.datasets import read_dataset
-    from vww_deploy.training.package import describe_data, pack
+    from vww_deploy.training.package import ALLOWED_LOSS, describe_data, pack
     from vww_deploy.training.sources import open_source
 
     dataset = read_dataset(data, pictures)
-    network = open_source(source, dataset, views_folder=views_folder, teacher=teacher)
+    network = open_source(source, dataset)
     with common.err.status("Reading") as status:
         packed = pack(
             network.model,
             dataset,
             output if output.suffix == ".tflite" else output.with_suffix(".tflite"),
             splits=("val", "test") if test else ("val",),
-            fine_tune=network.fine_tune if fine_tune else None,
+            fine_tune=None if fine_tune is False else network.fine_tune,
+            allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
             description=network.description,
             about={"data": describe_data(dataset), **network.about},
             say=lambda text: status.update(text.capitalize()),
@@ -74,7 +72,9 @@ def command(
             )
     common.out.print(table)
     if packed.fine_tuned:
-        common.out.print("fine-tuned for int8, because quantising alone lost more than half a point")
+        common.out.print("fine-tuned for int8")
+    elif packed.lost_points > ALLOWED_LOSS and network.fine_tune is None:
+        common.notice("int8 loses over half a point; only the folder of a training can be fine-tuned for int8")
     if packed.noise:
         common.out.print("\nthe layers that lose most (signal to noise of the output):")
         for layer in packed.noise[:5]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.training.quantize import to_real
+from vww_deploy.training.interpret import to_real
 
 
 def shift_bias(model: Any, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], *, batch: int = 128) -> float:

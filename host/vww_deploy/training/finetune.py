@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from vww_deploy.graph.costs import BLOCKS
+from vww_deploy.training.interpret import Pixels, to_real
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
-from vww_deploy.training.train import Recipe, epoch_batches
-from vww_deploy.training.views import ViewCache
 
 LEARNING_RATE: Final = 1e-4
-_RANGE_BATCHES: Final = 8
+_BATCH: Final = 32
+_RANGE_PICTURES: Final = 400
 
 
 def fold(model: Any) -> Any:
@@ -45,27 +45,52 @@ def folded_kernel(model: Any, name: str) -> tuple[Any, Any]:
     return kernel * by_channel, beta - mean * factor
 
 
-def fine_tune_int8(model: Any, recipe: Recipe, views: ViewCache, *, epochs: int = 1, view: int = 0) -> Any:
-    """A network like ``model``, trained on with rounding in place, as TFLite rounds: weights by channel and symmetric,
-    activations by tensor over the range that they were seen to have. Returns a folded Keras model."""
+def fine_tune_int8(model: Any, pictures: Pixels, *, seed: int = 1) -> Any:
+    """A network like ``model`` that says at int8 what ``model`` says in float: it learns from its own float answers.
+
+    It is trained once over ``pictures`` and their mirror images with rounding in place, as TFLite rounds: weights by
+    channel and symmetric, activations by tensor over the range that they were seen to have. Labels are not needed, and
+    accuracy is neither gained nor lost but for rounding.
+
+    Args:
+        model: a MobileNet of :mod:`vww_deploy.training.mobilenet`.
+        pictures: uint8 ``[N, height, width, channels]``, training pictures as the model sees them.
+
+    Returns:
+        A folded Keras model.
+    """
     tf = require_tensorflow()
+    exact = fold(model)
     network = _Rounded(fold(model), tf)
-    batches = [epoch_batches(recipe, views, view + epoch, recipe.size) for epoch in range(epochs)]
-    network.see_ranges(x for x, *_ in batches[0].take(_RANGE_BATCHES))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(pictures))
+    network.see_ranges(
+        tf.constant(to_real(pictures[order[at : at + _RANGE_PICTURES // 4]]))
+        for at in range(0, min(len(order), _RANGE_PICTURES), _RANGE_PICTURES // 4)
+    )
     optimizer = tf.keras.optimizers.Adam(LEARNING_RATE)
     optimizer.build(network.trained)
 
     @tf.function  # type: ignore[untyped-decorator]
-    def step(x: Any, target: Any, weight: Any) -> None:
+    def step(x: Any) -> None:
+        wanted = _log_odds(tf, exact(x, training=False))
         with tf.GradientTape() as tape:
-            out = network(x)
-            loss = tf.reduce_mean(weight * tf.keras.losses.binary_crossentropy(target[:, None], out[:, 1:]))
+            loss = tf.reduce_mean(tf.square(_log_odds(tf, network(x)) - wanted))
         optimizer.apply_gradients(zip(tape.gradient(loss, network.trained), network.trained, strict=True))
 
-    for data in batches:
-        for x, target, weight, _ in data:
-            step(x, target, weight)
+    batches = [order[at : at + _BATCH] for at in range(0, len(order) - _BATCH + 1, _BATCH)] or [order]
+    for at, rows in enumerate(batches):
+        optimizer.learning_rate.assign(LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * at / len(batches))))
+        mirror = (rng.random(len(rows)) < 0.5)[:, None, None, None]
+        x = np.where(mirror, pictures[rows][:, :, ::-1], pictures[rows])
+        step(tf.constant(to_real(x)))
     return network.model()
+
+
+def _log_odds(tf: Any, probabilities: Any) -> Any:
+    """Logits ``[N, classes]`` of probabilities, centred."""
+    logits = tf.math.log(tf.maximum(probabilities, 1e-6))
+    return logits - tf.reduce_mean(logits, axis=1, keepdims=True)
 
 
 class _Rounded:

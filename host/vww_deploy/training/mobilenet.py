@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, scaled
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ parts write pages about this computer otherwise
 
 
 def build_mobilenet_v1(

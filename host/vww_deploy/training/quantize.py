@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.training.interpret import Pixels, open_interpreter, real_values, show, to_real
 from vww_deploy.training.mobilenet import require_tensorflow
-
-Pixels = npt.NDArray[np.uint8]
+from vww_deploy.training.rounding import centre_logits, equalise, settle
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
         raise ModelError(f"{source} cannot be converted: {error}", hint="It must map pictures to classes.") from error
 
 
-def quantise(float_model: bytes, representative: Pixels) -> bytes:
+def quantise(float_model: bytes, representative: Pixels, *, like: bytes | None = None) -> bytes:
     """Full int8: per-channel weights, activations by the range that representative pictures give, int8 edges.
 
     The int8 input is the pixel minus 128 (scale 1/128, zero point 0): networks are trained on ``(pixel - 128) / 128``.
+    The classifier's biases are corrected for rounding (:func:`vww_deploy.training.rounding.settle`).
 
     Args:
-        float_model: a float ``.tflite``.
+        float_model: a float ``.tflite``, best one that :func:`ease` has seen.
         representative: uint8 ``[N, height, width, channels]``, some hundred.
+        like: the float ``.tflite`` whose answers are to be met, if that is another: one before fine-tuning.
 
     Raises:
         ModelError: the model cannot be quantised.
@@ -86,7 +88,7 @@ def quantise(float_model: bytes, representative: Pixels) -> bytes:
     tf = require_tensorflow()
     from tensorflow.lite.python.optimize import calibrator
 
-    wanted = _interpreter(float_model).get_input_details()[0]["shape"][1:]
+    wanted = open_interpreter(float_model).get_input_details()[0]["shape"][1:]
     if not len(representative) or tuple(representative.shape[1:]) != tuple(wanted):
         raise DataError(
             f"representative pictures are {list(representative.shape)}, the model takes {list(wanted)}",
@@ -100,18 +102,19 @@ def quantise(float_model: bytes, representative: Pixels) -> bytes:
             yield [to_real(pixels[None])]
 
     try:
-        return bytes(
+        rough = bytes(
             calibrator.Calibrator(float_model).calibrate_and_quantize(
                 pictures, tf.int8, tf.int8, False, tf.int8, bias_type=tf.int32
             )
         )
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"the model cannot be quantised: {error}") from error
+    return settle(rough, like or float_model, representative)
 
 
-def to_real(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """What a network sees of pixels 0..255: ``(pixel - 128) / 128``, which int8 holds exactly."""
-    return (pixels.astype(np.float32) - 128.0) / 128.0
+def ease(float_model: bytes, pictures: Pixels) -> bytes:
+    """The same float ``.tflite`` as int8 holds it better; pictures, uint8 ``[N, h, w, c]``, show its ranges."""
+    return equalise(centre_logits(float_model), pictures)
 
 
 def predict_tflite(model: bytes, pixels: Pixels, person: int = 1) -> npt.NDArray[np.float32]:
@@ -119,28 +122,21 @@ def predict_tflite(model: bytes, pixels: Pixels, person: int = 1) -> npt.NDArray
 
     Quick rather than exact: the fast kernels differ from the reference in single steps of 1/256.
     """
-    interpreter = _interpreter(model)
-    given, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    interpreter = open_interpreter(model)
+    output = interpreter.get_output_details()[0]
     result = np.empty(len(pixels), np.float32)
     for index, one in enumerate(pixels):
-        value = (
-            to_real(one[None]) if given["dtype"] == np.float32 else (one[None].astype(np.int16) - 128).astype(np.int8)
-        )
-        interpreter.set_tensor(given["index"], value)
-        interpreter.invoke()
-        raw = interpreter.get_tensor(output["index"]).reshape(-1)
-        if output["dtype"] != np.float32:
-            scale, zero_point = output["quantization"]
-            raw = (raw.astype(np.float32) - zero_point) * scale
-        result[index] = raw[person]
+        show(interpreter, one)
+        result[index] = real_values(interpreter, output).reshape(-1)[person]
     return result
 
 
 def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[LayerNoise]:
     """Signal to noise of every layer's output, int8 against float, over some pictures; the noisiest first."""
-    exact, rough = _interpreter(float_model, keep_all=True), _interpreter(int8_model, keep_all=True)
+    exact, rough = open_interpreter(float_model, keep_all=True), open_interpreter(int8_model, keep_all=True)
     names = {one["name"]: one for one in exact.get_tensor_details()}
     pairs = []
+    logits = {int(one["inputs"][0]) for one in rough._get_ops_details() if one["op_name"] == "SOFTMAX"}
     for operator in rough._get_ops_details():
         if operator["op_name"] == "DELEGATE":
             continue
@@ -152,16 +148,11 @@ def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[L
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
     for one in pixels:
         for interpreter in (exact, rough):
-            given = interpreter.get_input_details()[0]
-            value = to_real(one[None])
-            if given["dtype"] != np.float32:
-                value = (one[None].astype(np.int16) - 128).astype(np.int8)
-            interpreter.set_tensor(given["index"], value)
-            interpreter.invoke()
+            show(interpreter, one)
         for number, (own, other, _) in enumerate(pairs):
-            truth = exact.get_tensor(other["index"]).astype(np.float64)
-            scale, zero_point = own["quantization"]
-            told = (rough.get_tensor(own["index"]).astype(np.float64) - zero_point) * scale
+            truth, told = real_values(exact, other), real_values(rough, own)
+            if own["index"] in logits:  # what a softmax does not see is no noise
+                truth, told = (one - one.mean(axis=-1, keepdims=True) for one in (truth, told))
             signal[number] += np.sum(truth**2)
             noise[number] += np.sum((truth - told) ** 2)
     figures = [
@@ -174,7 +165,7 @@ def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[L
 def check_float(content: bytes, path: Path) -> None:
     """Raise ModelError unless a ``.tflite`` is a float one with one picture input."""
     try:
-        given = _interpreter(content).get_input_details()
+        given = open_interpreter(content).get_input_details()
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if len(given) != 1 or given[0]["dtype"] != np.float32 or len(given[0]["shape"]) != 4:
@@ -189,12 +180,4 @@ def sample(pictures: Pixels, count: int, seed: int) -> Pixels:
 
 def operators_of(model: bytes) -> Iterable[str]:
     """The operators of a ``.tflite`` in their order."""
-    return [str(one["op_name"]) for one in _interpreter(model)._get_ops_details()]
-
-
-def _interpreter(model: bytes, *, keep_all: bool = False) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=keep_all)
-    interpreter.allocate_tensors()
-    return interpreter
+    return [str(one["op_name"]) for one in open_interpreter(model)._get_ops_details()]

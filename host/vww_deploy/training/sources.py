@@ -11,10 +11,9 @@ from typing import Any, Final
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.card import InputSpec
 from vww_deploy.training.calibrate import shift_bias
-from vww_deploy.training.datasets import Dataset, load_arrays
+from vww_deploy.training.datasets import Dataset
 from vww_deploy.training.package import pixels_of, sample_of
 from vww_deploy.training.run import read_recipe
-from vww_deploy.training.teacher import Teacher
 from vww_deploy.training.train import WEIGHTS_FILE, load_network
 
 _CALIBRATION_PICTURES: Final = 2000
@@ -30,9 +29,7 @@ class Source:
     fine_tune: Callable[[], Any] | None = None
 
 
-def open_source(
-    path: Path, dataset: Dataset, *, views_folder: Path | None = None, teacher: Path | None = None
-) -> Source:
+def open_source(path: Path, dataset: Dataset) -> Source:
     """Open a training's folder, or hand on the path of a Keras model, SavedModel or float ``.tflite``.
 
     Raises:
@@ -47,18 +44,14 @@ def open_source(
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
     chosen = sample_of(dataset.split("train"), _CALIBRATION_PICTURES, recipe.seed)
-    pixels, labels = pixels_of(chosen, InputSpec(recipe.size, recipe.size, recipe.channels))
+    spec = InputSpec(recipe.size, recipe.size, recipe.channels)
+    pixels, labels = pixels_of(chosen, spec)
     shift = shift_bias(model, pixels, labels)
 
     def fine_tune() -> Any:
         from vww_deploy.training.finetune import fine_tune_int8
-        from vww_deploy.training.views import ViewCache
 
-        arrays = load_arrays(dataset.split("train"))
-        asked = Teacher(teacher) if teacher else None
-        folder = views_folder or path / "views"
-        views = ViewCache(arrays, folder, asked, size=max(recipe.size, recipe.early_size), seed=recipe.seed)
-        return fine_tune_int8(model, recipe, views)
+        return fine_tune_int8(model, pixels_of(dataset.split("train"), spec)[0], seed=recipe.seed)
 
     colour = "gray" if recipe.channels == 1 else "RGB"
     size = f"{recipe.size}x{recipe.size}x{recipe.channels}"
