@@ -89,7 +89,6 @@ def test_what_failing_tests_show(tmp_path: Path) -> None:
     assert "over the budget of 1,000" in said
     assert outcomes["test_needs_more_ram"] == "SKIPPED"
     assert outcomes["test_meets_a_dead_board"] == outcomes["test_meets_it_again"] == "ERROR"
-    assert "stopped answering earlier" in said
     assert outcomes["test_needs_no_board"] == "PASSED"
 
     page = (tmp_path / "report.html").read_text()
@@ -101,8 +100,10 @@ def test_what_failing_tests_show(tmp_path: Path) -> None:
     assert properties["vww_board"] == "virtual"
     assert properties["vww_firmware"]
     assert float(properties["vww_latency_us"] or 0) > 0
-    # Once a board is known to be dead, nobody waits for it any more.
-    assert float(cases["test_meets_it_again"].get("time") or 60) < 5
+    # Once a board is known to be dead, nobody asks it any more.
+    why = {name: error.get("message", "") for name, case in cases.items() for error in case.iter("error")}
+    assert "earlier" not in why["test_meets_a_dead_board"]
+    assert "stopped answering earlier" in why["test_meets_it_again"]
 
 
 def test_what_init_hil_writes_runs_in_parallel(tmp_path: Path) -> None:
@@ -111,9 +112,11 @@ def test_what_init_hil_writes_runs_in_parallel(tmp_path: Path) -> None:
     text = tests.read_text()
     assert (tmp_path / ".github/workflows/board-tests.yml").is_file()
     write_samples(tmp_path / "tests_hil" / "pictures")
-    run = run_pytest(tmp_path, "tests_hil", "-n", "2", "-k", "not told_right")
-    assert "3 passed" in run.stdout, run.stdout + run.stderr
+    # How well the shipped model tells a few pictures is not the template's matter.
+    assert "AT_LEAST = 0.8" in text
+    tests.write_text(text.replace("AT_LEAST = 0.8", "AT_LEAST = 0.0") + "# mine\n")
+    run = run_pytest(tmp_path, "tests_hil", "-n", "2")
+    assert "4 passed" in run.stdout, run.stdout + run.stderr
 
-    tests.write_text(text + "# mine\n")
     command(tmp_path)
     assert tests.read_text().endswith("# mine\n")

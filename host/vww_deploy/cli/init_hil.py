@@ -19,6 +19,7 @@ from PIL import Image
 from vww_deploy.hil import assert_accuracy, assert_bit_exact, assert_latency, assert_ram
 
 PICTURES = Path(__file__).parent / "pictures"  # person/*.jpg and no_person/*.jpg
+AT_LEAST = 0.8  # the part of them that the model must tell right; give it some hundred, for few say little
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_results_are_the_references(vww_device, vww_board, samples):
 
 
 def test_pictures_are_told_right(vww_device, vww_board, samples):
-    assert_accuracy(vww_device, vww_board, samples, at_least=0.8)
+    assert_accuracy(vww_device, vww_board, samples, at_least=AT_LEAST)
 
 
 def test_latency(vww_device, samples):
