@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -175,6 +176,17 @@ def test_ctrl_c_leaves_a_whole_run_and_resume_finishes_it(
         finished = store.last()
         assert finished is not None
         assert (finished.id, finished.state, finished.results, finished.equal) == (stopped.id, "complete", 30, 30)
+
+
+def test_a_bad_line_says_what_it_cost(place: Workplace, board: VirtualBoard, samples: list[Path]) -> None:
+    ran = place.run("run", *samples[:4], "--fault-rate", "0.0002", "--json")
+    assert ran.returncode == 0, ran.stderr
+    values = json.loads(ran.stdout)
+    assert [result["equal"] for result in values["results"]] == [True] * 4
+    said = re.search(r"a fault in 5,000 bytes: (\d+) requests repeated.*goodput ([\d.]+) kB/s", ran.stderr, re.DOTALL)
+    assert said is not None and float(said[2]) > 0, ran.stderr
+    # Those of the greeting are no picture's.
+    assert int(said[1]) >= sum(result["retries"] for result in values["results"]) > 0
 
 
 def test_another_model_than_the_boards_is_refused(

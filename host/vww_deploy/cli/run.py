@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,13 +98,15 @@ def command(
             except KeyboardInterrupt:
                 common.err.print("[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume")
                 raise typer.Exit(130) from None
-            if faults is not None:
-                seconds = time.monotonic() - started
-                link = session.device.link
-                common.notice(
-                    f"a fault in {1 / fault_rate:,.0f} bytes: {link.retries} requests repeated, {link.bad_frames} "
-                    f"broken answers, {link.reconnects} reconnections, {len(rest) / seconds:.1f} pictures a second"
-                )
+            finally:
+                if faults is not None:
+                    done = opened.run(writer.run).results - (last.results if last is not None else 0)
+                    size = raw.bytes if raw is not None else math.prod(session.device.info.input_shape)
+                    link, goodput = session.device.link, done * size / (time.monotonic() - started) / 1000
+                    common.notice(
+                        f"a fault in {1 / fault_rate:,.0f} bytes: {link.retries} requests repeated, {link.bad_frames} "
+                        f"broken answers, {link.reconnects} reconnections; goodput {goodput:.1f} kB/s of pictures"
+                    )
         if as_json:
             common.print_json(run_to_json(opened, writer.run))
         else:
