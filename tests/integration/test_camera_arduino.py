@@ -78,6 +78,20 @@ def test_the_cards_wishes_travel_along(library: Path, model: Model) -> None:
     assert f"#define VWW_INPUT_CROP {'true' if model.card.input.resize == 'crop' else 'false'}" in text
 
 
+def test_a_models_name_is_no_code_and_no_property(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / 'a"b\nurl=elsewhere\nint code;.tflite'
+    shutil.copy(model.path, path)
+    odd = Model.load(path)
+    with zipfile.ZipFile(write_arduino_library(odd, compile_model(path), tmp_path / "library.zip")) as library:
+        texts = [
+            library.read(name).decode() for name in library.namelist() if "elsewhere" in library.read(name).decode()
+        ]
+        assert len({name.split("/")[0] for name in library.namelist()}) == 1
+    assert texts
+    for text in texts:
+        assert "\nurl=elsewhere" not in text and "\nint code;" not in text and '"a"b' not in text
+
+
 def test_a_folder_that_cannot_be_written_is_told(model: Model, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):

@@ -10,6 +10,7 @@ from typing import Final
 
 from vww_deploy import __version__
 from vww_deploy.compiler.compiled import Compiled
+from vww_deploy.compiler.emit import plain_name
 from vww_deploy.errors import DataError
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
@@ -117,7 +118,7 @@ def _properties(model: Model) -> str:
         "version": __version__,
         "author": "vww-deploy",
         "maintainer": "vww-deploy",
-        "sentence": f"Person detection with the network {model.name}.",
+        "sentence": f"Person detection with the network {plain_name(model.name)}.",
         "paragraph": "Engine, camera and serial link in plain C++, written by vww-deploy; no interpreter, no heap.",
         "category": "Data Processing",
         "url": "https://github.com/vww-deploy/vww-deploy",
@@ -132,7 +133,8 @@ def _input_h(model: Model) -> str:
     table = preprocess.quantisation_table(spec, model.graph.input_activation.quantization)
     rows = [", ".join(map(str, table[i : i + 16].tolist())) for i in range(0, 256, 16)]
     return (
-        f"// Written by vww-deploy: how pictures become the input of {model.name}, as its model card says.\n"
+        f"// Written by vww-deploy: how pictures become the input of {plain_name(model.name)},\n"
+        "// as its model card says.\n"
         "#pragma once\n\n#include <stdint.h>\n\n"
         "// Cut the largest centred part of the model's aspect ratio first; otherwise the whole frame is squashed.\n"
         f"#define VWW_INPUT_CROP {'true' if spec.resize == 'crop' else 'false'}\n\n"

@@ -73,7 +73,7 @@ def _library_properties(graph: Graph) -> str:
             "version": __version__,
             "author": "vww-deploy",
             "maintainer": "vww-deploy",
-            "sentence": f"The person detection network {_clean(graph.name)} as C++.",
+            "sentence": f"The person detection network {plain_name(graph.name)} as C++.",
             "paragraph": "Written by vww-deploy; no interpreter, no heap.",
             "category": "Data Processing",
             "url": "https://github.com/vww-deploy/vww-deploy",
@@ -83,7 +83,7 @@ def _library_properties(graph: Graph) -> str:
     )
 
 
-def _clean(name: str) -> str:
+def plain_name(name: str) -> str:
     """A model's name fit for a C string and a comment."""
     return "".join(c if (c.isascii() and c.isalnum()) or c in " ._-" else "_" for c in name)
 
@@ -102,7 +102,7 @@ class _Writer:
         arrays, structs = self._constants()
         graph, plan = self.graph, self.plan
         return {
-            "model": _clean(graph.name),
+            "model": plain_name(graph.name),
             "version": __version__,
             "sha256": graph.sha256,
             "input": graph.input_activation,
