@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "USB/PluggableUSBSerial.h"
+#include "drivers/Watchdog.h"
 #endif
 
 #include <vww_messages.h>
@@ -11,6 +12,8 @@
 
 #if defined(ARDUINO_ARCH_STM32)
 #include <IWatchdog.h>
+#elif defined(ARDUINO_ARCH_RENESAS)
+#include <WDT.h>
 #endif
 
 #if defined(ARDUINO_VWW_VIRTUAL)
@@ -54,6 +57,9 @@ uint32_t board_ticks() { return micros(); }
 void board_reset() {
 #if defined(ARDUINO_VWW_VIRTUAL)
   machine_reset();
+#elif defined(ARDUINO_ARCH_ESP32) || defined(ARDUINO_ARCH_ESP8266)
+  ESP.restart();
+  for (;;) yield();
 #else
   NVIC_SystemReset();
 #endif
@@ -62,6 +68,22 @@ void board_reset() {
 #if defined(ARDUINO_ARCH_STM32)
 void board_watchdog_begin() { IWatchdog.begin(8'000'000); }
 void board_watchdog_feed() { IWatchdog.reload(); }
+#elif defined(ARDUINO_ARCH_MBED)
+namespace {
+#if defined(ARDUINO_ARCH_NRF52840)
+// Started once, the nRF52's watchdog runs on through a restart into the bootloader, which does not feed it: longer than
+// an upload takes, the host's waiting for ports and tools included.
+constexpr uint32_t kWatchdogMs = 120'000;
+#else
+constexpr uint32_t kWatchdogMs = 8'000;
+#endif
+}  // namespace
+void board_watchdog_begin() { mbed::Watchdog::get_instance().start(kWatchdogMs); }
+void board_watchdog_feed() { mbed::Watchdog::get_instance().kick(); }
+#elif defined(ARDUINO_ARCH_RENESAS)
+// 5.6 s is the most that this one counts.
+void board_watchdog_begin() { WDT.begin(5'000); }
+void board_watchdog_feed() { WDT.refresh(); }
 #else
 void board_watchdog_begin() {}
 void board_watchdog_feed() {}

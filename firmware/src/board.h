@@ -20,8 +20,8 @@ uint32_t board_ticks();
 
 [[noreturn]] void board_reset();
 
-/// Restarts the board when board_watchdog_feed() is not called for eight seconds, longer than any inference; on cores
-/// that have a watchdog which a restart into the bootloader stops (docs/boards.md says which do not, and why).
+/// Restarts the board when board_watchdog_feed() is not called for longer than any inference takes, on cores that have
+/// a watchdog (docs/boards.md has them and their times).
 void board_watchdog_begin();
 void board_watchdog_feed();
 

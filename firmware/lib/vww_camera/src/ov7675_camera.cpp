@@ -54,7 +54,8 @@ CameraStatus Ov7675Camera::begin(const CameraMode& mode) {
   int format;
   if (mode.frame.pixels == PixelFormat::kGray8) {
     format = GRAYSCALE;
-  } else if (mode.frame.pixels == PixelFormat::kRgb565Big) {
+  } else if (mode.frame.pixels == PixelFormat::kRgb565Big || mode.frame.pixels == PixelFormat::kRgb565Little) {
+    // The bytes come as they come; the frame's name says how they are read, should one of the two be wrong.
     format = RGB565;
   } else {
     return CameraStatus::kUnsupported;
