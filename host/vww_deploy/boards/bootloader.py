@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 import serial
@@ -86,6 +87,20 @@ class ThisMachine:
         time.sleep(seconds)
 
 
+def check_attached(board: Board, port: str | None, system: System | None = None) -> None:
+    """Raises :class:`BoardError` when ``board`` is not there: told before a build that may take minutes.
+
+    Only boards with a serial bootloader; the others' bootloaders, which they may be in already, are not seen as ports.
+    """
+    system = ThisMachine() if system is None else system
+    if board.bootloader != "serial" or _find(system, board.bootloader_usb_ids):
+        return
+    if port is None:
+        _application(board, system)
+    elif not Path(port).exists():
+        raise BoardError(f"{port}: there is no such port", hint="`vww-deploy boards` shows the ports of boards")
+
+
 def enter(board: Board, port: str | None, system: System | None = None) -> str | None:
     """Takes ``board`` into its bootloader; returns the port to upload to.
 
@@ -100,9 +115,7 @@ def enter(board: Board, port: str | None, system: System | None = None) -> str |
         return port or _find(system, board.usb_ids)
     if waiting := _find(system, board.bootloader_usb_ids):
         return waiting
-    application = port or _find(system, board.usb_ids)
-    if application is None:
-        raise BoardError(f"no {board.title} is attached", hint=_NOT_SEEN.format(name=board.name))
+    application = port or _application(board, system)
     system.touch(application)
     found = _wait(system, board.bootloader_usb_ids, BOOTLOADER_TIMEOUT_S)
     if found is None:
@@ -139,6 +152,13 @@ _NOT_SEEN: Final = (
     "a cable without data lines, a missing udev rule or another operating system's driver all look like no board; "
     "try another cable, then press reset twice; `vww-deploy boards` shows when {name} is seen"
 )
+
+
+def _application(board: Board, system: System) -> str:
+    port = _find(system, board.usb_ids)
+    if port is None:
+        raise BoardError(f"no {board.title} is attached", hint=_NOT_SEEN.format(name=board.name))
+    return port
 
 
 def _find(system: System, ids: Sequence[UsbId]) -> str | None:

@@ -58,6 +58,7 @@ def flash(
             image = platformio.upload(board, library, flags=flags, progress=progress)
             port = str(VirtualBoard(board.name).tty)
         else:
+            bootloader.check_attached(board, port)
             # Built before the board is disturbed: what does not build leaves it as it was.
             image = platformio.build(board, library, flags=flags, progress=progress)
             upload_port = bootloader.enter(board, port)

@@ -10,9 +10,11 @@ import pytest
 
 from vww_deploy.boards import bootloader, platformio
 from vww_deploy.boards import flash as flash_module
+from vww_deploy.boards.bootloader import check_attached
+from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.compiler import Compiled, compile_model
-from vww_deploy.errors import BuildError, LinkError
+from vww_deploy.errors import BoardError, BuildError, LinkError
 from vww_deploy.graph.model import shipped_models
 
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
@@ -37,6 +39,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
         return play
 
+    monkeypatch.setattr(bootloader, "check_attached", lambda *_: None)
     monkeypatch.setattr(platformio, "build", step("build", "image"))
     monkeypatch.setattr(platformio, "upload", step("upload", "image"))
     monkeypatch.setattr(bootloader, "enter", step("enter", "/dev/ttyACM1", 1))
@@ -101,3 +104,29 @@ def test_another_board_that_answers(
     with pytest.raises(LinkError, match="for portenta_h7_m7, not nano33ble") as caught:
         flash(compiled, "nano33ble")
     assert "--port" in caught.value.hint
+
+
+@pytest.mark.parametrize(("port", "said"), [(None, "no Arduino Nano 33 BLE"), ("/dev/ttyACM99", "no such port")])
+def test_a_board_that_is_not_there_is_said_before_the_build(
+    compiled: Compiled,
+    told: list[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    port: str | None,
+    said: str,
+) -> None:
+    monkeypatch.setattr(bootloader, "check_attached", check_attached)
+    monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [])
+    with pytest.raises(BoardError, match=said):
+        flash(compiled, "nano33ble", port)
+    assert told == []
+
+
+def test_a_board_that_waits_in_its_bootloader_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = bootloader.Port("/dev/ttyACM3", (0x2341, 0x005A), None)
+    monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [waiting])
+    check_attached(get_board("nano33ble"), None)
+
+
+def test_a_board_whose_bootloader_is_no_port_is_left_to_platformio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [])
+    check_attached(get_board("feather_f405"), None)
