@@ -97,6 +97,41 @@ class Guard:
         await send({"type": "http.response.body", "body": text})
 
 
+class BodyLimit:
+    """ASGI middleware that takes no more than so many bytes of a request; what the page asks of browsers, the rest too.
+
+    A request that says that it is longer is answered with 413; one that turns out to be is cut off.
+
+    Args:
+        app: what is guarded.
+        most: bytes of a request's body.
+    """
+
+    def __init__(self, app: App, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if not said.isdigit() or len(said) > 18 or int(said) > self._most:
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        taken = 0
+
+        async def receiving() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            return message if taken <= self._most else {"type": "http.disconnect"}
+
+        await self._app(scope, receiving, send)
+
+
 def _host(header: str) -> str:
     """The name in a Host header, without the port."""
     try:

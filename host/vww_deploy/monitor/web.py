@@ -35,6 +35,7 @@ _CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
 _PATIENCE_S: Final = 2.0  # longest that a browser may take for a frame before it is sent the next
 _PORTS_EVERY_S: Final = 3.0
 _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
+_MULTIPART_BYTES: Final = 65536  # what a browser writes around it
 _CHART_POINTS: Final = 300
 _LINES_AT_ONCE: Final = 100
 _CSS: Final = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -69,6 +70,7 @@ def serve(
     def page() -> None:
         _Page(monitor, pictures)
 
+    app.add_middleware(access.BodyLimit, most=_MAX_UPLOAD + _MULTIPART_BYTES)
     app.add_middleware(access.Guard, token=token)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
     app.on_startup(lambda: background_tasks.create(_when_listening(host, port, partial(announce, url))))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vww_deploy.monitor.access import Guard, is_local, new_token
+from vww_deploy.monitor.access import BodyLimit, Guard, is_local, new_token
 
 
 def ask(token: str = "", kind: str = "http", query: str = "", **headers: str) -> tuple[bool, list[dict[str, Any]]]:
@@ -94,3 +94,40 @@ def test_tokens_are_long_and_differ() -> None:
     tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100
     assert min(map(len, tokens)) >= 24
+
+
+@pytest.mark.parametrize(
+    ("said", "pieces", "status", "taken"),
+    [
+        ("10", [10], 200, 10),
+        ("11", [11], 413, 0),
+        ("-1", [1], 413, 0),
+        ("9" * 5000, [1], 413, 0),
+        (None, [5, 5], 200, 10),
+        (None, [5, 5, 5, 5], 200, 10),
+    ],
+)
+def test_a_request_is_no_longer_than_it_may_be(said: str | None, pieces: list[int], status: int, taken: int) -> None:
+    waiting = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in pieces]
+    sent: list[Any] = []
+    read = 0
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal read
+        for _ in pieces:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            read += len(message["body"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return waiting.pop(0)
+
+    headers = [] if said is None else [(b"content-length", said.encode())]
+    asyncio.run(BodyLimit(application, 10)({"type": "http", "headers": headers}, receive, send))
+    assert sent[0]["status"] == status
+    assert read == taken
