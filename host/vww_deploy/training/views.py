@@ -7,7 +7,7 @@ follows and every model.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class ViewCache:
     ) -> None:
         self.training = training
         self._folder, self._teacher, self._size, self._seed = folder, teacher, size, seed
-        self._how = augmentation or Augmentation()
+        how = augmentation or Augmentation()
+        self._how = how if teacher is not None else replace(how, paste=0.0)
         self._worker = ThreadPoolExecutor(max_workers=1)  # one: a teacher's interpreter serves one thread
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -95,8 +96,11 @@ class ViewCache:
         def views_of(rows: Any, seed: Any) -> Any:
             return random_views(rows, self._size, seed, self._how)
 
+        # Data sets are in the order of their sources and labels; one pasted onto another should be of any.
+        order = np.random.default_rng((self._seed, number)).permutation(count)
+        place = np.argsort(order)
         for start in range(0, count, batch):
-            rows = slice(start, start + batch)
+            rows = order[start : start + batch]
             seed = tf.constant([self._seed * 1009 + number, start], tf.int32)
             x, kept = views_of(tf.constant(self.training.pictures[rows]), seed)
             pictures[rows] = np.round(x.numpy())
@@ -105,9 +109,9 @@ class ViewCache:
                 lessons.append(self._teacher(x.numpy()))
         parts = {"pictures": pictures, "label_holds": holds}
         if lessons:
-            parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])
+            parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])[place]
             for index, maps in enumerate(zip(*(lesson.maps for lesson in lessons), strict=True)):
-                parts[f"map{index}"] = np.concatenate(maps)
+                parts[f"map{index}"] = np.concatenate(maps)[place]
         unfinished = path.with_suffix(".part")
         try:
             with unfinished.open("wb") as file:

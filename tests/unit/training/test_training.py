@@ -24,6 +24,7 @@ pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
 
 from vww_deploy.training import evaluate, mobilenet, train  # noqa: E402
+from vww_deploy.training.augment import Augmentation, random_views  # noqa: E402
 from vww_deploy.training.calibrate import shift_bias  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
@@ -130,6 +131,29 @@ def test_views_are_the_same_every_time_and_of_one_data_set(discs: Path, tmp_path
     other = load_arrays(read_dataset(discs).split("train"), 40)
     with pytest.raises(DataError, match="the training split 96"):
         ViewCache(other, tmp_path / "a", None, size=32).get(0)
+
+
+def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teacher: Path, tmp_path: Path) -> None:
+    arrays = load_arrays(read_dataset(discs).split("train"), 40)
+    view = ViewCache(arrays, tmp_path, Teacher(teacher), size=32).get(0)
+    assert view.teacher is not None
+    again = Teacher(teacher)(view.pictures.astype(np.float32))
+    np.testing.assert_allclose(view.teacher, again.logits, atol=0.01)  # views are kept in whole gray levels
+    assert np.std(view.teacher) > 0.1
+
+
+def test_a_picture_is_pasted_onto_another_and_no_label_holds() -> None:
+    pictures = np.zeros((64, 40, 40, 3), np.uint8)
+    pictures[::2] = 255
+    plain = Augmentation(crop=(0.8, 0.9), aspect=0.0, jpeg=0.0, paste=0.0)
+    pasted, kept = (
+        tuple(np.asarray(one) for one in random_views(pictures, 32, np.array([1, 2], np.int32), how))
+        for how in (dataclasses.replace(plain, paste=1.0), plain)
+    )
+    assert all(set(np.unique(one.round())) == {0.0, 255.0} for one in pasted[0])
+    assert not pasted[1].any() and kept[1].all()
+    share = np.abs(pasted[0] - kept[0]).mean(axis=(1, 2, 3)) / 255
+    assert share.min() > 0.3**2 * 0.8 and share.max() < 0.75**2 * 1.2
 
 
 def test_a_view_is_forgotten_after_its_epoch(discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
