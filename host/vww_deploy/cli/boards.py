@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,8 +21,20 @@ def command(as_json: common.JsonOption = False) -> None:
     boards = load_boards()
     found = attached()
     if as_json:
-        attached_json = [{"board": a.board.name, "port": a.port, "serial_number": a.serial_number} for a in found]
-        common.print_json({"boards": list(boards), "attached": attached_json})
+        # Hexadecimal, as the catalogue, lsusb and udev rules have them.
+        boards_json = [
+            {
+                **asdict(board),
+                "usb_ids": [f"{vendor:04x}:{product:04x}" for vendor, product in board.usb_ids],
+                "bootloader_usb_ids": [f"{vendor:04x}:{product:04x}" for vendor, product in board.bootloader_usb_ids],
+            }
+            for board in boards
+        ]
+        attached_json = [
+            {"board": a.board.name, "port": a.port, "serial_number": a.serial_number, "in_bootloader": a.in_bootloader}
+            for a in found
+        ]
+        common.print_json({"boards": boards_json, "attached": attached_json})
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("board", no_wrap=True)

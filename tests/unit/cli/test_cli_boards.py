@@ -1,0 +1,34 @@
+"""``boards``: the whole catalogue, and what is attached where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from vww_deploy.boards import ports
+from vww_deploy.boards.catalogue import get_board, load_boards
+from vww_deploy.boards.ports import Attached
+
+
+def test_boards_shows_the_catalogue_and_what_is_plugged_in(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Attached(get_board("nano33ble"), "/dev/ttyACM4", "ABC", in_bootloader=True)
+    monkeypatch.setattr(ports, "attached", lambda: [waiting])
+    shown = cli("boards")
+    for board in load_boards():
+        assert board.name in shown.out
+        assert board.title in shown.out
+    assert "nano33ble at /dev/ttyACM4 (in its bootloader)" in shown.out
+
+    told = json.loads(cli("boards", "--json").out)
+    kit = next(board for board in told["boards"] if board["name"] == "nano33ble")
+    assert (kit["mcu"], kit["environment"], kit["baudrate"]) == ("nRF52840", "nano33ble", 115200)
+    assert (kit["usb_ids"], kit["bootloader_usb_ids"]) == (["2341:805a"], ["2341:005a"])
+    assert (kit["cameras"], kit["leds"]["person"]) == (["ov7675"], "LEDG")
+    assert told["attached"] == [
+        {"board": "nano33ble", "port": "/dev/ttyACM4", "serial_number": "ABC", "in_bootloader": True}
+    ]
