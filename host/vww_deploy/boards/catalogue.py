@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION
 from vww_deploy.errors import BoardError
 
 _FILE: Final = Path(__file__).with_name("catalogue.toml")
@@ -44,6 +45,16 @@ class Board:
     def is_virtual(self) -> bool:
         """True for the board that the emulator runs."""
         return self.name == "virtual"
+
+    def estimated_ms(self, instructions: int) -> float | None:
+        """Milliseconds for so many instructions of the compiler's estimate; None for cores that it says nothing of.
+
+        The virtual board's time is its instructions; a real Cortex-M4 needs some more cycles than it has instructions,
+        a Cortex-M7 fewer than that.
+        """
+        if self.core == "Cortex-M0+" or not self.clock_hz:
+            return None
+        return 1000.0 * instructions * (1 if self.is_virtual else CYCLES_PER_INSTRUCTION) / self.clock_hz
 
 
 UNLISTED: Final = Board(

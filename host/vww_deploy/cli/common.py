@@ -95,6 +95,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def estimate(milliseconds: float | None) -> str:
+    """An estimated latency; ``?`` where there is none."""
+    return "?" if milliseconds is None else f"{milliseconds:.0f}"
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)

@@ -87,6 +87,7 @@ def _print_model(model: Model, report: Report) -> None:
     common.out.print(f"operators  {escape(operators)}")
     common.out.print(f"MACs       {report.macs:,}; left after the passes: {report.macs_left:,}")
     common.out.print(f"parameters {report.parameters:,}")
+    common.out.print(f"estimate   {report.instructions:,} instructions on a Cortex-M4 (counted: vww-deploy profile)")
     for notice in report.notices:
         common.out.print(f"[yellow]notice[/]     {escape(notice)}")
     common.out.print()
@@ -136,7 +137,7 @@ def _fit_table(report: Report, boards: list[Board]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("board", no_wrap=True)
     table.add_column("fits")
-    for name in ("RAM free B", "flash free B"):
+    for name in ("RAM free B", "flash free B", "~ms"):
         table.add_column(name, justify="right")
     for board in boards:
         fit = report.fit(ram_bytes=board.ram_bytes, flash_bytes=board.flash_bytes)
@@ -149,5 +150,6 @@ def _fit_table(report: Report, boards: list[Board]) -> Table:
             verdict,
             f"{board.ram_bytes - report.ram_bytes - report.stack_bytes:,}",
             f"{board.flash_bytes - report.flash_bytes:,}",
+            common.estimate(board.estimated_ms(report.instructions)) if fit.ok else "",
         )
     return table

@@ -8,20 +8,26 @@ from dataclasses import dataclass
 
 from vww_deploy.compiler import footprint
 from vww_deploy.compiler.emit import layer_table
+from vww_deploy.compiler.instructions import estimate
 from vww_deploy.compiler.lower import Kernel
 from vww_deploy.compiler.plan import Plan
-from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph
+from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer: ``shape`` is its output's (height, width, channels), ``streamed`` tells if it runs in a band."""
+    """One layer: ``shape`` is its output's (height, width, channels), ``streamed`` tells if it runs in a band.
+
+    ``instructions`` is an estimate for a Cortex-M4, see :mod:`vww_deploy.compiler.instructions`.
+    """
 
     index: int
     kind: str
     name: str
     shape: tuple[int, int, int]
     macs: int
+    parameters: int
+    instructions: int
     constant_bytes: int
     scratch_bytes: int
     streamed: bool
@@ -83,6 +89,11 @@ class Report:
         """Flash for weights, tables and engine code."""
         return self.weight_bytes + self.table_bytes + self.code_bytes
 
+    @property
+    def instructions(self) -> int:
+        """An estimate of one inference's instructions on a Cortex-M4."""
+        return sum(layer.instructions for layer in self.layers)
+
     def fit(self, *, ram_bytes: int, flash_bytes: int) -> Fit:
         """Whether arena and stack fit into ``ram_bytes`` and weights, tables and code into ``flash_bytes``."""
         ram = self.ram_bytes + self.stack_bytes
@@ -105,6 +116,8 @@ def make_report(
                 name=out.name,
                 shape=out.shape,
                 macs=op.macs(graph),
+                parameters=_parameters(op),
+                instructions=estimate(op, graph),
                 constant_bytes=kernel.constant_bytes,
                 scratch_bytes=kernel.scratch_bytes,
                 streamed=position in streamed,
@@ -136,3 +149,10 @@ def parameter_bytes(graph: Graph) -> int:
     """Bytes of weights and biases as the file stores them."""
     weighted = [op for op in graph.ops if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected)]
     return sum(op.weights.nbytes + op.requantization.bias.nbytes for op in weighted)
+
+
+def _parameters(op: Op) -> int:
+    """Weights and biases."""
+    if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected):
+        return int(op.weights.size) + int(op.requantization.bias.size)
+    return 0

@@ -7,8 +7,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from vww_deploy.boards.catalogue import get_board
 from vww_deploy.cli import build
 from vww_deploy.compiler import compile_model
+from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION
 from vww_deploy.errors import DataError
 from vww_deploy.graph import costs
 from vww_deploy.graph.synthetic import mobilenet_v1_graph
@@ -78,3 +80,21 @@ def test_the_command_gives_json() -> None:
     assert network["macs"] == costs.mobilenet_v1(0.25, 48, 48).macs
     assert network["fits"]["nano33ble"]
     assert 0 < network["ram_bytes"] < 20_000
+
+
+@pytest.mark.parametrize(
+    ("alpha", "size", "channels", "counted"),
+    [(0.25, 96, 1, 8_980_477), (0.25, 96, 3, 9_500_020), (0.125, 96, 1, 3_362_657), (0.25, 48, 1, 2_634_562)],
+)
+def test_estimated_instructions(alpha: float, size: int, channels: int, counted: int) -> None:
+    """Against what ``vww-deploy profile`` counted for these networks."""
+    report = compile_model(mobilenet_v1_graph(costs.mobilenet_v1(alpha, size, size, channels))).report()
+    assert report.instructions == pytest.approx(counted, rel=0.03)
+    assert report.instructions == sum(layer.instructions for layer in report.layers)
+    assert report.parameters == sum(layer.parameters for layer in report.layers)
+
+
+def test_latency_is_told_for_the_cores_that_were_measured_only() -> None:
+    assert get_board("virtual").estimated_ms(168_000) == pytest.approx(1.0)
+    assert get_board("nano33ble").estimated_ms(64_000) == pytest.approx(CYCLES_PER_INSTRUCTION)
+    assert get_board("nano_rp2040_connect").estimated_ms(1) is None
