@@ -39,6 +39,7 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
             common.out.print(f"left out by the labelling rule: {common.count(dataset.dropped)}")
         for title, found in (
             ("unreadable", findings.unreadable),
+            ("splits with one class only", findings.one_label_splits),
             ("the same picture in two splits", [f"{a} and {b}" for a, b in findings.duplicates]),
             ("the same picture with two labels", [f"{a} and {b}" for a, b in findings.conflicts]),
         ):

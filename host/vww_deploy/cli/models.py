@@ -22,7 +22,7 @@ def command(as_json: common.JsonOption = False) -> None:
         common.print_json([{"file": model.path.name, **model.card.to_json()} for model in models])
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "input", "top-1", "person", "no person", "AUC", "flash B", "RAM B"):
+    for name in ("model", "input", "top-1", "person", "no person", "AUC", "flash B", "RAM B", "instr. M"):
         table.add_column(name, justify="left" if name in ("model", "input") else "right", no_wrap=True)
     for model in models:
         details = model.card.details
@@ -37,6 +37,7 @@ def command(as_json: common.JsonOption = False) -> None:
             f"{best['int8_roc_auc']:.3f}" if "int8_roc_auc" in best else "",
             common.count(details["flash_bytes"]) if "flash_bytes" in details else "",
             common.count(details["ram_bytes"]) if "ram_bytes" in details else "",
+            f"{details['instructions'] / 1e6:.2f}" if "instructions" in details else "",
         )
     common.out.print(table)
     for model in models:

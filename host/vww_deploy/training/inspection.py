@@ -39,8 +39,12 @@ class Findings:
     @property
     def clean(self) -> bool:
         """Nothing unreadable, no duplicates across splits, no conflicts, and every split has both classes."""
-        whole = all(all(row.values()) for row in self.counts.values())
-        return whole and not self.unreadable and not self.duplicates and not self.conflicts
+        return not (self.one_label_splits or self.unreadable or self.duplicates or self.conflicts)
+
+    @property
+    def one_label_splits(self) -> list[str]:
+        """Splits that lack a class."""
+        return [name for name, row in self.counts.items() if not all(row.values())]
 
 
 def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.compiler import compile_model
-from vww_deploy.errors import DataError
+from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.errors import BuildError, DataError, ToolMissing
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.card import InputSpec, ModelCard
 from vww_deploy.graph.reader import read_model
@@ -191,6 +191,17 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _counted(compiled: Compiled) -> dict[str, int]:
+    """An inference's instructions and modelled cycles on the emulated Cortex-M4; nothing where its tools are missing."""
+    try:
+        from vww_deploy.compiler.profile import profile_engine
+
+        found = profile_engine(compiled)
+    except (ToolMissing, BuildError):
+        return {}
+    return {"instructions": found.instructions, "cycles": found.cycles}
+
+
 def _spec(content: bytes) -> InputSpec:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -207,7 +218,8 @@ def _card(
     description: str,
     about: dict[str, Any],
 ) -> ModelCard:
-    report = compile_model(read_model(content, name=name)).report()
+    compiled = compile_model(read_model(content, name=name))
+    report = compiled.report()
     accuracy = {
         split: {
             "pictures": rough[split].pictures,
@@ -233,6 +245,7 @@ def _card(
             "file_bytes": len(content),
             "flash_bytes": report.flash_bytes,
             "ram_bytes": report.ram_bytes,
+            **_counted(compiled),
             **about,
         },
     )
