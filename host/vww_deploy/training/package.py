@@ -192,7 +192,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 
 
 def _counted(compiled: Compiled) -> dict[str, int]:
-    """An inference's instructions and modelled cycles on the emulated Cortex-M4; nothing where its tools are missing."""
+    """Instructions and modelled cycles of an inference on the emulated Cortex-M4; nothing without its tools."""
     try:
         from vww_deploy.compiler.profile import profile_engine
 
