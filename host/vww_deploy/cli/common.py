@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.status import Status
 
 from vww_deploy.errors import VwwError
 
-out = Console(highlight=False)
+# Control characters other than tab and line end, both sets.
+_COMMANDS: Final = dict.fromkeys(i for i in (*range(32), *range(127, 160)) if i not in (9, 10))
+
+
+class PlainConsole(Console):
+    """Prints text as text: escape sequences in names, notes and paths of somebody's files command no terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Rich's own control segments stay as they are."""
+        for segment in super().render(renderable, options):
+            text = segment.text.translate(_COMMANDS)
+            yield segment if segment.control or text == segment.text else Segment(text, segment.style)
+
+
+out = PlainConsole(highlight=False)
 """What was asked for: stdout."""
 
-err = Console(stderr=True, highlight=False)
+err = PlainConsole(stderr=True, highlight=False)
 """Everything else: progress, notices, errors."""
 
 _STATUS_WIDTH: Final = 76  # a step stays on one line

@@ -82,3 +82,17 @@ def test_export_and_delete(filled: Callable[..., Any], tmp_path: Path) -> None:
     ran = filled("runs", "show", "1")
     assert ran.code == 1
     assert "has no run 1" in ran.err
+
+
+def test_a_store_of_somebody_else_commands_no_terminal(cli: Callable[..., Any], tmp_path: Path) -> None:
+    with Store(tmp_path / "state" / "runs.sqlite") as store:
+        header = RunHeader(board="b\x1b[2J", port="p\x9b2J", model="m\x07", model_sha256="ab" * 32)
+        writer = store.begin(header, [Picture("\x1b]0;title\x07a.png"), Picture("b.png")])
+        output = np.array([0, 1], np.int8)
+        writer.record(Result(0, "", None, "", output, 1, 0.5, 1, 1, 0))
+        writer.skip(1, "\x1b[31m")
+        writer.finish("complete", "note \x1b[2J")
+    for arguments in (("list",), ("show", "1"), ("export", "1"), ("show", "1", "--json")):
+        ran = cli("runs", *arguments)
+        assert ran.code == 0
+        assert not any((ord(c) < 32 and c not in "\t\n") or 127 <= ord(c) < 160 for c in ran.out + ran.err)
