@@ -22,15 +22,14 @@ def command(as_json: common.JsonOption = False) -> None:
         common.print_json([{"file": model.path.name, **model.card.to_json()} for model in models])
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "input", "top-1", "person", "no person", "AUC", "flash B", "RAM B", "instr. M"):
-        table.add_column(name, justify="left" if name in ("model", "input") else "right", no_wrap=True)
+    for name in ("model", "top-1", "person", "no person", "AUC", "flash B", "RAM B", "instr. M"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for model in models:
         details = model.card.details
         figures: dict[str, Any] = details.get("accuracy", {})
         best: dict[str, Any] = figures.get("test") or next(iter(figures.values()), {})
         table.add_row(
             escape(model.name),
-            f"{model.card.input.height}x{model.card.input.width}x{model.card.input.channels}",
             _percent(best.get("int8")),
             _percent(best.get("int8_person")),
             _percent(best.get("int8_no_person")),

@@ -124,10 +124,16 @@ def train(
             say(row)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise DataError(
-            f"{folder} cannot be written: {error}",
+            f"{folder} cannot be written: {_reason(error)}",
             hint="Free some disk space; the same command then goes on from the last whole epoch.",
         ) from error
     return folder / WEIGHTS_FILE
+
+
+def _reason(error: Exception) -> str:
+    """What the system said; TensorFlow puts the operation and a file before it."""
+    text = getattr(error, "strerror", None) or str(error)
+    return "No space left on device" if "No space left on device" in text else text
 
 
 class _Student:

@@ -91,7 +91,8 @@ def test_estimated_instructions(alpha: float, size: int, channels: int, counted:
     report = compile_model(mobilenet_v1_graph(costs.mobilenet_v1(alpha, size, size, channels))).report()
     assert report.instructions == pytest.approx(counted, rel=0.03)
     assert report.instructions == sum(layer.instructions for layer in report.layers)
-    assert report.parameters == sum(layer.parameters for layer in report.layers)
+    # The passes may leave out some of the file's.
+    assert 0.98 * report.parameters < sum(layer.parameters for layer in report.layers) <= report.parameters
 
 
 def test_latency_is_told_for_the_cores_that_were_measured_only() -> None:
