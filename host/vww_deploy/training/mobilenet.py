@@ -50,23 +50,23 @@ def build_mobilenet_v1(
             name=name,
         )(x)
 
-    def hand_on(shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """A depthwise kernel that hands its input on, and some noise: 13 random ones would lose the picture."""
-        middle = np.zeros(shape, np.float32)
-        middle[shape[0] // 2, shape[1] // 2] = 1.0
-        return middle + keras.random.normal(shape, stddev=0.1, dtype=dtype)
-
     inputs = layers.Input(shape=(height, width, channels), name="picture")
     x = normalised(convolution(inputs, STEM_CHANNELS, KERNEL, 2, "conv0"), "conv0")
     for index, (filters, stride) in enumerate(BLOCKS, start=1):
-        x = layers.DepthwiseConv2D(
-            KERNEL, stride, padding="same", use_bias=False, depthwise_initializer=hand_on, name=f"dw{index}"
-        )(x)
+        x = layers.DepthwiseConv2D(KERNEL, stride, padding="same", use_bias=False, name=f"dw{index}")(x)
         x = normalised(x, f"dw{index}")
         x = normalised(convolution(x, filters, 1, 1, f"pw{index}"), f"pw{index}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
-    return keras.Model(inputs, outputs, name=f"mobilenet_v1_{depth_multiplier:g}")
+    model = keras.Model(inputs, outputs, name=f"mobilenet_v1_{depth_multiplier:g}")
+    for index in range(1, len(BLOCKS) + 1):
+        # Depthwise kernels that hand their input on, and some noise: 13 random ones would lose the picture. Not an
+        # initializer: a saved model would need this module to be read again.
+        kernel = model.get_layer(f"dw{index}").kernel
+        middle = np.zeros(kernel.shape, np.float32)
+        middle[KERNEL // 2, KERNEL // 2] = 1.0
+        kernel.assign(middle + keras.random.normal(kernel.shape, stddev=0.1))
+    return model
 
 
 def require_tensorflow() -> Any:
