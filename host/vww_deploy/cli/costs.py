@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +54,8 @@ def command(
     """
     from vww_deploy.graph.costs import PUBLISHED, mobilenet_v1
 
+    if plot is not None and plot.suffix != ".html":
+        raise typer.BadParameter("the plot is a web page: name it something.html", param_hint="--plot")
     if published or plot is not None:
         channels, classes = 3, 1000
         wanted = [(one.depth_multiplier, one.size) for one in PUBLISHED]
@@ -220,23 +223,51 @@ def _plot(rows: list[_Row], path: Path) -> None:
         from plotly.subplots import make_subplots
     except ImportError as error:
         raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
-    figure = make_subplots(rows=1, cols=3, subplot_titles=("MACs (M)", "RAM (KB)", "flash (KB)"), shared_yaxes=True)
-    accuracy = [one.imagenet_top1 for one in PUBLISHED]
-    names = [f"{one.depth_multiplier:g}, {one.size}" for one in PUBLISHED]
-    columns = (
-        [row.network.macs / 1e6 for row in rows],
-        [row.ram_bytes / 1024 for row in rows],
-        [row.flash_bytes / 1024 for row in rows],
+    titles = ("MACs (M)", "RAM (KB)", "flash (KB)")
+    figure = make_subplots(rows=1, cols=len(titles), subplot_titles=titles, shared_yaxes=True)
+    boards = load_boards()
+    limits: tuple[dict[str, float], ...] = (
+        {},
+        {board.name: board.ram_bytes / 1024 for board in boards},
+        {board.name: board.flash_bytes / 1024 for board in boards},
     )
-    for column, values in enumerate(columns, start=1):
-        figure.add_scatter(
-            x=values, y=accuracy, text=names, mode="markers+text", textposition="top center", row=1, col=column
-        )
-        figure.update_xaxes(type="log", row=1, col=column)
-    for board in load_boards():
-        for column, limit in ((2, board.ram_bytes), (3, board.flash_bytes)):
-            figure.add_vline(x=limit / 1024, line_dash="dot", annotation_text=board.name, row=1, col=column)
-    figure.update_layout(title="MobileNet v1: ImageNet top-1 (%) against what it costs", showlegend=False)
+    for size, colour in zip(sorted({one.size for one in PUBLISHED}, reverse=True), ("#1f77b4", "#d62728"), strict=True):
+        chosen = [(row, one) for row, one in zip(rows, PUBLISHED, strict=True) if one.size == size]
+        for column in range(len(titles)):
+            figure.add_scatter(
+                x=[(row.network.macs / 1e6, row.ram_bytes / 1024, row.flash_bytes / 1024)[column] for row, _ in chosen],
+                y=[one.imagenet_top1 for _, one in chosen],
+                text=[f"{one.depth_multiplier:g}" for _, one in chosen],
+                name=f"{size} x {size}, by depth multiplier",
+                legendgroup=str(size),
+                showlegend=column == 0,
+                mode="lines+markers+text",
+                textposition="top left",
+                line_color=colour,
+                row=1,
+                col=column + 1,
+            )
+    for column, by_board in enumerate(limits, start=1):
+        figure.update_xaxes(type="log", dtick="D1", row=1, col=column)
+        for place, limit in enumerate(sorted(set(by_board.values()))):
+            figure.add_vline(x=limit, line_dash="dot", line_width=1, row=1, col=column)
+            figure.add_annotation(
+                # plotly places a note on a logarithmic axis by the logarithm, and a line by the value.
+                x=math.log10(limit),
+                y=0.25 * (place % 2),  # neighbours may be near
+                xref=f"x{column}",
+                yref=f"y{column} domain",
+                text=", ".join(name for name, value in by_board.items() if value == limit),
+                textangle=-90,
+                showarrow=False,
+                xanchor="right",
+                yanchor="bottom",
+                font_size=10,
+            )
+    figure.update_layout(
+        title="MobileNet v1: ImageNet top-1 (%) against what it costs; dotted: what a board leaves",
+        legend_orientation="h",
+    )
     try:
         figure.write_html(path, include_plotlyjs=True)
     except OSError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -67,11 +69,21 @@ def test_no_network(values: tuple[float, int, int, int, int]) -> None:
         costs.mobilenet_v1(*values)
 
 
-def test_the_command_says_where_the_print_is_wrong() -> None:
-    result = CliRunner().invoke(build(), ["costs", "--published"])
+def test_the_command_says_where_the_print_is_wrong_and_draws_it(tmp_path: Path) -> None:
+    plot = tmp_path / "costs.html"
+    result = CliRunner().invoke(build(), ["costs", "--published", "--plot", str(plot)])
     assert result.exit_code == 0
     assert "the print says 4.14" in " ".join(result.output.split())
     assert "the print says 317" in " ".join(result.output.split())
+    places = [float(x) for x in re.findall(r'"textangle":-90,[^{}]*"x":([0-9.]+)', plot.read_text())]
+    assert len(places) >= 8  # the boards' limits of RAM and flash
+    assert all(1 < x < 5 for x in places), "10 KB to 100 MB, on logarithmic axes"
+
+
+def test_a_plot_is_a_page(tmp_path: Path) -> None:
+    result = CliRunner().invoke(build(), ["costs", "--plot", str(tmp_path / "costs.png")])
+    assert result.exit_code == 2
+    assert "name it something.html" in result.output
 
 
 def test_the_command_gives_json() -> None:
