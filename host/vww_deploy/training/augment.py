@@ -18,9 +18,9 @@ BT601: Final = (0.299, 0.587, 0.114)
 class Augmentation:
     """How far pictures are changed; every probability and range is for one picture."""
 
-    crop: tuple[float, float] = (0.55, 1.15)
+    crop: tuple[float, float] = (0.6, 1.1)
     """Side of the crop as a part of the picture's; above 1 the picture shrinks onto a gray ground."""
-    aspect: float = 0.25
+    aspect: float = 0.2
     """Largest stretch of width against height, as a part."""
     label_holds_from: float = 0.75
     """Crops smaller than this may have lost the person: their own label no longer counts, the teacher's does."""
@@ -28,15 +28,15 @@ class Augmentation:
     """Part of the pictures that another one is pasted onto, at a side of 0.3 to 0.75: persons before other backgrounds.
     Only a teacher knows what is to be seen then, so none without one."""
     brightness: float = 0.15
-    contrast: float = 0.35
+    contrast: float = 0.3
     colour: float = 0.15
     """Largest change of a single colour channel's gain: the white balance of a cheap sensor."""
     gray: float = 0.15
     """Part of the pictures that lose their colour."""
-    blur: float = 0.25
-    low_resolution: float = 0.20
+    blur: float = 0.15
+    low_resolution: float = 0.12
     """Part of the pictures that are shrunk to half the size and enlarged again, as an upsampled source is."""
-    noise: float = 0.04
+    noise: float = 0.03
     """Largest standard deviation of the noise, of full scale."""
     jpeg: float = 0.15
 

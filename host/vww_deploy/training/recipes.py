@@ -21,13 +21,36 @@ class Shipped:
 
 
 SHIPPED: Final = {
-    "person_96_gray": Shipped(Recipe(epochs=51, early_size=80, early_part=0.9)),
+    "person_96_gray": Shipped(
+        Recipe(epochs=160, early_size=80, early_part=0.9, views=30, hard=0.35, weight_decay=0.03),
+    ),
     "person_96_rgb": Shipped(
-        Recipe(channels=3, epochs=6, early_size=80, early_part=0.67, learning_rate=2e-3, warmup_epochs=0.3, inner=1.0),
+        Recipe(
+            channels=3,
+            epochs=33,
+            early_size=80,
+            early_part=0.85,
+            learning_rate=2e-3,
+            warmup_epochs=0.3,
+            inner=2.5,
+            views=30,
+            hard=0.35,
+            weight_decay=0.03,
+        ),
         begins_from="person_96_gray",
     ),
     "person_96_small": Shipped(
-        Recipe(depth_multiplier=0.125, epochs=6, early_size=80, early_part=0.67, warmup_epochs=0.3),
+        Recipe(
+            depth_multiplier=0.125,
+            epochs=34,
+            early_size=80,
+            early_part=0.85,
+            learning_rate=3e-3,
+            warmup_epochs=0.3,
+            inner=1.5,
+            views=30,
+            hard=0.35,
+        ),
         begins_from="person_96_gray",
     ),
 }
