@@ -32,15 +32,24 @@ class Server:
         self.process.stdin.flush()
 
 
-@pytest.fixture(scope="session")
-def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewBrowser]:
+class Browsers:
     """Opens browsers that reach this computer only: no page can lean on the internet."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs Debian's chromium and chromium-driver")
-    opened: list[webdriver.Chrome] = []
 
-    def new(width: int = 1280, height: int = 960) -> webdriver.Chrome:
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._opened: list[webdriver.Chrome] = []
+
+    def __enter__(self) -> Browsers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for browser in self._opened:
+            browser.quit()
+
+    def new(self, width: int = 1280, height: int = 960) -> webdriver.Chrome:
+        chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+        if not chromium or not driver:
+            pytest.skip("needs Debian's chromium and chromium-driver")
         options = webdriver.ChromeOptions()
         options.binary_location = chromium
         for flag in (
@@ -52,36 +61,41 @@ def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewBrowser
             "--disable-component-update",
             "--disable-sync",
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-            f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+            f"--user-data-dir={self._folders.mktemp('chromium')}",
             f"--window-size={width},{height}",
         ):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         browser = webdriver.Chrome(options=options, service=Service(driver))
+        self._opened.append(browser)
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.set_page_load_timeout(60)
-        opened.append(browser)
         return browser
 
-    yield new
-    for browser in opened:
-        browser.quit()
 
+class Servers:
+    """Starts commands that serve a page and print its URL; the generated board's by default."""
 
-@pytest.fixture(scope="session")
-def browser(new_browser: NewBrowser) -> webdriver.Chrome:
-    """One browser for all tests that need no other: starting it takes longer than most of them."""
-    return new_browser()
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._started: list[subprocess.Popen[str]] = []
 
+    def __enter__(self) -> Servers:
+        return self
 
-@pytest.fixture(scope="session")
-def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Starts a command that serves a page and prints its URL; the generated board's by default."""
-    started: list[subprocess.Popen[str]] = []
+    def __exit__(self, *_: object) -> None:
+        for process in self._started:
+            process.terminate()
+        for process in self._started:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def start(*arguments: str, command: list[str] | None = None) -> Server:
-        folder = tmp_path_factory.mktemp("page") / "out"
+    def start(self, *arguments: str, command: list[str] | None = None) -> Server:
+        folder = self._folders.mktemp("page") / "out"
         port = str(free_port())
         generated = [sys.executable, str(Path(__file__).with_name("page_server.py")), port, str(folder), *arguments]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
@@ -93,7 +107,7 @@ def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
             text=True,
             env=clean,  # NiceGUI behaves otherwise when it sees pytest's variables
         )
-        started.append(process)
+        self._started.append(process)
         assert process.stdout is not None
         said = ""
         for line in process.stdout:
@@ -103,31 +117,44 @@ def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
                 return Server(url, folder, process)
         raise AssertionError(f"the page was not served: {said}")
 
-    yield start
-    for process in started:
-        process.terminate()
-    for process in started:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
-
-@pytest.fixture(scope="session")
-def generated_page(start_page: Callable[..., Server]) -> Server:
-    """The generated board's page."""
-    return start_page()
+@pytest.fixture
+def new_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewBrowser]:
+    """Opens browsers that end with the test: a page drawn ten times a second slows all that comes after."""
+    with Browsers(tmp_path_factory) as browsers:
+        yield browsers.new
 
 
 @pytest.fixture
-def page(generated_page: Server, browser: webdriver.Chrome) -> Server:
+def start_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts page servers that end with the test."""
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One browser for all tests that need no other: starting it takes longer than most of them."""
+    with Browsers(tmp_path_factory) as browsers:
+        yield browsers.new()
+
+
+@pytest.fixture(scope="session")
+def generated_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The generated board's page."""
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start()
+
+
+@pytest.fixture
+def page(generated_page: Server, browser: webdriver.Chrome) -> Iterator[Server]:
     """The generated board's page as it was at the beginning, opened anew in the browser."""
     generated_page.tell("reset")
     browser.get_log("performance")
     browser.get_log("browser")
     browser.get(generated_page.url)
-    return generated_page
+    yield generated_page
+    browser.get("about:blank")
 
 
 def free_port() -> int:
