@@ -21,3 +21,5 @@ def shared() -> Path:
 def pytest_configure() -> None:
     """A session that is terminated ends as one that is interrupted: its fixtures still power their boards off."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

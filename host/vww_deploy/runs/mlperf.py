@@ -135,7 +135,11 @@ class Dut:
 
     def identify(self) -> str:
         """The device's name; LinkError when its benchmark is another one."""
-        name = self._find(r"m-name-dut-\[([^]]+)]", self.command("name"))
+        lines = self.command("name")
+        if any(line.startswith("e-[") for line in lines):
+            # Bytes of somebody else's, cut short by a reset, stood in the device's line before ours.
+            lines = self.command("name")
+        name = self._find(r"m-name-dut-\[([^]]+)]", lines)
         model = self._find(r"m-model-\[([^]]+)]", self.command("profile"))
         if model != MODEL_ID:
             raise self._error(f"the device runs the benchmark {model!r}, not {MODEL_ID!r}")

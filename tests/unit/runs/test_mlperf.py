@@ -47,6 +47,14 @@ def test_lines_end_with_lf_and_carriage_returns_and_nuls_do_not_count() -> None:
     assert device.sent == b"name%profile%"
 
 
+def test_what_somebody_left_in_the_devices_line_is_got_over() -> None:
+    answer = (
+        b"e-[Unknown command: h|name]\nm-ready\n"
+        + b"m-name-dut-[x 1]\nm-ready\nm-profile-[p]\nm-model-[vww01]\nm-ready\n"
+    )
+    assert mlperf.Dut(Device(answer)).identify() == "x 1"
+
+
 def test_an_inference_takes_the_first_and_the_last_time() -> None:
     answer = b"m-lap-us-100\nm-lap-us-150\nm-lap-us-300\nm-results-[0.25,0.75,]\nm-ready\n"
     window = mlperf.Dut(Device(answer)).infer(4, 0)
