@@ -114,9 +114,9 @@ class Peer:
         """Always works."""
 
 
-@cache
-def _info() -> m.Info:
-    return m.Info(
+def info(**changes: Any) -> m.Info:
+    """What a board says of itself, but for ``changes``."""
+    values: dict[str, Any] = dict(  # noqa: C408
         version=1,
         schema=m.SCHEMA_HASH,
         session=SESSION,
@@ -133,11 +133,17 @@ def _info() -> m.Info:
         output_zero_point=0,
         clock=0,
         clock_hz=1,
-        chunk=8,
-        window=2,
+        chunk=64,
+        window=8,
         layers=3,
-        features=FEATURES,
+        features=3,
     )
+    return m.Info(**values | changes)
+
+
+@cache
+def _info() -> m.Info:
+    return info(chunk=8, window=2, features=FEATURES)
 
 
 def decoder(data: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_targets import TARGETS, Clock, Said, made_time
+from host_targets import TARGETS, Clock, Said, info, made_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -146,32 +146,6 @@ class HostileBoard:
 
     def close(self) -> None:
         """Always works."""
-
-
-def info(**changes: Any) -> m.Info:
-    values: dict[str, Any] = dict(  # noqa: C408
-        version=1,
-        schema=m.SCHEMA_HASH,
-        session=7,
-        firmware="0.1.0",
-        board="virtual",
-        model_sha256=bytes(32),
-        height=4,
-        width=4,
-        channels=1,
-        input_scale=1.0,
-        input_zero_point=0,
-        outputs=2,
-        output_scale=1.0,
-        output_zero_point=0,
-        clock=0,
-        clock_hz=1,
-        chunk=64,
-        window=8,
-        layers=3,
-        features=3,
-    )
-    return m.Info(**values | changes)
 
 
 NUMBER = st.one_of(st.integers(0, 300), st.sampled_from([2**16 - 1, 2**32 - 1]))

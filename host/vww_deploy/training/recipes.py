@@ -20,37 +20,16 @@ class Shipped:
     begins_from: str | None = None
 
 
+_ALIKE: Final = Recipe(early_size=80, views=30, hard=0.35)
+_ONWARDS: Final = replace(_ALIKE, early_part=0.85, warmup_epochs=0.3)  # from another's weights
 SHIPPED: Final = {
-    "person_96_gray": Shipped(
-        Recipe(epochs=160, early_size=80, early_part=0.9, views=30, hard=0.35, weight_decay=0.03),
-    ),
+    "person_96_gray": Shipped(replace(_ALIKE, epochs=160, early_part=0.9, weight_decay=0.03)),
     "person_96_rgb": Shipped(
-        Recipe(
-            channels=3,
-            epochs=33,
-            early_size=80,
-            early_part=0.85,
-            learning_rate=2e-3,
-            warmup_epochs=0.3,
-            inner=2.5,
-            views=30,
-            hard=0.35,
-            weight_decay=0.03,
-        ),
+        replace(_ONWARDS, channels=3, epochs=33, learning_rate=2e-3, inner=2.5, weight_decay=0.03),
         begins_from="person_96_gray",
     ),
     "person_96_small": Shipped(
-        Recipe(
-            depth_multiplier=0.125,
-            epochs=34,
-            early_size=80,
-            early_part=0.85,
-            learning_rate=3e-3,
-            warmup_epochs=0.3,
-            inner=1.5,
-            views=30,
-            hard=0.35,
-        ),
+        replace(_ONWARDS, depth_multiplier=0.125, epochs=34, learning_rate=3e-3, inner=1.5),
         begins_from="person_96_gray",
     ),
 }
