@@ -159,6 +159,8 @@ def _parse(content: bytes, name: str) -> TfliteFile:
     used = [i for op in operators for i in (*op.inputs, *op.outputs)] + [*inputs, *outputs]
     if any(i >= len(tensors) or i < -1 for i in used):
         raise ValueError("an operator names a tensor that does not exist")
+    if any(i < 0 for i in (*inputs, *outputs)) or not all(op.outputs for op in operators):
+        raise ValueError("the model or an operator leads nowhere")
     return TfliteFile(
         name, hashlib.sha256(content).hexdigest(), bytes(data), tensors, operators, inputs, outputs, tuple(notices)
     )

@@ -107,6 +107,23 @@ def test_float_model() -> None:
     assert "quantize" in error.hint
 
 
+@pytest.mark.parametrize("dtype", ["INT8", "FLOAT32"])
+def test_an_operator_without_an_output(dtype: str) -> None:
+    writer = ModelWriter()
+    a, b = writer.tensor((1, 2, 2, 1), dtype=dtype), writer.tensor((1, 2), dtype=dtype)
+    writer.op("CONV_2D", [a], [])
+    with pytest.raises(ModelError, match="leads nowhere"):
+        read_model(writer.write([a], [b]))
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [([-1], [0]), ([0], [-1])])
+def test_an_input_or_output_that_is_no_tensor(inputs: list[int], outputs: list[int]) -> None:
+    writer = ModelWriter()
+    writer.tensor((1, 2, 2, 1), dtype="FLOAT32")
+    with pytest.raises(ModelError, match="leads nowhere"):
+        read_model(writer.write(inputs, outputs))
+
+
 def test_uint8_activations() -> None:
     writer = ModelWriter()
     source = writer.tensor((1, 4, 4, 2), dtype="UINT8", scale=1.0)
