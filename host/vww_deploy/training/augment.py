@@ -24,7 +24,7 @@ class Augmentation:
     """Largest stretch of width against height, as a part."""
     label_holds_from: float = 0.75
     """Crops smaller than this may have lost the person: their own label no longer counts, the teacher's does."""
-    paste: float = 0.2
+    paste: float = 0.3
     """Part of the pictures that another one is pasted onto, at a side of 0.3 to 0.75: persons before other backgrounds.
     Only a teacher knows what is to be seen then, so none without one."""
     brightness: float = 0.15
@@ -33,6 +33,8 @@ class Augmentation:
     """Largest change of a single colour channel's gain: the white balance of a cheap sensor."""
     gray: float = 0.15
     """Part of the pictures that lose their colour."""
+    luma: float = 1.0
+    """How far the weights of red, green and blue may stray from BT.601's in a gray picture; at 1 they can be any."""
     blur: float = 0.15
     low_resolution: float = 0.12
     """Part of the pictures that are shrunk to half the size and enlarged again, as an upsampled source is."""
@@ -85,6 +87,27 @@ def _pasted(x: Any, uniform: _Uniform) -> Any:
     half = tf.nn.avg_pool2d(tf.roll(x, 1, axis=0), 2, 2, "VALID")  # about the size that it will have: no aliases
     small = tf.image.crop_and_resize(half, boxes, tf.range(count), [size, size], extrapolation_value=-1.0)
     return tf.where(small < 0.0, x, small)
+
+
+def any_luma(x: Any, seed: Any, how: Augmentation) -> Any:
+    """A batch in gray as sensors and films of any spectral response would see it.
+
+    A gray network then learns shapes rather than what red, green and blue look like in one response.
+
+    Args:
+        x: float32 ``[N, s, s, 3]`` in 0..255.
+        seed: int32 ``[2]``; the same seed gives the same result.
+
+    Returns:
+        float32 ``[N, s, s, 1]``.
+    """
+    tf = require_tensorflow()
+    uniform = _Uniform(tf.bitwise.invert(seed), tf.shape(x)[0])  # other numbers than degrade draws
+    weights = uniform(0.0, 1.0, channels=3)
+    weights /= tf.reduce_sum(weights, axis=-1, keepdims=True)
+    strays = uniform(0.0, how.luma)
+    weights = strays * weights + (1.0 - strays) * tf.constant(BT601)
+    return tf.matmul(x, tf.reshape(weights, [-1, 1, 3, 1]))
 
 
 def degrade(x: Any, seed: Any, how: Augmentation) -> Any:

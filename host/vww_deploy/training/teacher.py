@@ -22,6 +22,8 @@ class Lesson:
 
     logits: npt.NDArray[np.float32]
     """log(P(person) / P(no person)), ``[N]``: the mean over each picture and its mirror image."""
+    gray_logits: npt.NDArray[np.float32]
+    """The same of the pictures without their colour, ``[N]``: what a network that sees gray can hope to tell."""
     maps: tuple[npt.NDArray[np.float16], ...]
     """Its inner maps, ``[N, h, w, c]``, large to small: the last linear one of each of the three smallest sizes."""
 
@@ -79,11 +81,18 @@ class Teacher:
         """What the teacher says of pictures, float32 ``[N, h, w, 3]`` in 0..255; they are resized here."""
         tf = require_tensorflow()
         x = tf.image.resize(pictures, [self.height, self.width], "bilinear", antialias=True) / 127.5 - 1.0
+        luma = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
         if self.channels == 1:
-            x = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
+            gray_logits = logits = self._both_ways(luma)
+        else:
+            gray_logits = self._both_ways(tf.repeat(luma, 3, axis=-1))
+            logits = self._both_ways(x)
+        return Lesson(logits, gray_logits, tuple(self._map(one) for one in self._maps))
+
+    def _both_ways(self, x: Any) -> npt.NDArray[np.float32]:
+        """The mean logits over pictures and their mirror images; the inner maps are then those of the pictures."""
         mirrored = self._logits(x[:, :, ::-1].numpy())
-        logits = self._logits(x.numpy())
-        return Lesson(np.asarray((logits + mirrored) / 2, np.float32), tuple(self._map(one) for one in self._maps))
+        return np.asarray((mirrored + self._logits(x.numpy())) / 2, np.float32)
 
     def _logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if len(x) != self._batch:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
-from vww_deploy.training.augment import BT601, Augmentation, degrade, resize_colour, to_student
+from vww_deploy.training.augment import BT601, Augmentation, any_luma, degrade, resize_colour, to_student
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 from vww_deploy.training.narrow import take_channels
@@ -46,7 +46,10 @@ class Recipe:
     """Weight of the picture's own label against the teacher's."""
     hard_one_label_source: float = 0.25
     """The same for pictures of a source that knows one label only: there the source gives the label away."""
-    temperature: float = 1.0
+    temperature: float = 1.6
+    """What the teacher's log odds are divided by: networks are surer than they are right."""
+    gray_word: float = 0.4
+    """Weight of what the teacher says without colour, for a network that sees none."""
     inner: float = 2.0
     """Weight of the teacher's inner maps at the start; it falls to 0."""
     views: int = 10
@@ -298,8 +301,11 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
     del view
 
     def rows_of(rows: Any) -> Any:
-        flip = flips[rows][:, None, None, None]
-        mirrored = [np.where(flip, one[rows][:, :, ::-1], one[rows]) for one in arrays]
+        mirrored = []
+        for one in arrays:
+            chosen = one[rows]
+            chosen[flips[rows]] = chosen[flips[rows], :, ::-1]
+            mirrored.append(chosen)
         return mirrored[0], target[rows], weight[rows], *mirrored[1:]
 
     def load(index: Any, rows: Any) -> Any:
@@ -309,8 +315,11 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
         w.set_shape([recipe.batch])
         for one, shape in zip((x, *inner), shapes, strict=True):
             one.set_shape([recipe.batch, *shape])
-        x = resize_colour(tf.cast(x, tf.float32), size, recipe.channels)
         seed = tf.stack([tf.constant(recipe.seed * 100003 + epoch, tf.int32), tf.cast(index, tf.int32)])
+        x = tf.cast(x, tf.float32)
+        if recipe.channels == 1:
+            x = any_luma(x, seed, recipe.augmentation)
+        x = resize_colour(x, size, recipe.channels)
         return to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels), y, w, tuple(inner)
 
     try:
@@ -327,7 +336,10 @@ def _targets(recipe: Recipe, training: PictureArrays, view: View) -> npt.NDArray
     if view.teacher is None:
         return labels
     hard = np.where(training.one_label_source, recipe.hard_one_label_source, recipe.hard) * view.label_holds
-    soft = 1.0 / (1.0 + np.exp(-view.teacher / recipe.temperature))
+    said = view.teacher
+    if recipe.channels == 1 and view.teacher_gray is not None:
+        said = (1.0 - recipe.gray_word) * said + recipe.gray_word * view.teacher_gray
+    soft = 1.0 / (1.0 + np.exp(-said / recipe.temperature))
     mixed: npt.NDArray[np.float32] = (hard * labels + (1.0 - hard) * soft).astype(np.float32)
     return mixed
 

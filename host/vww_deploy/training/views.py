@@ -29,6 +29,8 @@ class View:
     """``[N, size, size, 3]``"""
     teacher: npt.NDArray[np.float32] | None
     """The teacher's log odds of a person, ``[N]``; None without a teacher."""
+    teacher_gray: npt.NDArray[np.float32] | None
+    """The same without the pictures' colour."""
     maps: tuple[npt.NDArray[np.float16], ...]
     """The teacher's inner maps, ``[N, h, w, c]`` each; empty without a teacher."""
     label_holds: npt.NDArray[np.bool_]
@@ -67,7 +69,7 @@ class ViewCache:
         path = self._worker.submit(self._path, number).result()
         with np.load(path) as kept:
             maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
-            view = View(kept["pictures"], kept.get("teacher"), maps, kept["label_holds"])
+            view = View(kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"])
         if len(view.label_holds) != len(self.training.labels):
             raise DataError(
                 f"{path} holds {len(view.label_holds)} pictures, the training split {len(self.training.labels)}",
@@ -110,6 +112,7 @@ class ViewCache:
         parts = {"pictures": pictures, "label_holds": holds}
         if lessons:
             parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])[place]
+            parts["teacher_gray"] = np.concatenate([lesson.gray_logits for lesson in lessons])[place]
             for index, maps in enumerate(zip(*(lesson.maps for lesson in lessons), strict=True)):
                 parts[f"map{index}"] = np.concatenate(maps)[place]
         unfinished = path.with_suffix(".part")

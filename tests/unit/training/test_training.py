@@ -24,7 +24,7 @@ pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
 
 from vww_deploy.training import evaluate, mobilenet, train  # noqa: E402
-from vww_deploy.training.augment import Augmentation, random_views  # noqa: E402
+from vww_deploy.training.augment import Augmentation, any_luma, random_views  # noqa: E402
 from vww_deploy.training.calibrate import shift_bias  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
@@ -140,6 +140,37 @@ def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teac
     again = Teacher(teacher)(view.pictures.astype(np.float32))
     np.testing.assert_allclose(view.teacher, again.logits, atol=0.01)  # views are kept in whole gray levels
     assert np.std(view.teacher) > 0.1
+
+
+def test_a_teacher_of_colour_is_also_asked_what_it_sees_without(teacher: Path) -> None:
+    colour = np.random.default_rng(6).uniform(0, 255, (4, 24, 24, 3)).astype(np.float32)
+    gray = np.repeat(colour @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=-1)
+    asked = Teacher(teacher)
+    lesson = asked(colour)
+    np.testing.assert_allclose(lesson.gray_logits, asked(gray).logits, atol=1e-3)
+    assert np.abs(lesson.gray_logits - lesson.logits).max() > 0.01
+
+
+def test_a_gray_network_learns_a_mean_of_what_the_teacher_says_with_and_without_colour(discs: Path) -> None:
+    arrays = load_arrays(read_dataset(discs).split("val"), 8)
+    count = len(arrays.labels)
+    nothing, pictures = np.zeros(count, bool), np.zeros((count, 8, 8, 3), np.uint8)
+    view = View(pictures, np.full(count, 2.0, np.float32), np.full(count, -1.0, np.float32), (), nothing)
+    gray, colour = (dataclasses.replace(TINY, channels=n, gray_word=0.25, temperature=2.0) for n in (1, 3))
+    for recipe, odds in ((gray, (0.75 * 2.0 - 0.25) / 2.0), (colour, 2.0 / 2.0)):
+        wanted = train._targets(recipe, arrays, view)
+        np.testing.assert_allclose(np.log(wanted / (1 - wanted)), odds, rtol=1e-5)
+
+
+def test_gray_is_seen_in_any_mixture_of_the_colours() -> None:
+    x = np.zeros((64, 2, 2, 3), np.float32)
+    x[..., 2] = 100.0
+    seed = np.array([3, 4], np.int32)
+    strict, free = (np.asarray(any_luma(x, seed, Augmentation(luma=luma)))[:, 0, 0, 0] for luma in (0.0, 1.0))
+    np.testing.assert_allclose(strict, 11.4, rtol=1e-5)
+    assert 0 <= free.min() < 11.4 < 40 < free.max() <= 100
+    white = any_luma(np.full((64, 2, 2, 3), 200.0, np.float32), seed, Augmentation())
+    np.testing.assert_allclose(white, 200.0, rtol=1e-5)
 
 
 def test_a_picture_is_pasted_onto_another_and_no_label_holds() -> None:
