@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from vww_deploy.cli import common
 from vww_deploy.cli.train import DataArgument, PicturesOption
+
+if TYPE_CHECKING:
+    from vww_deploy.training.package import Packed
 
 
 def command(
@@ -37,26 +40,29 @@ def command(
     Example: vww-deploy quantize training/ photos/ -o person.tflite --test
     """
     from vww_deploy.training.datasets import read_dataset
-    from vww_deploy.training.package import ALLOWED_LOSS, describe_data, pack
-    from vww_deploy.training.sources import open_source
+    from vww_deploy.training.package import ALLOWED_LOSS
+    from vww_deploy.training.sources import is_training, quantise_source
 
     dataset = read_dataset(data, pictures)
-    network = open_source(source, dataset)
     with common.err.status("Reading") as status:
-        packed = pack(
-            network.model,
+        packed = quantise_source(
+            source,
             dataset,
             output if output.suffix == ".tflite" else output.with_suffix(".tflite"),
             splits=("val", "test") if test else ("val",),
-            fine_tune=None if fine_tune is False else network.fine_tune,
-            allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
-            description=network.description,
-            about={"data": describe_data(dataset), **network.about},
+            fine_tune=fine_tune,
             say=lambda text: status.update(text.capitalize()),
         )
     if as_json:
         common.print_json(packed)
         return
+    show(packed)
+    if packed.lost_points > ALLOWED_LOSS and not packed.fine_tuned and not is_training(source):
+        common.notice("int8 loses over half a point; only the folder of a training can be fine-tuned for int8")
+
+
+def show(packed: Packed) -> None:
+    """Float beside int8, the layers that lose most, and where the model is."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("split", "", "top-1", "person", "no person", "ROC AUC"):
         table.add_column(name, justify="left" if name in ("split", "") else "right")
@@ -73,8 +79,6 @@ def command(
     common.out.print(table)
     if packed.fine_tuned:
         common.out.print("fine-tuned for int8")
-    elif packed.lost_points > ALLOWED_LOSS and network.fine_tune is None:
-        common.notice("int8 loses over half a point; only the folder of a training can be fine-tuned for int8")
     if packed.noise:
         common.out.print("\nthe layers that lose most (signal to noise of the output):")
         for layer in packed.noise[:5]:

@@ -29,7 +29,9 @@ def command(
     pictures: PicturesOption = None,
     recipe_name: Annotated[
         str | None,
-        typer.Option("--recipe", help="Train a shipped model anew by its name; the options below are then its own."),
+        typer.Option(
+            "--recipe", help="Make a shipped model anew by its name, to int8; the options below are then its own."
+        ),
     ] = None,
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="A .tflite or Keras model with float edges to learn from.")
@@ -85,9 +87,10 @@ def command(
         common.err.print(_line(row), soft_wrap=True)
 
     if recipe_name is not None:
-        from vww_deploy.training.recipes import train_shipped
+        from vww_deploy.cli.quantize import show
+        from vww_deploy.training.recipes import make_shipped
 
-        weights = train_shipped(
+        packed = make_shipped(
             recipe_name,
             data,
             output,
@@ -98,9 +101,13 @@ def command(
             say=say,
             note=common.notice,
         )
-    else:
-        job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
-        weights = run(job, smoke=smoke, say=say, note=common.notice)
+        if as_json:
+            common.print_json({"model": packed, "epochs": rows})
+        else:
+            show(packed)
+        return
+    job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
+    weights = run(job, smoke=smoke, say=say, note=common.notice)
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
         common.print_json({"weights": weights, "epochs": rows})

@@ -8,34 +8,66 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError
+from vww_deploy.training.augment import Augmentation
+from vww_deploy.training.datasets import read_dataset
+from vww_deploy.training.package import Packed
 from vww_deploy.training.run import Job, run
+from vww_deploy.training.sources import quantise_source
 from vww_deploy.training.train import Recipe
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A shipped model's recipe; ``begins_from`` names another whose weights it begins from."""
+class Stage:
+    """One training on the way to a shipped model."""
 
     recipe: Recipe
     begins_from: str | None = None
+    """The stage whose weights it begins from; random ones without."""
+    views: str = "views"
+    """The folder of its views; stages with the same crops share one."""
 
 
-_ALIKE: Final = Recipe(early_size=80, views=30, hard=0.35)
-_ONWARDS: Final = replace(_ALIKE, early_part=0.85, warmup_epochs=0.3)  # from another's weights
-SHIPPED: Final = {
-    "person_96_gray": Shipped(replace(_ALIKE, epochs=160, early_part=0.9, weight_decay=0.03)),
-    "person_96_rgb": Shipped(
-        replace(_ONWARDS, channels=3, epochs=33, learning_rate=2e-3, inner=2.5, weight_decay=0.03),
-        begins_from="person_96_gray",
+_FIRST: Final = Recipe(epochs=160, early_size=80, early_part=0.9, views=30, hard=0.35, weight_decay=0.03)
+_ONWARDS: Final = replace(_FIRST, early_part=0.85, warmup_epochs=0.3)
+_WIDE: Final = replace(
+    _ONWARDS,
+    epochs=150,
+    batch=128,
+    learning_rate=2.5e-3,
+    weight_decay=0.02,
+    averaging=0.997,
+    hard=0.3,
+    views=16,
+    early_part=1.0,
+    augmentation=Augmentation(luma=0.7),
+)
+_WHOLE: Final = replace(
+    _WIDE,
+    epochs=60,
+    learning_rate=1e-3,
+    inner=1.0,
+    early_part=0.0,
+    views=8,
+    augmentation=Augmentation(crop=(0.85, 1.2), aspect=0.15, paste=0.15, luma=0.3),
+)
+"""Whole pictures, as a camera gives them, at the full size."""
+
+STAGES: Final = {
+    "first_gray": Stage(_FIRST),
+    "person_96_rgb": Stage(
+        replace(_ONWARDS, channels=3, epochs=33, learning_rate=2e-3, inner=2.5), begins_from="first_gray"
     ),
-    "person_96_small": Shipped(
+    "wide_gray": Stage(_WIDE, begins_from="person_96_rgb"),
+    "person_96_gray": Stage(_WHOLE, begins_from="wide_gray", views="whole-views"),
+    "person_96_small": Stage(
         replace(_ONWARDS, depth_multiplier=0.125, epochs=34, learning_rate=3e-3, inner=1.5),
         begins_from="person_96_gray",
     ),
 }
+SHIPPED: Final = ("person_96_gray", "person_96_rgb", "person_96_small")
 
 
-def train_shipped(
+def make_shipped(
     name: str,
     data: Path,
     folder: Path,
@@ -46,32 +78,30 @@ def train_shipped(
     smoke: bool = False,
     say: Callable[[dict[str, float]], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
-) -> Path:
-    """Train a shipped model anew into ``folder / name``, and before it what it begins from; goes on where it stopped.
+) -> Packed:
+    """Make a shipped model anew, from the pictures to ``folder / "NAME.tflite"`` and its card.
 
-    Returns:
-        The averaged weights.
+    What it begins from is trained first; a run that was killed goes on where it stopped.
 
     Raises:
         DataError: no shipped model has this name, or the data cannot be used.
     """
     if name not in SHIPPED:
         raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(SHIPPED)}.")
-    shipped = SHIPPED[name]
-    initial = None
-    if shipped.begins_from is not None:
-        note(f"{name} begins from {shipped.begins_from}, which is trained first")
-        initial = train_shipped(
-            shipped.begins_from,
-            data,
-            folder,
-            pictures=pictures,
-            teacher=teacher,
-            seed=seed,
-            smoke=smoke,
-            say=say,
-            note=note,
-        )
-    recipe = replace(shipped.recipe, seed=seed)
-    job = Job(data, folder / name, recipe, pictures, teacher, folder / "views", initial)
-    return run(job, smoke=smoke, say=say, note=note)
+    stages = [name]
+    while (before := STAGES[stages[0]].begins_from) is not None:
+        stages.insert(0, before)
+    weights = None
+    for stage in stages:
+        note(f"{stage}, which is training {stages.index(stage) + 1} of {len(stages)} on the way to {name}")
+        how = STAGES[stage]
+        job = Job(data, folder / stage, replace(how.recipe, seed=seed), pictures, teacher, folder / how.views, weights)
+        weights = run(job, smoke=smoke, say=say, note=note)
+    return quantise_source(
+        folder / name,
+        read_dataset(data, pictures),
+        folder / f"{name}.tflite",
+        splits=("val", "test"),
+        fine_tune=not smoke,
+        say=note,
+    )

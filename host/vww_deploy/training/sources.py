@@ -12,7 +12,7 @@ from vww_deploy.errors import ModelError
 from vww_deploy.graph.card import InputSpec
 from vww_deploy.training.calibrate import shift_bias
 from vww_deploy.training.datasets import Dataset
-from vww_deploy.training.package import pixels_of, sample_of
+from vww_deploy.training.package import ALLOWED_LOSS, Packed, describe_data, pack, pixels_of, sample_of
 from vww_deploy.training.run import read_recipe
 from vww_deploy.training.train import WEIGHTS_FILE, load_network
 
@@ -29,6 +29,11 @@ class Source:
     fine_tune: Callable[[], Any] | None = None
 
 
+def is_training(path: Path) -> bool:
+    """Whether ``train`` wrote the folder."""
+    return (path / "recipe.json").is_file()
+
+
 def open_source(path: Path, dataset: Dataset) -> Source:
     """Open a training's folder, or hand on the path of a Keras model, SavedModel or float ``.tflite``.
 
@@ -39,7 +44,7 @@ def open_source(path: Path, dataset: Dataset) -> Source:
         raise ModelError(
             f"there is no {path}", hint="Give a training's folder or a Keras, SavedModel or .tflite model."
         )
-    if not (path / "recipe.json").is_file():
+    if not is_training(path):
         return Source(path)
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
@@ -60,6 +65,38 @@ def open_source(path: Path, dataset: Dataset) -> Source:
         f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
         {"training": {**asdict(recipe), "bias_shift": round(shift, 4), "log": _last_row(path / "log.csv")}},
         fine_tune,
+    )
+
+
+def quantise_source(
+    path: Path,
+    dataset: Dataset,
+    output: Path,
+    *,
+    splits: tuple[str, ...] = ("val",),
+    fine_tune: bool | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Packed:
+    """Make an int8 model and its card of what :func:`open_source` opens; see :func:`vww_deploy.training.package.pack`.
+
+    Args:
+        fine_tune: always or never; None does it if int8 loses more than :data:`ALLOWED_LOSS` points.
+
+    Raises:
+        ModelError: the network cannot be opened or converted.
+        DataError: pictures are missing, or the model cannot be written.
+    """
+    network = open_source(path, dataset)
+    return pack(
+        network.model,
+        dataset,
+        output,
+        splits=splits,
+        fine_tune=None if fine_tune is False else network.fine_tune,
+        allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
+        description=network.description,
+        about={"data": describe_data(dataset), **network.about},
+        say=say,
     )
 
 

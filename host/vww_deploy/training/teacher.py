@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class Teacher:
         try:
             is_tflite = path.suffix == ".tflite"
             content = path.read_bytes() if is_tflite else float_tflite(path)
+            self.sha256 = hashlib.sha256(content).hexdigest()
             model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
             maps = _linear_maps(model)
             graph = model.subgraphs[0]

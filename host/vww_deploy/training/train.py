@@ -333,11 +333,11 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
 def _targets(recipe: Recipe, training: PictureArrays, view: View) -> npt.NDArray[np.float32]:
     """P(person) to learn: the picture's own label, mixed with the teacher's where there is one."""
     labels = training.labels.astype(np.float32)
-    if view.teacher is None:
+    if view.teacher is None or view.teacher_gray is None:
         return labels
     hard = np.where(training.one_label_source, recipe.hard_one_label_source, recipe.hard) * view.label_holds
     said = view.teacher
-    if recipe.channels == 1 and view.teacher_gray is not None:
+    if recipe.channels == 1:
         said = (1.0 - recipe.gray_word) * said + recipe.gray_word * view.teacher_gray
     soft = 1.0 / (1.0 + np.exp(-said / recipe.temperature))
     mixed: npt.NDArray[np.float32] = (hard * labels + (1.0 - hard) * soft).astype(np.float32)

@@ -6,8 +6,9 @@ follows and every model.
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError
-from vww_deploy.training.augment import Augmentation, random_views
+from vww_deploy.training.augment import OF_VIEWS, Augmentation, random_views
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import require_tensorflow
 from vww_deploy.training.teacher import Teacher
@@ -55,10 +56,28 @@ class ViewCache:
         how = augmentation or Augmentation()
         self._how = how if teacher is not None else replace(how, paste=0.0)
         self._worker = ThreadPoolExecutor(max_workers=1)  # one: a teacher's interpreter serves one thread
+        self._claim()
+
+    def _claim(self) -> None:
+        """Write down how the folder's views are made, or see that it was this way."""
+        made = {
+            "size": self._size,
+            "seed": self._seed,
+            "teacher": self._teacher.sha256 if self._teacher is not None else None,
+            **{name: value for name, value in asdict(self._how).items() if name in OF_VIEWS},
+        }
+        text, path = json.dumps(made, indent=2) + "\n", self._folder / "made.json"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not any(self._folder.glob("view-*.npz")):
+                path.write_text(text)
+            elif not path.exists() or path.read_text(errors="replace") != text:
+                raise DataError(
+                    f"the views in {self._folder} were made in another way, with another teacher, size or seed",
+                    hint="remove the folder, or name another one with --views-folder",
+                )
         except OSError as error:
-            raise DataError(f"{folder} cannot be made: {error.strerror}") from error
+            raise DataError(f"{self._folder} cannot be made: {error.strerror}") from error
 
     def get(self, number: int) -> View:
         """The view ``number``, from disk or made now.

@@ -30,6 +30,7 @@ from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
 from vww_deploy.training.package import pack, pixels_of  # noqa: E402
 from vww_deploy.training.quantize import float_tflite, layer_noise, operators_of, predict_tflite, quantise  # noqa: E402
+from vww_deploy.training.recipes import make_shipped  # noqa: E402
 from vww_deploy.training.report_html import write_report  # noqa: E402
 from vww_deploy.training.rounding import centre_logits, equalise, settle  # noqa: E402
 from vww_deploy.training.run import Job, read_recipe, run  # noqa: E402
@@ -131,6 +132,10 @@ def test_views_are_the_same_every_time_and_of_one_data_set(discs: Path, tmp_path
     other = load_arrays(read_dataset(discs).split("train"), 40)
     with pytest.raises(DataError, match="the training split 96"):
         ViewCache(other, tmp_path / "a", None, size=32).get(0)
+    for changes in ({"size": 40}, {"seed": 2}, {"augmentation": Augmentation(aspect=0.1)}):
+        with pytest.raises(DataError, match="made in another way"):
+            ViewCache(arrays, tmp_path / "a", None, **{"size": 32, **changes})
+    ViewCache(arrays, tmp_path / "a", None, size=32, augmentation=Augmentation(brightness=0.4))  # no matter of views
 
 
 def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teacher: Path, tmp_path: Path) -> None:
@@ -334,6 +339,23 @@ def test_the_commands(discs: Path, tmp_path: Path) -> None:
     wanted: dict[str, Any] = json.loads(done.stdout)["wanted"]
     assert wanted["false_alarm_rate"] <= 0.1
     assert Model.load(model).card.threshold == pytest.approx(min(1.0, wanted["threshold"]))
+
+
+def test_one_command_makes_a_shipped_model_anew(discs: Path, teacher: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(discs), "--recipe", "person_96_gray", "--teacher", str(teacher), "--smoke", "--json"]
+    done = CliRunner().invoke(build(), [*arguments, "-o", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    stages = ["first_gray", "person_96_rgb", "wide_gray", "person_96_gray"]
+    assert [(tmp_path / stage / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 4
+    assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
+    model = Model.load(tmp_path / "person_96_gray.tflite")
+    assert (model.card.input.height, model.card.input.channels) == (96, 1)
+    assert model.card.details["accuracy"]["test"]["pictures"] == 32
+
+
+def test_a_recipe_of_another_name(discs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no recipe is called first_gray"):
+        make_shipped("first_gray", discs, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 but nothing else", bytes(400)])
