@@ -5,6 +5,7 @@ Seeded without state, so that a resumed run sees what the first would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,14 @@ class Augmentation:
     paste: float = 0.3
     """Part of the pictures that another one is pasted onto, at a side of 0.3 to 0.75: persons before other backgrounds.
     Only a teacher knows what is to be seen then, so none without one."""
+    nudge: float = 0.0
+    """How far a picture is moved and stretched anew in each epoch, as a part of its side; so little that the teacher's
+    word on it still holds."""
+    hide: float = 0.0
+    """Part of the pictures that lose a rectangle of 0.15 to 0.4 of their sides in each epoch."""
+    blend: float = 0.0
+    """Part of the pictures that another one shines through in each epoch, at up to half; what is to be learned of both
+    is blended likewise (mixup, Zhang et al. 2018)."""
     brightness: float = 0.15
     contrast: float = 0.3
     colour: float = 0.15
@@ -112,6 +121,40 @@ def any_luma(x: Any, seed: Any, how: Augmentation) -> Any:
     return tf.matmul(x, tf.reshape(weights, [-1, 1, 3, 1]))
 
 
+def nudge(x: Any, size: int, seed: Any, how: Augmentation) -> Any:
+    """A batch moved and stretched a little, at another size.
+
+    Args:
+        x: float32 ``[N, s, s, 1 or 3]`` in 0..255.
+        size: side of the result in pixels.
+        seed: int32 ``[2]``; the same seed gives the same result.
+    """
+    tf = require_tensorflow()
+    count = tf.shape(x)[0]
+    uniform = _Uniform(tf.reverse(seed, [0]), count)  # other numbers than degrade draws
+    height, width, y, x_ = (uniform(-how.nudge, how.nudge)[:, 0, 0, 0] for _ in range(4))
+    boxes = tf.stack([y - height, x_ - width, 1.0 + y + height, 1.0 + x_ + width], axis=1)
+    return tf.image.crop_and_resize(x, boxes, tf.range(count), [size, size], extrapolation_value=118.0)
+
+
+def blend(parts: Sequence[Any], seed: Any, how: Augmentation) -> list[Any]:
+    """A batch of which some pictures are blended with another one of it, and so is all that belongs to them.
+
+    Args:
+        parts: float tensors ``[N, ...]``: the pictures, and what is to be learned of them.
+        seed: int32 ``[2]``; the same seed gives the same result.
+    """
+    tf = require_tensorflow()
+    uniform = _Uniform(tf.bitwise.invert(tf.reverse(seed, [0])), tf.shape(parts[0])[0])  # other numbers than the others
+    other = tf.where(uniform(0.0, 1.0) < how.blend, uniform(0.0, 0.5), 0.0)[:, 0, 0, 0]
+
+    def blended(part: Any) -> Any:
+        share = tf.cast(tf.reshape(other, [-1] + [1] * (len(part.shape) - 1)), part.dtype)
+        return part + share * (tf.roll(part, 1, axis=0) - part)
+
+    return [blended(part) for part in parts]
+
+
 def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
     """Make a batch look as if small cameras had taken it; nothing moves, so a teacher need not see it.
 
@@ -133,6 +176,7 @@ def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
     middle = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     x = (x - middle) * uniform(1.0 - how.contrast, 1.0 + how.contrast) + middle
     x += 255.0 * uniform(-how.brightness, how.brightness)
+    x = tf.where(uniform(0.0, 1.0) < how.hide, _hidden(x, uniform), x)
     deviation = tf.maximum(0.0, uniform(-how.noise, how.noise)) * 255.0
     x += deviation * tf.random.stateless_normal(tf.shape(x), uniform.seed())
     return tf.clip_by_value(x, 0.0, 255.0)
@@ -152,6 +196,19 @@ class _Uniform:
     def __call__(self, low: float, high: float, channels: int = 1) -> Any:
         """float32 ``[N, 1, 1, channels]`` from ``low`` to ``high``."""
         return require_tensorflow().random.stateless_uniform([self._count, 1, 1, channels], self.seed(), low, high)
+
+
+def _hidden(x: Any, uniform: _Uniform) -> Any:
+    """Each picture of a batch behind a rectangle of some gray."""
+    tf = require_tensorflow()
+    size = x.shape[1]
+    at = tf.range(size, dtype=tf.float32) / size
+
+    def within(middle: Any, side: Any) -> Any:
+        return tf.abs(at - middle[:, 0, 0]) < side[:, 0, 0] / 2  # [N, size]
+
+    rows, columns = (within(uniform(0.0, 1.0), uniform(0.15, 0.4)) for _ in "yx")
+    return tf.where(rows[:, :, None, None] & columns[:, None, :, None], uniform(0.0, 255.0), x)
 
 
 def _blur(x: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
-from vww_deploy.training.augment import BT601, Augmentation, any_luma, degrade, resize_colour, to_student
+from vww_deploy.training.augment import BT601, Augmentation, any_luma, blend, degrade, nudge, resize_colour, to_student
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 from vww_deploy.training.narrow import take_channels
@@ -104,7 +104,7 @@ def train(
             early = recipe.early_size and epoch < recipe.early_part * recipe.epochs
             size = recipe.early_size if early else recipe.size
             told = [
-                student.learn(batch, _rate(recipe, at, steps), min(recipe.averaging, (1 + at) / (10 + at)), epoch)
+                student.learn(batch, _rate(recipe, at, steps), _decay(recipe, at, initial is None), epoch)
                 for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps)
             ]
             loss, apart = (float(one) for one in np.mean(told, axis=0))
@@ -285,6 +285,11 @@ def _rate(recipe: Recipe, at: int, steps: int) -> float:
     return float(recipe.learning_rate * (0.5 * (1 + np.cos(np.pi * min(1.0, progress))) * 0.995 + 0.005))
 
 
+def _decay(recipe: Recipe, at: int, from_nothing: bool) -> float:
+    """Of the running average at a step: random weights to begin with are soon forgotten, trained ones are not."""
+    return min(recipe.averaging, (1 + at) / (10 + at)) if from_nothing else recipe.averaging
+
+
 def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> Iterator[Any]:
     """One epoch's batches: pictures float32 ``[N, size, size, channels]``, P(person) ``[N]``, weights ``[N]``, maps."""
     tf = require_tensorflow()
@@ -319,8 +324,13 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
         x = tf.cast(x, tf.float32)
         if recipe.channels == 1:
             x = any_luma(x, seed, recipe.augmentation)
+        if recipe.augmentation.nudge:
+            x = nudge(x, size, seed, recipe.augmentation)
         x = resize_colour(x, size, recipe.channels)
-        return to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels), y, w, tuple(inner)
+        x = to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels)
+        if recipe.augmentation.blend:
+            x, y, *inner = blend([x, y, *inner], seed, recipe.augmentation)
+        return x, y, w, tuple(inner)
 
     try:
         yield from tf.data.Dataset.from_tensor_slices(order).enumerate().map(load, num_parallel_calls=2).prefetch(4)

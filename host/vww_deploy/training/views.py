@@ -7,7 +7,7 @@ follows and every model.
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class ViewCache:
         how = augmentation or Augmentation()
         self._how = how if teacher is not None else replace(how, paste=0.0)
         self._worker = ThreadPoolExecutor(max_workers=1)  # one: a teacher's interpreter serves one thread
+        self._coming: tuple[int, Future[View]] | None = None
         self._claim()
 
     def _claim(self) -> None:
@@ -85,7 +86,17 @@ class ViewCache:
         Raises:
             DataError: the disk is full, or the kept view is of another data set.
         """
-        path = self._worker.submit(self._path, number).result()
+        coming, self._coming = self._coming, None
+        if coming is None or coming[0] != number:
+            return self._worker.submit(self._load, number).result()
+        return coming[1].result()
+
+    def prepare(self, number: int) -> None:
+        """Make and read the view ``number`` while the caller goes on; :meth:`get` reports what went wrong."""
+        self._coming = number, self._worker.submit(self._load, number)
+
+    def _load(self, number: int) -> View:
+        path = self._path(number)
         with np.load(path) as kept:
             maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
             view = View(kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"])
@@ -95,10 +106,6 @@ class ViewCache:
                 hint="the data changed: remove the folder of views",
             )
         return view
-
-    def prepare(self, number: int) -> None:
-        """Make the view ``number``, if it is missing, while the caller goes on; :meth:`get` reports what went wrong."""
-        self._worker.submit(self._path, number)
 
     def _path(self, number: int) -> Path:
         path = self._folder / f"view-{number:03d}.npz"

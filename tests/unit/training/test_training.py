@@ -24,7 +24,7 @@ pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
 
 from vww_deploy.training import evaluate, mobilenet, train  # noqa: E402
-from vww_deploy.training.augment import Augmentation, any_luma, random_views  # noqa: E402
+from vww_deploy.training.augment import Augmentation, any_luma, blend, degrade, nudge, random_views  # noqa: E402
 from vww_deploy.training.calibrate import shift_bias  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
@@ -176,6 +176,46 @@ def test_gray_is_seen_in_any_mixture_of_the_colours() -> None:
     assert 0 <= free.min() < 11.4 < 40 < free.max() <= 100
     white = any_luma(np.full((64, 2, 2, 3), 200.0, np.float32), seed, Augmentation())
     np.testing.assert_allclose(white, 200.0, rtol=1e-5)
+
+
+def test_a_nudge_moves_a_picture_by_a_few_pixels() -> None:
+    import tensorflow as tf
+
+    ground = 118.0  # what is seen beyond a picture's edge
+    x = np.full((64, 40, 40, 1), ground, np.float32)
+    x[:, 18:22, 18:22] = 255.0
+    seed, rows = tf.constant([5, 6]), np.arange(40)[None, :, None, None]
+    for part, reach in ((0.0, 0.01), (0.1, 6.0)):
+        moved = np.asarray(nudge(x, 40, seed, Augmentation(nudge=part))) - ground
+        middle = (moved * rows).sum(axis=(1, 2, 3)) / moved.sum(axis=(1, 2, 3))
+        assert np.abs(middle - 19.5).max() < reach
+    assert np.std(middle) > 1.0
+
+
+def test_blended_pictures_and_all_that_belongs_to_them() -> None:
+    import tensorflow as tf
+
+    count = 64
+    x = np.arange(count, dtype=np.float32)
+    parts = (x[:, None, None, None] * np.ones((1, 2, 2, 1), np.float32), x, x[:, None].astype(np.float16))
+    for share in (0.0, 0.5, 1.0):
+        pictures, targets, maps = blend(parts, tf.constant([5, 6]), Augmentation(blend=share))
+        np.testing.assert_allclose(np.asarray(pictures)[:, 1, 1, 0], targets)
+        np.testing.assert_allclose(np.asarray(maps)[:, 0], targets, rtol=2e-3, atol=0.1)
+        part = (x - np.asarray(targets)) / (x - np.roll(x, 1))
+        assert part.max() <= 0.5
+        assert np.count_nonzero(part) == pytest.approx(share * count, abs=14)
+
+
+def test_hidden_rectangles_are_one_gray() -> None:
+    import tensorflow as tf
+
+    plain = dict.fromkeys(("brightness", "contrast", "blur", "low_resolution", "noise"), 0.0)
+    x = np.full((64, 40, 40, 1), 300.0, np.float32)  # whiter than any gray that hides
+    hidden = np.asarray(degrade(x, tf.constant([5, 6]), Augmentation(**plain, hide=1.0)))
+    share = (hidden < 255.0).mean(axis=(1, 2, 3))
+    assert 0.02 < share.mean() < 0.4**2 and share.max() < 0.43**2
+    assert all(len(np.unique(one)) <= 2 for one in hidden)
 
 
 def test_a_picture_is_pasted_onto_another_and_no_label_holds() -> None:
@@ -345,7 +385,7 @@ def test_one_command_makes_a_shipped_model_anew(discs: Path, teacher: Path, tmp_
     arguments = ["train", str(discs), "--recipe", "person_96_gray", "--teacher", str(teacher), "--smoke", "--json"]
     done = CliRunner().invoke(build(), [*arguments, "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    stages = ["first_gray", "person_96_rgb", "wide_gray", "person_96_gray"]
+    stages = ["first_gray", "person_96_rgb", "gray_again", "person_96_gray"]
     assert [(tmp_path / stage / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 4
     assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
     model = Model.load(tmp_path / "person_96_gray.tflite")
