@@ -44,7 +44,7 @@ class Augmentation:
     """Largest change of a single colour channel's gain: the white balance of a cheap sensor."""
     gray: float = 0.15
     """Part of the pictures that lose their colour."""
-    luma: float = 1.0
+    luma: float = 0.7
     """How far the weights of red, green and blue may stray from BT.601's in a gray picture; at 1 they can be any."""
     blur: float = 0.15
     low_resolution: float = 0.12

@@ -39,7 +39,6 @@ _AGAIN: Final = replace(
     hard=0.3,
     views=16,
     early_part=1.0,
-    augmentation=Augmentation(luma=0.7),
 )
 _AVERAGED: Final = replace(
     _AGAIN,
@@ -51,7 +50,7 @@ _AVERAGED: Final = replace(
     gray_word=0.5,
     inner=1.5,
     views=18,
-    augmentation=Augmentation(crop=(0.7, 1.2), paste=0.2, luma=0.7, nudge=0.06, hide=0.15, blend=0.4),
+    augmentation=Augmentation(crop=(0.7, 1.2), paste=0.2, nudge=0.06, hide=0.15, blend=0.4),
 )
 """No picture is seen twice in the same way, and the weights are a mean over ten epochs: what the network would learn by
 heart in any one of them is not in the mean."""
