@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -256,7 +257,10 @@ def adopt_weights(model: Any, weights: Path) -> None:
         for width in dict.fromkeys((multiplier, *(one for one in WIDER if one > multiplier))):
             source = build_mobilenet_v1(width, (None, None, channels))
             try:
-                source.load_weights(weights)
+                with warnings.catch_warnings():
+                    # Keras looks for a second copy of every layer that its own files do not have.
+                    warnings.filterwarnings("ignore", "Skipping nested container")
+                    source.load_weights(weights)
             except (ValueError, OSError, KeyError):
                 continue
             if width != multiplier:

@@ -98,10 +98,12 @@ def test_a_killed_training_goes_on(trained: Path, discs: Path, teacher: Path, tm
     assert float(rows[1]["loss"]) == pytest.approx(float(log_of(trained)[1]["loss"]), abs=0.02)
 
 
-def test_another_network_in_the_folder_is_refused(trained: Path, discs: Path) -> None:
+def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, discs: Path, teacher: Path) -> None:
     recipe = dataclasses.replace(TINY, depth_multiplier=0.1)
     with pytest.raises(ModelError, match="of another network"):
-        run(Job(discs, trained, recipe))
+        run(Job(discs, trained, recipe, teacher=teacher))
+    with pytest.raises(DataError, match="with another teacher"):
+        run(Job(discs, trained, TINY))
 
 
 def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
