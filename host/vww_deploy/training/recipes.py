@@ -62,12 +62,25 @@ STAGES: Final = {
     ),
     "gray_again": Stage(_AGAIN, begins_from="person_96_rgb"),
     "person_96_gray": Stage(_AVERAGED, begins_from="gray_again", views="other-views"),
-    "person_96_small": Stage(
-        replace(_ONWARDS, depth_multiplier=0.125, epochs=34, learning_rate=3e-3, inner=1.5),
-        begins_from="person_96_gray",
+    "person_64_small": Stage(
+        replace(
+            _AVERAGED,
+            depth_multiplier=0.125,
+            size=64,
+            channels=3,
+            epochs=60,
+            learning_rate=3e-3,
+            weight_decay=0.02,
+            averaging=0.998,
+            hard=0.3,
+            early_size=0,
+            augmentation=replace(_AVERAGED.augmentation, hide=0.1, blend=0.0),
+        ),
+        begins_from="person_96_rgb",
+        views="small-views",
     ),
 }
-SHIPPED: Final = ("person_96_gray", "person_96_rgb", "person_96_small")
+SHIPPED: Final = ("person_96_gray", "person_96_rgb", "person_64_small")
 
 
 def make_shipped(
