@@ -108,8 +108,8 @@ def make_shipped(
     while (before := STAGES[stages[0]].begins_from) is not None:
         stages.insert(0, before)
     weights = None
-    for stage in stages:
-        note(f"{stage}, which is training {stages.index(stage) + 1} of {len(stages)} on the way to {name}")
+    for number, stage in enumerate(stages, start=1):
+        note(f"training {number} of {len(stages)}: {stage}")
         how = STAGES[stage]
         job = Job(data, folder / stage, replace(how.recipe, seed=seed), pictures, teacher, folder / how.views, weights)
         weights = run(job, smoke=smoke, say=say, note=note)
