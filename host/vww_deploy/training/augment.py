@@ -176,7 +176,8 @@ def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
     middle = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     x = (x - middle) * uniform(1.0 - how.contrast, 1.0 + how.contrast) + middle
     x += 255.0 * uniform(-how.brightness, how.brightness)
-    x = tf.where(uniform(0.0, 1.0) < how.hide, _hidden(x, uniform), x)
+    if how.hide:
+        x = tf.where(uniform(0.0, 1.0) < how.hide, _hidden(x, uniform), x)
     deviation = tf.maximum(0.0, uniform(-how.noise, how.noise)) * 255.0
     x += deviation * tf.random.stateless_normal(tf.shape(x), uniform.seed())
     return tf.clip_by_value(x, 0.0, 255.0)
