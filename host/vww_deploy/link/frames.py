@@ -22,7 +22,7 @@ CRC: Final = struct.Struct("<I")
 # The longest frame between its zeros that the decoder keeps; the device's are far shorter.
 MAX_ENCODED_BYTES: Final = 8192
 
-_TEXT_BYTES: Final = frozenset(range(0x20, 0x100)) - {0x7F} | {0x09, 0x0A, 0x0D}
+_NO_TEXT: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ class Decoder:
             piece, closed = (data, False) if zero < 0 else (data[:zero], True)
             data = b"" if zero < 0 else data[zero + 1 :]
             if not self._in_frame:
-                text = bytes(b for b in piece if b in _TEXT_BYTES)
-                if text:
+                if text := piece.translate(None, _NO_TEXT):
                     yield Text(text)
                 self._in_frame = closed
                 continue
@@ -104,7 +103,7 @@ class Decoder:
         self._overflown = False
         if overflown:
             return
-        if _TEXT_BYTES.issuperset(raw):
+        if raw.translate(None, _NO_TEXT) == raw:
             # Text that a stray zero byte made look like a frame. No frame is printable: its header holds the version.
             yield Text(raw)
             return

@@ -102,8 +102,7 @@ class Message:
     def pack(self) -> bytes:
         """The payload."""
         out = bytearray()
-        for field, kind in zip(fields(self), self.LAYOUT, strict=True):
-            value = getattr(self, field.name)
+        for value, kind in zip(vars(self).values(), self.LAYOUT, strict=True):
             if kind in _NUMBERS:
                 out += struct.pack(_NUMBERS[kind], value)
             elif kind == "text":
