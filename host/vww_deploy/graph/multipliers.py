@@ -30,10 +30,18 @@ def _round_half_away(value: float) -> int:
 
 
 def activation_clamp(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
-    """The int8 range of a fused activation (NONE, RELU, RELU_N1_TO_1 or RELU6); rounds in float32 as TFLite does."""
+    """The int8 range of a fused activation (NONE, RELU, RELU_N1_TO_1 or RELU6); rounds in float32 as TFLite does.
+
+    Raises:
+        ValueError: the scale is so small that the range has no end.
+    """
 
     def quantize(value: float) -> int:
-        return zero_point + _round_half_away(float(np.float32(value) / np.float32(scale)))
+        with np.errstate(over="ignore"):
+            steps = float(np.float32(value) / np.float32(scale))
+        if math.isinf(steps):
+            raise ValueError(f"an output scale of {scale:g}")
+        return zero_point + _round_half_away(steps)
 
     low, high = -128, 127
     if activation in ("RELU", "RELU6"):

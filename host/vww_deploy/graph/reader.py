@@ -276,6 +276,13 @@ class _Normaliser:
             raise _RefusedError(f"'{name}' must be a constant")
         return self.constants[index]
 
+    def _whole_numbers(self, index: int) -> npt.NDArray[np.int64]:
+        """A constant that counts or numbers something: axes, amounts, an order."""
+        data = np.asarray(self._constant(index))
+        if data.dtype.kind != "i":
+            raise _RefusedError(f"'{self.tensors[index].name}' is {data.dtype}; whole numbers are needed")
+        return data.astype(np.int64)
+
     def _weights(self, index: int, channel_axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
         """(weights, one scale for each output channel)."""
         tensor = self.tensors[index]
@@ -463,7 +470,7 @@ class _Normaliser:
         source = self.activations[value.id]
         tensor, out = self.tensors[op.inputs[0]], self.tensors[op.outputs[0]]
         rank = len(tensor.shape)
-        reduced = {int(a) % rank for a in np.asarray(self._constant(op.inputs[1])).reshape(-1)}
+        reduced = {int(a) % rank for a in self._whole_numbers(op.inputs[1]).reshape(-1)}
         axes = {value.axes[d] for d in reduced if tensor.shape[d] > 1}
         if _CHANNEL in axes:
             raise _RefusedError("a mean over the channels; only height and width are supported")
@@ -504,7 +511,7 @@ class _Normaliser:
     def _pad(self, op: FileOperator) -> None:
         source = self._picture(op.inputs[0])
         tensor, out = self.tensors[op.inputs[0]], self.tensors[op.outputs[0]]
-        amounts = np.asarray(self._constant(op.inputs[1])).reshape(-1, 2).astype(int)
+        amounts = self._whole_numbers(op.inputs[1]).reshape(-1, 2)
         if len(amounts) != len(tensor.shape) or amounts.min() < 0:
             raise _RefusedError(f"paddings {amounts.tolist()} do not fit input {list(tensor.shape)}")
         if self._quantization(out) != source.quantization:
@@ -604,7 +611,7 @@ class _Normaliser:
 
     def _transpose(self, op: FileOperator) -> None:
         source, out = self.tensors[op.inputs[0]], self.tensors[op.outputs[0]]
-        order = [int(d) for d in np.asarray(self._constant(op.inputs[1])).reshape(-1)]
+        order = self._whole_numbers(op.inputs[1]).reshape(-1).tolist()
         if sorted(order) != list(range(len(source.shape))):
             raise _RefusedError(f"permutation {order} does not fit input {list(source.shape)}")
         value = self._value(source.index)
@@ -618,7 +625,7 @@ class _Normaliser:
         self.constants[op.outputs[0]] = np.array(self.tensors[op.inputs[0]].shape, np.int32)
 
     def _strided_slice(self, op: FileOperator) -> None:
-        data, begin, end, step = (np.asarray(self._constant(i)) for i in op.inputs[:4])
+        data, begin, end, step = (self._whole_numbers(i) for i in op.inputs[:4])
         options = self._options(op)
         if options.EllipsisMask() or options.NewAxisMask():
             raise _RefusedError("ellipsis or new axis masks")
@@ -633,7 +640,7 @@ class _Normaliser:
         self.constants[op.outputs[0]] = np.asarray(data[tuple(index)])
 
     def _pack(self, op: FileOperator) -> None:
-        parts = [np.asarray(self._constant(i)) for i in op.inputs]
+        parts = [self._whole_numbers(i) for i in op.inputs]
         self.constants[op.outputs[0]] = np.stack(parts, axis=int(self._options(op).Axis()))
 
 

@@ -209,6 +209,15 @@ def test_pad_folds_into_the_convolution() -> None:
     exact(model.finish())
 
 
+def test_paddings_are_whole_numbers() -> None:
+    """Halves were once cut off in silence, and numpy warned of what is no number."""
+    model = RandomModel(np.random.default_rng(4), 9, 7, 2)
+    amounts = model.writer.tensor((4, 2), dtype="FLOAT32", data=np.array([[0, 0], [1.5, 2], [2, 0], [0, 0]]), name="p")
+    source, out = model.now, model.output((1, 12, 9, 2), model.now.scale, model.now.zero_point)
+    model.writer.op("PAD", [source.index, amounts], [out.index])
+    assert "'p' is float32; whole numbers are needed" in refusal(model.finish()).message
+
+
 def test_dynamic_batch_tail_folds() -> None:
     model = RandomModel(np.random.default_rng(6), 1, 1, 4)
     model.pointwise()
@@ -284,6 +293,13 @@ def test_clamps() -> None:
     assert activation_clamp("NONE", 0.1, 3) == (-128, 127)
     assert activation_clamp("RELU", 0.1, 3) == (3, 127)
     assert activation_clamp("RELU6", 0.1, 3) == (3, 63)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_clamp_of_endless_range() -> None:
+    """numpy once warned about it, over the reader's own words."""
+    with pytest.raises(ValueError, match="scale of 1e-39"):
+        activation_clamp("RELU6", 1e-39, 0)
 
 
 def test_options_outside_the_file() -> None:
