@@ -13,7 +13,7 @@ from rich.table import Table
 from vww_deploy.cli import common
 
 if TYPE_CHECKING:
-    from vww_deploy.graph.costs import NetworkCost
+    from vww_deploy.graph.costs import NetworkCost, Published
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,18 @@ def command(
     size: Annotated[
         list[int] | None, typer.Option("--size", "-s", help="Side of the picture; repeat for several.", min=1)
     ] = None,
-    channels: Annotated[int, typer.Option("--channels", help="1 gray, 3 RGB.", min=1)] = 1,
-    classes: Annotated[int, typer.Option("--classes", min=1)] = 2,
+    channels: Annotated[int | None, typer.Option("--channels", help="1 gray (default), 3 RGB.", min=1)] = None,
+    classes: Annotated[int | None, typer.Option("--classes", help="Default: 2.", min=1)] = None,
     published: Annotated[
         bool, typer.Option("--published", help="The published table beside the built networks.")
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw accuracy against MACs, RAM and flash.", metavar="FILE.html")
+        Path | None,
+        typer.Option(
+            "--plot",
+            help="Draw the published accuracy against MACs, RAM and flash, and where the networks asked for lie.",
+            metavar="FILE.html",
+        ),
     ] = None,
     as_json: common.JsonOption = False,
 ) -> None:
@@ -56,22 +61,38 @@ def command(
 
     if plot is not None and plot.suffix != ".html":
         raise typer.BadParameter("the plot is a web page: name it something.html", param_hint="--plot")
+    own = bool(depth_multiplier or size or channels or classes)
+    if published and own:
+        raise typer.BadParameter(
+            "these networks have 3 channels and 1000 classes: leave out -a, -s, --channels and --classes",
+            param_hint="--published",
+        )
+    table, asked = [], []  # the published networks, and those of the options or their defaults
     if published or plot is not None:
-        channels, classes = 3, 1000
-        wanted = [(one.depth_multiplier, one.size) for one in PUBLISHED]
-    else:
-        wanted = [(a, s) for a in depth_multiplier or [0.25, 0.5, 0.75, 1.0] for s in size or [96, 128]]
+        table = [mobilenet_v1(one.depth_multiplier, one.size, one.size, 3, 1000) for one in PUBLISHED]
+    if own or not table:
+        sides = size or [96, 128]
+        asked = [
+            mobilenet_v1(alpha, side, side, channels or 1, classes or 2)
+            for alpha in depth_multiplier or [0.25, 0.5, 0.75, 1.0]
+            for side in sides
+        ]
     with common.progress() as bar:
-        task = bar.add_task("planning", total=len(wanted))
-        rows = []
-        for alpha, side in wanted:
-            rows.append(_row(mobilenet_v1(alpha, side, side, channels, classes)))
+        task = bar.add_task("planning", total=len(table) + len(asked))
+        found = []
+        for network in table + asked:
+            found.append(_row(network))
             bar.advance(task)
+    printed, rows = found[: len(table)], found[len(table) :]
     if plot is not None:
-        _plot(rows, plot)
+        _plot(printed, rows, plot)
         common.notice(f"wrote {plot}")
+    rows = rows or printed
     if as_json:
-        common.print_json({"separable": _separable(), "networks": [_plain(row) for row in rows]})
+        networks = [_plain(row) for row in rows]
+        if published:
+            networks = [row | _print_of(cost, one) for row, cost, one in zip(networks, rows, PUBLISHED, strict=True)]
+        common.print_json({"separable": _separable(), "networks": networks})
     elif published:
         _print_published(rows)
     else:
@@ -167,7 +188,6 @@ def _print_published(rows: list[_Row]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("multiplier", "image", "MACs M", "printed", "parameters M", "printed", "ImageNet top-1", "RAM B"):
         table.add_column(name, justify="right")
-    remarks = []
     for row, print_ in zip(rows, PUBLISHED, strict=True):
         macs, parameters = row.network.macs / 1e6, row.network.trained_parameters / 1e6
         table.add_row(
@@ -180,17 +200,36 @@ def _print_published(rows: list[_Row]) -> None:
             f"{print_.imagenet_top1:g}",
             common.count(row.ram_bytes),
         )
-        name = f"multiplier {print_.depth_multiplier:g}, image {print_.size}"
-        if abs(macs - print_.macs_m) > 0.01 * print_.macs_m + 0.5:
-            remarks.append(f"{name}: the network has {macs:.1f} M MACs, the print says {print_.macs_m:g}")
-        if abs(parameters - print_.parameters_m) > 0.01 * print_.parameters_m:
-            remarks.append(
-                f"{name}: the network has {parameters:.2f} M parameters, the print says {print_.parameters_m:g}; "
-                "they do not depend on the image"
-            )
     common.out.print(table)
-    for remark in remarks:
-        common.out.print(f"[yellow]differs[/]  {remark}", soft_wrap=True)
+    for row, print_ in zip(rows, PUBLISHED, strict=True):
+        for remark in _differences(row, print_):
+            name = f"multiplier {print_.depth_multiplier:g}, image {print_.size}"
+            common.out.print(f"[yellow]differs[/]  {name}: {remark}", soft_wrap=True)
+
+
+def _differences(row: _Row, print_: Published) -> list[str]:
+    """Where the published table and the network that it describes disagree."""
+    macs, parameters = row.network.macs / 1e6, row.network.trained_parameters / 1e6
+    found = []
+    if abs(macs - print_.macs_m) > 0.01 * print_.macs_m + 0.5:
+        found.append(f"the network has {macs:.1f} M MACs, the print says {print_.macs_m:g}")
+    if abs(parameters - print_.parameters_m) > 0.01 * print_.parameters_m:
+        found.append(
+            f"the network has {parameters:.2f} M parameters, the print says {print_.parameters_m:g}; "
+            "they do not depend on the image"
+        )
+    return found
+
+
+def _print_of(row: _Row, print_: Published) -> dict[str, Any]:
+    return {
+        "printed": {
+            "macs_m": print_.macs_m,
+            "parameters_m": print_.parameters_m,
+            "imagenet_top1": print_.imagenet_top1,
+        },
+        "differs": _differences(row, print_),
+    }
 
 
 def _plain(row: _Row) -> dict[str, Any]:
@@ -214,7 +253,8 @@ def _plain(row: _Row) -> dict[str, Any]:
     }
 
 
-def _plot(rows: list[_Row], path: Path) -> None:
+def _plot(published: list[_Row], asked: list[_Row], path: Path) -> None:
+    """The published networks by accuracy and cost, and below them, for theirs is not known, those asked for."""
     from vww_deploy.boards.catalogue import load_boards
     from vww_deploy.errors import DataError, ToolMissing
     from vww_deploy.graph.costs import PUBLISHED
@@ -232,10 +272,10 @@ def _plot(rows: list[_Row], path: Path) -> None:
         {board.name: board.flash_bytes / 1024 for board in boards},
     )
     for size, colour in zip(sorted({one.size for one in PUBLISHED}, reverse=True), ("#1f77b4", "#d62728"), strict=True):
-        chosen = [(row, one) for row, one in zip(rows, PUBLISHED, strict=True) if one.size == size]
+        chosen = [(row, one) for row, one in zip(published, PUBLISHED, strict=True) if one.size == size]
         for column in range(len(titles)):
             figure.add_scatter(
-                x=[(row.network.macs / 1e6, row.ram_bytes / 1024, row.flash_bytes / 1024)[column] for row, _ in chosen],
+                x=[_costs(row)[column] for row, _ in chosen],
                 y=[one.imagenet_top1 for _, one in chosen],
                 text=[f"{one.depth_multiplier:g}" for _, one in chosen],
                 name=f"{size} x {size}, by depth multiplier",
@@ -244,6 +284,23 @@ def _plot(rows: list[_Row], path: Path) -> None:
                 mode="lines+markers+text",
                 textposition="top left",
                 line_color=colour,
+                row=1,
+                col=column + 1,
+            )
+    if asked:
+        lowest = min(one.imagenet_top1 for one in PUBLISHED)
+        for column in range(len(titles)):
+            figure.add_scatter(
+                x=[_costs(row)[column] for row in asked],
+                y=[lowest - 3] * len(asked),
+                text=[_name(row.network) for row in asked],
+                name="asked for, accuracy not known",
+                legendgroup="asked",
+                showlegend=column == 0,
+                mode="markers",
+                marker_symbol="line-ns-open",
+                marker_size=14,
+                marker_color="#2a9d4a",
                 row=1,
                 col=column + 1,
             )
@@ -272,3 +329,12 @@ def _plot(rows: list[_Row], path: Path) -> None:
         figure.write_html(path, include_plotlyjs=True)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _name(network: NetworkCost) -> str:
+    return f"{network.depth_multiplier:g}, {network.height}x{network.width}x{network.channels}"
+
+
+def _costs(row: _Row) -> tuple[float, float, float]:
+    """Millions of MACs, KB of RAM and KB of flash: the plot's axes."""
+    return row.network.macs / 1e6, row.ram_bytes / 1024, row.flash_bytes / 1024

@@ -29,7 +29,14 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
         task = bar.add_task("looking", total=len(dataset.pictures))
         findings = check(dataset, lambda: bar.advance(task))
     if as_json:
-        common.print_json({"findings": findings, "clean": findings.clean, "dropped": dataset.dropped})
+        common.print_json(
+            {
+                "findings": findings,
+                "clean": findings.clean,
+                "dropped": dataset.dropped,
+                "held_out": dataset.held_out,
+            }
+        )
     else:
         table = Table("split", "no person", "person", box=None, pad_edge=False)
         for split, without, with_person in in_order(findings.counts):
@@ -37,6 +44,10 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
         common.out.print(table)
         if dataset.dropped:
             common.out.print(f"left out by the labelling rule: {common.count(dataset.dropped)}")
+        if dataset.held_out:
+            common.out.print(f"no split val: {common.count(dataset.held_out)} pictures of train are taken for it")
+        colour = "red" if findings.missing else "green"
+        common.out.print(f"[{colour}]missing: {common.count(findings.missing)}[/]")
         for title, found in (
             ("unreadable", findings.unreadable),
             ("splits with one class only", findings.one_label_splits),
@@ -92,7 +103,9 @@ def manifest_command(
     dataset = read_dataset(data, pictures)
     with common.progress() as bar:
         task = bar.add_task("hashing", total=len(dataset.pictures))
-        write_manifest(dataset, output, lambda: bar.advance(task))
+        unread = write_manifest(dataset, output, lambda: bar.advance(task))
+    if unread:
+        common.notice(f"{len(unread)} files cannot be read and are without a SHA-256, the first: {unread[0]}")
     common.out.print(f"[green]✓[/] {escape(str(output))}: {common.count(len(dataset.pictures))} pictures")
 
 
@@ -118,4 +131,6 @@ def build_command(
         common.notice(f"{built.dropped} unreadable pictures were left out")
     if dataset.dropped:
         common.notice(f"{dataset.dropped} pictures were left out by the labelling rule")
+    if dataset.missing:
+        common.notice(f"{dataset.missing} pictures are not in {pictures}")
     common.out.print(f"[green]✓[/] {escape(str(output))}: {common.count(len(built.pictures))} pictures")

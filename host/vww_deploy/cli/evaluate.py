@@ -44,11 +44,14 @@ def command(
 
     Example: vww-deploy evaluate person_96_gray photos/ --html report.html
     """
+    from vww_deploy.errors import DataError
     from vww_deploy.graph.model import Model
     from vww_deploy.training import evaluate as evaluation
     from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.report_html import write_report
 
+    if save_threshold and false_alarms is None:
+        raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
     loaded = Model.load(model)
     dataset = read_dataset(data, pictures)
     chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
@@ -70,7 +73,7 @@ def command(
         wanted = evaluation.choose_threshold(person, labels, false_alarms)
     if html is not None:
         write_report(result, answers, html)
-    if save_threshold:
+    if save_threshold and wanted is not None:
         _save(loaded, wanted)
     if as_json:
         common.print_json({"evaluation": result, "wanted": wanted})
@@ -100,7 +103,7 @@ def _on_board(
     from vww_deploy.runs import events
     from vww_deploy.runs.connect import open_session
     from vww_deploy.runs.store import Picture, Store
-    from vww_deploy.training.evaluate import Answer
+    from vww_deploy.training.evaluate import Answer, brightness_of
 
     pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]
     answers: list[Answer] = []
@@ -116,8 +119,7 @@ def _on_board(
             if isinstance(event, events.Result):
                 own = dataset.pictures[event.number]
                 image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
-                luma = preprocess.to_rgb(image).convert("L").resize((1, 1), 4).getpixel((0, 0))
-                answers.append(Answer(own, event.p_person, float(luma)))  # type: ignore[arg-type]
+                answers.append(Answer(own, event.p_person, brightness_of(image)))
                 bar.advance(task)
             elif isinstance(event, events.Skipped):
                 skipped.append(event.reason)
@@ -125,14 +127,12 @@ def _on_board(
     return answers, skipped
 
 
-def _save(model: Model, wanted: ThresholdChoice | None) -> None:
+def _save(model: Model, wanted: ThresholdChoice) -> None:
     """The threshold into the card."""
     import dataclasses
 
     from vww_deploy.errors import DataError
 
-    if wanted is None:
-        raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
     card = dataclasses.replace(model.card, threshold=min(1.0, wanted.threshold))
     path = model.path.with_suffix(".json")
     try:

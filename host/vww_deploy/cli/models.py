@@ -27,7 +27,7 @@ def command(as_json: common.JsonOption = False) -> None:
     for model in models:
         details = model.card.details
         figures: dict[str, Any] = details.get("accuracy", {})
-        best: dict[str, Any] = figures.get("test") or next(iter(figures.values()), {})
+        best: dict[str, Any] = figures.get("test") or figures.get("val") or {}
         table.add_row(
             escape(model.name),
             _percent(best.get("int8")),

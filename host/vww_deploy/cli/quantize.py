@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from vww_deploy.cli import common
 from vww_deploy.cli.train import DataArgument, PicturesOption
 
 if TYPE_CHECKING:
+    from vww_deploy.training.datasets import Dataset
     from vww_deploy.training.package import Packed
 
 
@@ -25,7 +27,18 @@ def command(
         "model.tflite"
     ),
     pictures: PicturesOption = None,
-    test: Annotated[bool, typer.Option("--test", help="Measure on the split test, too.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Measure on the splits test and train, too.")] = False,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Height and width for a model that takes any.", min=1)
+    ] = None,
+    pixel_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--pixel-range",
+            help="What pixel 0 and pixel 255 are to a model from elsewhere; default: (pixel - 128) / 128.",
+            metavar="LOW HIGH",
+        ),
+    ] = None,
     fine_tune: Annotated[
         bool | None,
         typer.Option(
@@ -39,26 +52,42 @@ def command(
 
     Example: vww-deploy quantize training/ photos/ -o person.tflite --test
     """
+    from vww_deploy.errors import DataError
     from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.package import ALLOWED_LOSS
     from vww_deploy.training.sources import is_training, quantise_source
 
+    if pixel_range is not None and not -math.inf < pixel_range[0] < pixel_range[1] < math.inf:
+        raise DataError("the pixel range does not rise", hint="For example --pixel-range 0 1 or --pixel-range -1 1.")
     dataset = read_dataset(data, pictures)
     with common.err.status("Reading") as status:
         packed = quantise_source(
             source,
             dataset,
             output if output.suffix == ".tflite" else output.with_suffix(".tflite"),
-            splits=("val", "test") if test else ("val",),
+            splits=_splits(dataset) if test else ("val",),
+            size=size,
+            pixel_range=pixel_range,
             fine_tune=fine_tune,
             say=lambda text: status.update(text.capitalize()),
         )
+    for text in packed.unreadable[:3]:
+        common.notice(text)
+    if len(packed.unreadable) > 3:
+        common.notice(f"{len(packed.unreadable)} pictures were left out in all")
     if as_json:
         common.print_json(packed)
         return
     show(packed)
     if packed.lost_points > ALLOWED_LOSS and not packed.fine_tuned and not is_training(source):
         common.notice("int8 loses over half a point; only the folder of a training can be fine-tuned for int8")
+
+
+def _splits(dataset: Dataset) -> tuple[str, ...]:
+    """All splits; a set to measure on need not hold ``train``."""
+    from vww_deploy.training.datasets import SPLITS
+
+    return tuple(split for split in SPLITS if split != "train" or split in dataset.counts())
 
 
 def show(packed: Packed) -> None:

@@ -16,9 +16,24 @@ DataArgument = Annotated[
 PicturesOption = Annotated[
     Path | None, typer.Option("--pictures", help="The folder of pictures that COCO JSON or Wake Vision speaks of.")
 ]
+_SMALLEST = 8  # pixels; below, a picture has no room for what training does to it
+
+
+def _gray_or_rgb(channels: int) -> int:
+    if channels not in (1, 3):
+        raise typer.BadParameter(f"{channels} is neither 1 (gray) nor 3 (RGB).")
+    return channels
+
+
+def _none_or_large_enough(size: int) -> int:
+    if 0 < size < _SMALLEST:
+        raise typer.BadParameter(f"{size} is below {_SMALLEST}; 0 is for none.")
+    return size
+
+
 DepthOption = Annotated[float, typer.Option("--depth-multiplier", help="Width of the network.")]
-SizeOption = Annotated[int, typer.Option("--size", help="Side of the model's picture in pixels.")]
-ChannelsOption = Annotated[int, typer.Option("--channels", help="1 gray, 3 RGB.", min=1, max=3)]
+SizeOption = Annotated[int, typer.Option("--size", help="Side of the model's picture in pixels.", min=_SMALLEST)]
+ChannelsOption = Annotated[int, typer.Option("--channels", help="1 gray, 3 RGB.", callback=_gray_or_rgb)]
 
 
 def command(
@@ -41,19 +56,29 @@ def command(
     channels: ChannelsOption = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 60,
     batch: Annotated[int, typer.Option("--batch", help="Pictures a step.", min=1)] = 32,
-    learning_rate: Annotated[float, typer.Option("--learning-rate")] = 4e-3,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0)] = 4e-3,
     early_size: Annotated[
-        int, typer.Option("--early-size", help="Smaller pictures for the first epochs; 0: none.", min=0)
+        int,
+        typer.Option(
+            "--early-size",
+            help="Smaller pictures for the first epochs; 0: none.",
+            min=0,
+            callback=_none_or_large_enough,
+        ),
     ] = 0,
-    early_part: Annotated[float, typer.Option("--early-part", help="Part of the epochs that see them.")] = 0.5,
+    early_part: Annotated[
+        float, typer.Option("--early-part", help="Part of the epochs that see them.", min=0, max=1)
+    ] = 0.5,
     views: Annotated[int, typer.Option("--views", help="Random views of each picture to keep.", min=1)] = 10,
     views_folder: Annotated[
         Path | None, typer.Option("--views-folder", help="Where views are kept; default: OUTPUT/views.")
     ] = None,
     initial: Annotated[Path | None, typer.Option("--initial", help="Weights to begin from.")] = None,
-    seed: Annotated[int, typer.Option("--seed")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 1,
     threads: Annotated[int, typer.Option("--threads", help="CPU threads; 0: as many as there are.", min=0)] = 0,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A minute: few pictures, two epochs.")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute: few pictures, two epochs, in OUTPUT/smoke.")
+    ] = False,
     as_json: common.JsonOption = False,
 ) -> None:
     """Train MobileNet v1, with a teacher if there is one. Run it again to go on where it was stopped.
@@ -90,24 +115,27 @@ def command(
         from vww_deploy.cli.quantize import show
         from vww_deploy.training.recipes import make_shipped
 
-        packed = make_shipped(
-            recipe_name,
-            data,
-            output,
-            pictures=pictures,
-            teacher=teacher,
-            seed=seed,
-            smoke=smoke,
-            say=say,
-            note=common.notice,
-        )
+        with common.err.status("Reading") as status:
+            packed = make_shipped(
+                recipe_name,
+                data,
+                output,
+                pictures=pictures,
+                teacher=teacher,
+                seed=seed,
+                smoke=smoke,
+                say=say,
+                note=common.notice,
+                step=lambda text: status.update(text.capitalize()),
+            )
         if as_json:
             common.print_json({"model": packed, "epochs": rows})
         else:
             show(packed)
         return
     job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
-    weights = run(job, smoke=smoke, say=say, note=common.notice)
+    with common.err.status("Reading") as status:
+        weights = run(job, smoke=smoke, say=say, note=common.notice, step=lambda text: status.update(text.capitalize()))
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
         common.print_json({"weights": weights, "epochs": rows})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -73,10 +74,13 @@ class ModelCard:
             DataError: the file is missing, is not JSON, or lacks or misuses a field.
         """
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            card = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            if not math.isfinite(card.threshold):
+                raise ValueError(f"the threshold is {card.threshold}")
+            return card
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise DataError(f"{path} is no model card: {error}", hint="See models/*.json for the form.") from error
 
     @classmethod
@@ -111,5 +115,35 @@ class ModelCard:
         return {**values, **details}
 
     def save(self, path: Path) -> None:
-        """Write the card as ``NAME.json``."""
-        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the card as ``NAME.json``, whole or not at all.
+
+        Raises:
+            DataError: a file of that name is no model card: it is somebody else's and stays.
+            OSError: it cannot be written.
+        """
+        self.check_place(path)
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        write_whole(path, text.encode())
+
+    @staticmethod
+    def check_place(path: Path) -> None:
+        """Raise DataError if writing a card to ``path`` would overwrite something else than a card."""
+        if not path.exists():
+            return
+        try:
+            ModelCard.load(path)
+        except DataError as error:
+            raise DataError(
+                f"{path} is no model card and would be overwritten", hint="Move it away, or name the model otherwise."
+            ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file through a temporary one beside it: whole or not at all. Raises OSError if that is not possible."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -6,6 +6,7 @@ network, and a test holds the two together.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,10 +132,10 @@ def mobilenet_v1(
     Raises:
         DataError: these numbers make no network.
     """
-    if depth_multiplier <= 0 or min(height, width, channels, classes) < 1:
+    if not 0 < depth_multiplier < math.inf or min(height, width, channels, classes) < 1:
         raise DataError(
             f"depth multiplier {depth_multiplier:g}, input {height}x{width}x{channels}, {classes} classes: no network",
-            hint="The depth multiplier is above 0, the others are at least 1.",
+            hint="The depth multiplier is a number above 0, the others are at least 1.",
         )
     layers = []
     h, w, wide = -(-height // 2), -(-width // 2), scaled(STEM_CHANNELS, depth_multiplier)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +51,10 @@ class Dataset:
     pictures: tuple[Picture, ...]
     dropped: int = 0
     """Pictures that the labelling rule leaves out."""
+    missing: int = 0
+    """Pictures that COCO JSON or a Wake Vision CSV names and that are not in their folder."""
+    held_out: int = 0
+    """Pictures of ``train`` that were made ``val``, because none was named so."""
 
     def split(self, name: str) -> Dataset:
         """The pictures of one split.
@@ -58,8 +64,12 @@ class Dataset:
         """
         chosen = tuple(picture for picture in self.pictures if picture.split == name)
         if not chosen:
-            have = ", ".join(sorted({picture.split for picture in self.pictures}))
-            raise DataError(f"{self.origin} has no pictures in the split {name}", hint=f"There are: {have or 'none'}.")
+            have = [split for split in SPLITS if split in self.counts()]
+            raise DataError(
+                f"{self.origin} has no pictures in the split {name}, only in {' and '.join(have) or 'none'}",
+                hint=f"To evaluate on those, say --split {have[-1] if have else 'all'}. To make a split {name}, put "
+                f"pictures of both classes into a folder {name}/, or write {name} into a labels CSV's column split.",
+            )
         return Dataset(self.origin, chosen)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -86,6 +96,8 @@ class PictureArrays:
 def read_dataset(origin: Path, pictures: Path | None = None) -> Dataset:
     """Read a set of pictures in whichever form it is: a folder, a labels CSV, COCO JSON or a Wake Vision CSV.
 
+    A set with a split ``train`` and none called ``val`` gives some of ``train`` as ``val``; see :func:`hold_out`.
+
     Args:
         origin: a folder (with ``labels.csv``, or with ``person/`` and ``no_person/``), a ``.csv`` or a ``.json``.
         pictures: the folder of pictures that COCO JSON or a Wake Vision CSV speaks of.
@@ -93,6 +105,24 @@ def read_dataset(origin: Path, pictures: Path | None = None) -> Dataset:
     Raises:
         DataError: it cannot be read or does not hold both classes.
     """
+    return hold_out(_read(origin, pictures))
+
+
+def hold_out(dataset: Dataset) -> Dataset:
+    """The set with a split ``val``: 8 % of ``train``, dealt by a hash of the file's name, if there was none.
+
+    COCO and Wake Vision come as one file for each split, so the file to train on names ``train`` alone.
+    """
+    if any(picture.split == "val" for picture in dataset.pictures):
+        return dataset
+    pictures = tuple(
+        replace(one, split="val") if one.split == "train" and split_of(one.path.name) == "val" else one
+        for one in dataset.pictures
+    )
+    return replace(dataset, pictures=pictures, held_out=sum(one.split == "val" for one in pictures))
+
+
+def _read(origin: Path, pictures: Path | None) -> Dataset:
     if not origin.exists():
         raise DataError(f"there is no {origin}", hint="Give a folder, a labels CSV, COCO JSON or a Wake Vision CSV.")
     if origin.is_dir():
@@ -144,36 +174,37 @@ def read_labels_csv(path: Path) -> Dataset:
     return _whole(path, found)
 
 
-def read_wake_vision(path: Path, pictures: Path, *, split: str | None = None) -> Dataset:
+def read_wake_vision(path: Path, pictures: Path) -> Dataset:
     """A Wake Vision CSV (``filename``, ``person``, ...) and the folder that holds its pictures.
 
-    The split is the one that the file's name says (``wake_vision_train.csv``) unless given. A drawn or sculpted person
-    (``depiction`` 1) is left out, as the set's makers do for their default labels.
+    The split is the one that the file's name says (``wake_vision_train_large.csv``). A picture that the set's makers
+    exclude (``person`` -1) is dropped; a drawn or sculpted person is no person there, and stays.
 
     Raises:
-        DataError: it cannot be read, has a label other than 0 and 1, or none of its pictures exists.
+        DataError: it cannot be read, has a label other than 0, 1 and -1, or most of its pictures do not exist.
     """
-    name = path.stem.lower()
-    split = split or next((one for one in ("train", "val", "test") if one in name), None)
+    split = _named_split(path)
     found, dropped = [], 0
     for line, row in _rows(path, ("filename", "person")):
-        if row.get("depiction") in ("1", "1.0"):
+        person = row["person"].removesuffix(".0")
+        if person == "-1":
             dropped += 1
             continue
-        label = _label(path, line, row["person"].removesuffix(".0"))
+        label = _label(path, line, person)
         found.append(Picture(pictures / row["filename"], label, split or split_of(row["filename"]), "wake_vision"))
     return _present(path, pictures, found, dropped)
 
 
-def read_coco(path: Path, pictures: Path, *, split: str | None = None) -> Dataset:
+def read_coco(path: Path, pictures: Path) -> Dataset:
     """COCO instance annotations and the folder that holds their pictures, labelled as Visual Wake Words does.
 
     A picture whose largest person box covers more than 0.5 % of it is 1; one without any person box is 0; one with
-    smaller persons only is dropped.
+    smaller persons only is dropped. The split is the one that the file's name says (``instances_train2017.json``).
 
     Raises:
-        DataError: the JSON is no COCO annotation, or does not match the pictures.
+        DataError: the JSON is no COCO annotation, or most of its pictures do not exist.
     """
+    split = _named_split(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         images = {int(one["id"]): one for one in values["images"]}
@@ -189,20 +220,34 @@ def read_coco(path: Path, pictures: Path, *, split: str | None = None) -> Datase
                     f"{path}: annotation {box.get('id')} speaks of picture {box['image_id']}, which is not listed",
                     hint="Take the pictures and the annotations from the same release.",
                 )
-            part = float(box["bbox"][2]) * float(box["bbox"][3]) / (float(image["width"]) * float(image["height"]))
+            width, height = float(box["bbox"][2]), float(box["bbox"][3])
+            part = width * height / (float(image["width"]) * float(image["height"]))
+            if not (width >= 0 and height >= 0 and 0 <= part < math.inf):  # nor one that is no number
+                raise DataError(
+                    f"{path}: annotation {box.get('id')} has a box of {width:g} x {height:g} pixels in a picture of "
+                    f"{image['width']} x {image['height']}",
+                    hint="Take the annotations as they were published.",
+                )
             largest[int(box["image_id"])] = max(part, largest.get(int(box["image_id"]), 0.0))
         found, dropped = [], 0
         for identity, image in images.items():
-            area = largest.get(identity, 0.0)
-            if 0.0 < area <= VWW_AREA:
+            area = largest.get(identity)  # 0 for a person whose box is flat: too small to count, but no empty picture
+            if area is not None and area <= VWW_AREA:
                 dropped += 1
                 continue
             file = str(image["file_name"])
-            where = split or next((one for one in SPLITS if one in path.stem), split_of(file))
-            found.append(Picture(pictures / file, int(area > VWW_AREA), where, "coco", area))
+            found.append(Picture(pictures / file, int(area is not None), split or split_of(file), "coco", area or 0.0))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ZeroDivisionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,  # an id of Infinity, a picture 0 pixels wide
+        RecursionError,
+    ) as error:
         raise DataError(
             f"{path} is no COCO instance annotation: {type(error).__name__} {error}",
             hint="It needs images (id, file_name, width, height) and annotations (image_id, category_id, bbox).",
@@ -247,17 +292,36 @@ def load_arrays(dataset: Dataset, side: int = 128) -> PictureArrays:
 
 def check_classes(origin: Path, pictures: Iterable[Picture]) -> None:
     """Raise DataError unless there are pictures of both classes."""
-    labels = {picture.label for picture in pictures}
+    known = {(picture.split, picture.label) for picture in pictures}
+    splits, labels = {split for split, _ in known}, {label for _, label in known}
+    where = f"the split {splits.pop()} of {origin}" if len(splits) == 1 else str(origin)
     for label, name in ((1, "person"), (0, "no person")):
         if label not in labels:
-            raise DataError(f"{origin} has no picture with the label {label} ({name})", hint="Both classes are needed.")
+            raise DataError(f"{where} has no picture with the label {label} ({name})", hint="Both classes are needed.")
 
 
-def _whole(origin: Path, found: Sequence[Picture], *, dropped: int = 0, hint: str = "") -> Dataset:
+def _whole(origin: Path, found: Sequence[Picture], *, dropped: int = 0, missing: int = 0, hint: str = "") -> Dataset:
     if not found:
         raise DataError(f"{origin} holds no labelled pictures", hint=hint or "Look at the file's first lines.")
     check_classes(origin, found)
-    return Dataset(origin, tuple(found), dropped)
+    return Dataset(origin, tuple(found), dropped, missing)
+
+
+_NAMED: Final = {
+    "train": "train",
+    "maxitrain": "train",
+    "val": "val",
+    "minival": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Words in the names of published files; ``maxitrain`` and ``minival`` are those of Visual Wake Words."""
+
+
+def _named_split(path: Path) -> str | None:
+    """The split that a file's name says in a word of its own; None if it says none, or several."""
+    splits = {_NAMED[word] for word in re.findall("[a-z]+", path.stem.lower()) if word in _NAMED}
+    return splits.pop() if len(splits) == 1 else None
 
 
 def _present(origin: Path, folder: Path, found: Sequence[Picture], dropped: int) -> Dataset:
@@ -270,7 +334,7 @@ def _present(origin: Path, folder: Path, found: Sequence[Picture], dropped: int)
             f"{missing.name}",
             hint="Give the folder that belongs to this file.",
         )
-    return _whole(origin, present, dropped=dropped + len(found) - len(present))
+    return _whole(origin, present, dropped=dropped, missing=len(found) - len(present))
 
 
 def _needed(pictures: Path | None, origin: Path) -> Path:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from vww_deploy.errors import DataError
 from vww_deploy.graph import preprocess
@@ -125,12 +126,16 @@ def answer_all(
         except DataError as error:
             skipped.append(error.message)
         else:
-            luma = float(np.asarray(preprocess.to_rgb(image).convert("L")).mean())
-            answers.append(Answer(picture, probability(values), luma))
+            answers.append(Answer(picture, probability(values), brightness_of(image)))
         tick()
     if not answers:
         raise DataError(f"no picture of {dataset.origin} is readable", hint=skipped[0] if skipped else "")
     return answers, skipped
+
+
+def brightness_of(image: Image.Image) -> float:
+    """The mean luma of a whole picture, 0..255."""
+    return float(np.asarray(preprocess.to_rgb(image).convert("L")).mean())
 
 
 def evaluate(
@@ -184,10 +189,10 @@ def choose_threshold(person: npt.ArrayLike, labels: npt.ArrayLike, wanted: float
     return ThresholdChoice(wanted, threshold, alarms / (alarms + right_no), hits / (hits + misses))
 
 
-def worst_mistakes(answers: Sequence[Answer], count: int = 24) -> list[Answer]:
-    """The wrong answers that the model was surest of, the surest first."""
-    wrong = [one for one in answers if (one.person >= 0.5) != (one.picture.label == 1)]
-    return sorted(wrong, key=lambda one: -abs(one.person - 0.5))[:count]
+def worst_mistakes(answers: Sequence[Answer], threshold: float, count: int = 24) -> list[Answer]:
+    """The wrong answers that lie farthest from the threshold, the farthest first."""
+    wrong = [one for one in answers if (one.person >= threshold) != (one.picture.label == 1)]
+    return sorted(wrong, key=lambda one: -abs(one.person - threshold))[:count]
 
 
 def _f1(confusion: tuple[tuple[int, int], tuple[int, int]]) -> float:

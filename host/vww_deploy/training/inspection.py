@@ -35,11 +35,13 @@ class Findings:
     """Pairs of pictures that look the same and have different labels."""
     one_label_sources: list[str]
     """Sources whose pictures all have one label: a network can learn the source instead of the person."""
+    missing: int
+    """Pictures that are named and not there."""
 
     @property
     def clean(self) -> bool:
-        """Nothing unreadable, no duplicates across splits, no conflicts, and every split has both classes."""
-        return not (self.one_label_splits or self.unreadable or self.duplicates or self.conflicts)
+        """Nothing missing or unreadable, no duplicates across splits, no conflicts, both classes in every split."""
+        return not (self.one_label_splits or self.missing or self.unreadable or self.duplicates or self.conflicts)
 
     @property
     def one_label_splits(self) -> list[str]:
@@ -52,6 +54,7 @@ def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:
     unreadable: list[str] = []
     readable: list[Picture] = []
     hashes: list[int] = []
+    exact: list[bytes] = []
     thumbnails: list[npt.NDArray[np.float32]] = []
     labels: dict[str, set[int]] = {}
     for picture in dataset.pictures:
@@ -63,13 +66,14 @@ def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:
         else:
             readable.append(picture)
             hashes.append(fingerprint(pixels))
+            exact.append(hashlib.sha256(pixels.tobytes()).digest())
             thumbnails.append(_thumbnail(pixels))
         tick()
-    pairs = [(readable[i], readable[j]) for i, j in _alike(hashes, thumbnails)]
+    pairs = [(readable[i], readable[j]) for i, j in _alike(hashes, exact, thumbnails)]
     duplicates = [(str(one.path), str(two.path)) for one, two in pairs if one.split != two.split]
     conflicts = [(str(one.path), str(two.path)) for one, two in pairs if one.label != two.label]
     alone = sorted(name for name, known in labels.items() if len(known) == 1 and len(labels) > 1)
-    return Findings(len(dataset.pictures), dataset.counts(), unreadable, duplicates, conflicts, alone)
+    return Findings(len(dataset.pictures), dataset.counts(), unreadable, duplicates, conflicts, alone, dataset.missing)
 
 
 def fingerprint(pixels: npt.NDArray[np.uint8]) -> int:
@@ -90,23 +94,26 @@ _SAME_BITS = 10
 _SAME_CORRELATION = 0.95
 
 
-def _alike(hashes: list[int], thumbnails: list[npt.NDArray[np.float32]]) -> list[tuple[int, int]]:
-    """Pairs of indices of pictures that look the same."""
+def _alike(hashes: list[int], exact: list[bytes], thumbnails: list[npt.NDArray[np.float32]]) -> list[tuple[int, int]]:
+    """Pairs of indices of pictures that look the same; uniform ones, which correlate with nothing, by exact pixels."""
     bits = np.array(hashes, np.uint64)
     return [
         (i, int(j))
         for i in range(len(bits))
         for j in i + 1 + np.flatnonzero(np.bitwise_count(bits[i + 1 :] ^ bits[i]) <= _SAME_BITS)
-        if float(thumbnails[i] @ thumbnails[j]) > _SAME_CORRELATION
+        if exact[i] == exact[j] or float(thumbnails[i] @ thumbnails[j]) > _SAME_CORRELATION
     ]
 
 
 def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """The picture at half the size as a vector of mean 0 and length 1: a product of two is their correlation."""
+    """The picture at half the size as a vector of mean 0 and length 1: a product of two is their correlation.
+
+    A uniform one is (nearly) 0: what rounding leaves of it is not stretched.
+    """
     half: npt.NDArray[np.float32] = pixels.astype(np.float32)
     half = half.reshape(len(pixels) // 2, 2, len(pixels[0]) // 2, 2, 3).mean(axis=(1, 3)).ravel()
     half -= half.mean()
-    half /= max(float(np.linalg.norm(half)), 1e-9)
+    half /= max(float(np.linalg.norm(half)), 1.0)
     return half
 
 
@@ -141,22 +148,33 @@ def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows
     _write(path, lambda file: sheet.save(file, "PNG"))
 
 
-def write_manifest(dataset: Dataset, path: Path, tick: Tick = lambda: None) -> None:
+def write_manifest(dataset: Dataset, path: Path, tick: Tick = lambda: None) -> list[str]:
     """A JSON file with every picture's path, label, split and SHA-256, so that a set can be known again.
 
+    Returns:
+        What was wrong with files that cannot be read; they are in the manifest with a SHA-256 of null.
+
     Raises:
-        DataError: a picture cannot be read, or the manifest not be written.
+        DataError: no picture can be read, or the manifest not be written.
     """
     folder = dataset.origin if dataset.origin.is_dir() else dataset.origin.parent
-    entries = []
+    entries, digests, wrong = [], [], []
     for picture in dataset.pictures:
-        digest = hashlib.sha256(preprocess.read_picture_file(picture.path)).hexdigest()
+        digest = None
+        try:
+            digest = hashlib.sha256(preprocess.read_picture_file(picture.path)).hexdigest()
+            digests.append(digest)
+        except DataError as error:
+            wrong.append(error.message)
         name = picture.path.relative_to(folder) if picture.path.is_relative_to(folder) else picture.path
         entries.append({"file": str(name), "label": picture.label, "split": picture.split, "sha256": digest})
         tick()
-    whole = hashlib.sha256("".join(sorted(entry["sha256"] for entry in entries)).encode()).hexdigest()  # type: ignore[misc]
+    if not digests:
+        raise _none_readable(dataset, wrong)
+    whole = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
     text = json.dumps({"sha256": whole, "counts": dataset.counts(), "pictures": entries}, indent=1)
     _write(path, lambda file: file.write(text.encode() + b"\n"))
+    return wrong
 
 
 def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambda: None) -> Dataset:
@@ -166,16 +184,17 @@ def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambd
         The new set.
 
     Raises:
-        DataError: ``folder`` holds something already, or cannot be written.
+        DataError: ``folder`` is there already and not empty, or cannot be written; or no picture is readable.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"{folder} is not empty", hint="Name a new folder.")
-    rows, pictures = [], []
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder} is there already and not empty", hint="Name a new folder.")
+    rows, pictures, wrong = [], [], []
     try:
         for index, picture in enumerate(dataset.pictures):
             try:
                 image = Image.fromarray(_pixels(picture, side))
-            except DataError:
+            except DataError as error:
+                wrong.append(error.message)
                 continue
             finally:
                 tick()
@@ -186,6 +205,8 @@ def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambd
             area = "" if picture.person_area is None else f"{picture.person_area:.6f}"
             rows.append([name, picture.label, picture.split, picture.source, area])
             pictures.append(Picture(path, picture.label, picture.split, picture.source, picture.person_area))
+        if not pictures:
+            raise _none_readable(dataset, wrong)
         with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["file", "label", "split", "source", "person_area_fraction"])
@@ -194,7 +215,11 @@ def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambd
         raise DataError(
             f"{folder} cannot be written: {error.strerror or error}", hint="Free some disk space."
         ) from error
-    return Dataset(folder, tuple(pictures), len(dataset.pictures) - len(pictures))
+    return Dataset(folder, tuple(pictures), len(wrong))
+
+
+def _none_readable(dataset: Dataset, wrong: list[str]) -> DataError:
+    return DataError(f"none of the {len(dataset.pictures)} pictures of {dataset.origin} is readable", hint=wrong[0])
 
 
 def in_order(counts: dict[str, dict[str, int]]) -> list[tuple[str, int, int]]:

@@ -10,10 +10,16 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 
+PixelRange = tuple[float, float] | None
+"""The real numbers that pixel 0 and pixel 255 stand for; None: ``(pixel - 128) / 128``, which int8 holds exactly."""
 
-def to_real(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """What a network sees of pixels 0..255: ``(pixel - 128) / 128``, which int8 holds exactly."""
-    return (pixels.astype(np.float32) - 128.0) / 128.0
+
+def to_real(pixels: Pixels, pixel_range: PixelRange = None) -> npt.NDArray[np.float32]:
+    """What a network sees of pixels 0..255: float32 of the same shape."""
+    if pixel_range is None:
+        return (pixels.astype(np.float32) - 128.0) / 128.0
+    low, high = pixel_range
+    return np.float32(low) + pixels.astype(np.float32) * np.float32((high - low) / 255.0)
 
 
 def open_interpreter(model: bytes, *, keep_all: bool = False) -> Any:
@@ -27,11 +33,13 @@ def open_interpreter(model: bytes, *, keep_all: bool = False) -> Any:
     return interpreter
 
 
-def show(interpreter: Any, pixels: Pixels) -> None:
+def show(interpreter: Any, pixels: Pixels, pixel_range: PixelRange = None) -> None:
     """Run a float or int8 network on one picture, uint8 ``[h, w, c]``."""
     given = interpreter.get_input_details()[0]
-    is_float = given["dtype"] == np.float32
-    value = to_real(pixels[None]) if is_float else (pixels[None].astype(np.int16) - 128).astype(np.int8)
+    value = to_real(pixels[None], pixel_range)
+    if given["dtype"] != np.float32:
+        scale, zero_point = given["quantization"]
+        value = np.clip(np.floor(value / scale + 0.5) + zero_point, -128, 127).astype(np.int8)
     interpreter.set_tensor(given["index"], value)
     interpreter.invoke()
 
@@ -43,12 +51,14 @@ def real_values(interpreter: Any, tensor: dict[str, Any]) -> npt.NDArray[np.floa
     return (values - zero_point) * scale if scale else values
 
 
-def tensor_values(model: bytes, index: int, pictures: Pixels) -> npt.NDArray[np.float64]:
+def tensor_values(
+    model: bytes, index: int, pictures: Pixels, pixel_range: PixelRange = None
+) -> npt.NDArray[np.float64]:
     """The real values of a tensor inside a ``.tflite`` for pictures, ``[N, ...]``."""
     interpreter = open_interpreter(model, keep_all=True)
     tensor = next(one for one in interpreter.get_tensor_details() if one["index"] == index)
     values = []
     for one in pictures:
-        show(interpreter, one)
+        show(interpreter, one, pixel_range)
         values.append(real_values(interpreter, tensor)[0])
     return np.stack(values)

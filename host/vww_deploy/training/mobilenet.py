@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +17,7 @@ from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, scaled
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ parts write pages about this computer otherwise
+_NOISY = ("tensorflow", "absl")  # loggers that warn of what is meant so: of a checkpoint half read, of HDF5's age
 
 
 def build_mobilenet_v1(
@@ -28,8 +35,8 @@ def build_mobilenet_v1(
         ToolMissing: TensorFlow is not installed.
     """
     height, width, channels = input_shape
-    if depth_multiplier <= 0:
-        raise DataError(f"depth multiplier {depth_multiplier:g} is not above 0", hint="use 0.25, 0.5, 0.75 or 1")
+    if not 0 < depth_multiplier < math.inf:
+        raise DataError(f"depth multiplier {depth_multiplier:g} is no number above 0", hint="use 0.25, 0.5, 0.75 or 1")
     if channels < 1 or classes < 1 or any(side is not None and side < 1 for side in (height, width)):
         raise DataError(f"no network has input {height}x{width}x{channels} and {classes} classes")
     keras = require_tensorflow().keras
@@ -75,8 +82,27 @@ def require_tensorflow() -> Any:
     Raises:
         ToolMissing: it is not installed.
     """
+    if (loaded := sys.modules.get("tensorflow")) is not None:
+        return loaded
     try:
-        import tensorflow as tf
+        with _silent_stderr():
+            import tensorflow as tf
     except ImportError as error:
         raise ToolMissing("TensorFlow is not installed", hint="pip install 'vww-deploy[train]'") from error
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     return tf
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """While it is imported, TensorFlow writes to the descriptor itself, whatever its log level is."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

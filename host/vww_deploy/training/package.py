@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.compiler import Compiled, compile_model
-from vww_deploy.errors import BuildError, DataError, ToolMissing
+from vww_deploy.errors import BuildError, DataError, ModelError, ToolMissing
 from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec, ModelCard
+from vww_deploy.graph.card import InputSpec, ModelCard, write_whole
+from vww_deploy.graph.model import Model
 from vww_deploy.graph.reader import read_model
 from vww_deploy.training import metrics
 from vww_deploy.training.datasets import SPLITS, Dataset
+from vww_deploy.training.evaluate import reference_probability
+from vww_deploy.training.interpret import PixelRange, open_interpreter
 from vww_deploy.training.quantize import LayerNoise, ease, float_tflite, layer_noise, predict_tflite, quantise, sample
 
 CALIBRATION_PICTURES: Final = 400
@@ -49,11 +52,13 @@ class Packed:
     noise: tuple[LayerNoise, ...]
     """The layers by signal to noise, the noisiest first; before fine-tuning."""
     fine_tuned: bool = False
+    unreadable: tuple[str, ...] = ()
+    """What was wrong with the pictures that were left out."""
 
     @property
     def lost_points(self) -> float:
-        """Top-1 that int8 loses against float on ``val`` (or the only split), in percentage points."""
-        split = "val" if "val" in self.float_figures else next(iter(self.float_figures))
+        """Top-1 that int8 loses against float on ``val`` (or the first split without it), in percentage points."""
+        split = _judge(tuple(self.float_figures))
         return 100.0 * (self.float_figures[split].top1 - self.int8_figures[split].top1)
 
 
@@ -68,6 +73,7 @@ def pack(
     *,
     splits: tuple[str, ...] = ("val",),
     size: tuple[int, int] | None = None,
+    pixel_range: PixelRange = None,
     seed: int = 1,
     allowed_loss: float = ALLOWED_LOSS,
     fine_tune: FineTune | None = None,
@@ -77,48 +83,63 @@ def pack(
 ) -> Packed:
     """Quantise a network, measure it beside the float one, and write ``path`` and its model card.
 
+    int8 is measured by LiteRT's reference kernels, which boards equal bit for bit: ``evaluate`` says the same.
+
     Args:
         source: a Keras model or the path of one, of a SavedModel or of a float ``.tflite``.
         dataset: gives the calibration pictures (from ``train``) and those to measure on.
-        splits: to measure on.
+        splits: to measure on; ``val``, or the first without it, decides about fine-tuning.
+        size: height and width, for a model that takes any.
+        pixel_range: the real numbers that pixel 0 and pixel 255 are to the network.
         allowed_loss: percentage points of top-1 that int8 may lose before ``fine_tune`` is asked; -100 asks it always.
-        fine_tune: gives the network fine-tuned for int8; kept if it is nearer to float on the first split.
+        fine_tune: gives the network fine-tuned for int8; kept if it is nearer to float on ``val``.
         about: what else the card records: recipe, seeds, data.
         say: told what is being done.
 
     Raises:
-        ModelError: the network cannot be converted.
+        ModelError: the network cannot be converted, or does not map pictures to (no person, person).
         DataError: pictures are missing, or the model cannot be written.
     """
+    ModelCard.check_place(path.with_suffix(".json"))  # before the work, not after it
     say("converting")
     given = float_tflite(source, size=size)
-    spec = _spec(given)
+    spec = replace(_spec(given), pixel_range=pixel_range)
+    if size is not None and size != (spec.height, spec.width):
+        raise ModelError(f"the model takes {spec.height} x {spec.width} only", hint="Leave out the size.")
+    unreadable: list[str] = []
     training = tuple(one for one in dataset.pictures if one.split == "train") or dataset.pictures
-    calibration, _ = pixels_of(sample_of(Dataset(dataset.origin, training), CALIBRATION_PICTURES, seed), spec)
+    calibration, _ = pixels_of(
+        sample_of(Dataset(dataset.origin, training), CALIBRATION_PICTURES, seed), spec, unreadable.append
+    )
     say("quantising")
-    exact = ease(given, calibration)
-    rough = quantise(exact, calibration)
-    measured = {split: pixels_of(dataset.split(split), spec) for split in splits}
+    exact = ease(given, calibration, pixel_range)
+    rough = quantise(exact, calibration, pixel_range=pixel_range)
+    measured = {split: _measured_on(dataset.split(split), split, spec, unreadable.append) for split in splits}
     say("measuring")
-    said = {split: predict_tflite(given, data[0]) for split, data in measured.items()}
-    told = {split: predict_tflite(rough, data[0]) for split, data in measured.items()}
+    said = {split: predict_tflite(given, data[0], pixel_range) for split, data in measured.items()}
     float_figures = {split: figures(said[split], data[1]) for split, data in measured.items()}
-    int8_figures = {split: figures(told[split], data[1]) for split, data in measured.items()}
-    noise = layer_noise(exact, rough, sample(calibration, _NOISE_PICTURES, seed))
-    first, tuned = splits[0], False
-    lost = 100 * (float_figures[first].top1 - int8_figures[first].top1)
-    if fine_tune is not None and lost > allowed_loss:
+    noise = layer_noise(exact, rough, sample(calibration, _NOISE_PICTURES, seed), pixel_range)
+    judge, tuned = _judge(splits), False
+    pixels, labels = measured[judge]
+    told = predict_reference(rough, spec, pixels)
+    if fine_tune is not None and 100 * (float_figures[judge].top1 - figures(told, labels).top1) > allowed_loss:
         say("fine-tuning for int8")
         better = quantise(ease(float_tflite(fine_tune(), size=size), calibration), calibration, like=exact)
-        again = {split: predict_tflite(better, data[0]) for split, data in measured.items()}
+        again = predict_reference(better, spec, pixels)
         # Nearer to float on pictures it has not seen, whatever their labels: no lucky draw of labels is kept.
-        if _apart(again[first], said[first]) < _apart(told[first], said[first]):
-            rough, tuned = better, True
-            int8_figures = {split: figures(again[split], data[1]) for split, data in measured.items()}
+        if _apart(again, said[judge]) < _apart(told, said[judge]):
+            rough, told, tuned = better, again, True
+    say("measuring int8")
+    int8_figures = {
+        split: figures(told if split == judge else predict_reference(rough, spec, data[0]), data[1])
+        for split, data in measured.items()
+    }
     about = {"seed": seed, "fine_tuned_for_int8": tuned, **(about or {})}
+    if unreadable:
+        about["unreadable"] = len(set(unreadable))
     card = _card(path.stem, rough, spec, float_figures, int8_figures, description, about)
     write_model(path, rough, card)
-    return Packed(path, card, float_figures, int8_figures, tuple(noise), tuned)
+    return Packed(path, card, float_figures, int8_figures, tuple(noise), tuned, tuple(dict.fromkeys(unreadable)))
 
 
 def sample_of(dataset: Dataset, count: int, seed: int) -> Dataset:
@@ -127,26 +148,60 @@ def sample_of(dataset: Dataset, count: int, seed: int) -> Dataset:
     return Dataset(dataset.origin, tuple(dataset.pictures[i] for i in order))
 
 
-def pixels_of(dataset: Dataset, spec: InputSpec) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def pixels_of(
+    dataset: Dataset, spec: InputSpec, note: Callable[[str], None] = lambda text: None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The frames that a model sees, uint8 ``[N, h, w, c]``, and labels ``[N]``; unreadable ones are left out.
+
+    Args:
+        note: told what is wrong with each picture that is left out.
 
     Raises:
         DataError: none is readable.
     """
-    frames, labels = [], []
+    frames: list[npt.NDArray[np.uint8]] = []
+    labels: list[int] = []
+    reason = ""
     for picture in dataset.pictures:
         try:
             image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
             frames.append(preprocess.to_pixels(image, spec))
-        except DataError:
-            continue
-        labels.append(picture.label)
+        except DataError as error:
+            reason = error.message
+            note(reason)
+        else:
+            labels.append(picture.label)
     if not frames:
-        raise DataError(f"no picture of {dataset.origin} is readable")
+        raise DataError(f"no picture of {dataset.origin} is readable", hint=reason)
     return np.stack(frames), np.array(labels, np.int64)
 
 
-def figures(person: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Figures:
+def _measured_on(
+    dataset: Dataset, split: str, spec: InputSpec, note: Callable[[str], None]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Frames and labels of a split, which holds both classes."""
+    pixels, labels = pixels_of(dataset, spec, note)
+    for label, name in enumerate(("without a person", "with a person")):
+        if label not in labels:
+            raise DataError(
+                f"the split {split} of {dataset.origin} has no readable picture {name}",
+                hint="Measuring takes both classes: add such pictures to this split.",
+            )
+    return pixels, labels
+
+
+def predict_reference(model: bytes, spec: InputSpec, pixels: npt.NDArray[np.uint8]) -> metrics.Floats:
+    """P(person), float64 ``[N]``, of an int8 ``.tflite`` by LiteRT's reference kernels; pixels are uint8
+    ``[N, h, w, c]``.
+    """
+    graph = read_model(model)
+    card = ModelCard.default_for(graph.name, spec.height, spec.width, spec.channels)
+    probability = reference_probability(Model(Path(graph.name), graph, card))
+    quantization = graph.input_activation.quantization
+    return np.array([probability(preprocess.quantise(one, spec, quantization)) for one in pixels])
+
+
+def figures(person: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int64]) -> Figures:
     """Top-1 (threshold 0.5), both classes, and the area under the ROC curve."""
     right = (person >= 0.5) == (labels == 1)
     return Figures(
@@ -158,7 +213,12 @@ def figures(person: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> F
     )
 
 
-def _apart(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+def _judge(splits: tuple[str, ...]) -> str:
+    """The split that decides: ``val``, or the first one without it."""
+    return "val" if "val" in splits else splits[0]
+
+
+def _apart(one: npt.NDArray[np.floating[Any]], other: npt.NDArray[np.floating[Any]]) -> float:
     """How far two networks' P(person) lie apart on average."""
     return float(np.abs(one - other).mean())
 
@@ -167,13 +227,12 @@ def write_model(path: Path, content: bytes, card: ModelCard) -> None:
     """Write a model and its card, each whole or not at all.
 
     Raises:
-        DataError: they cannot be written.
+        DataError: they cannot be written, or the card's place is taken by a file that is no card.
     """
-    unfinished = path.with_name(path.name + ".part")
+    ModelCard.check_place(path.with_suffix(".json"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_whole(path, content)
         card.save(path.with_suffix(".json"))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}", hint="Free some disk space.") from error
@@ -191,6 +250,26 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def accuracy_of(exact: dict[str, Figures], rough: dict[str, Figures]) -> dict[str, dict[str, float]]:
+    """What a card says by split: the pictures, and top-1, each class and the ROC area of int8 and of float."""
+    return {
+        split: {
+            "pictures": rough[split].pictures,
+            **{
+                f"{kind}{ending}": round(value, 4)
+                for kind, one in (("int8", rough[split]), ("float", exact[split]))
+                for ending, value in (
+                    ("", one.top1),
+                    ("_person", one.person),
+                    ("_no_person", one.no_person),
+                    ("_roc_auc", one.roc_auc),
+                )
+            },
+        }
+        for split in rough
+    }
+
+
 def _counted(compiled: Compiled) -> dict[str, int]:
     """Instructions and modelled cycles of an inference on the emulated Cortex-M4; nothing without its tools."""
     try:
@@ -203,9 +282,19 @@ def _counted(compiled: Compiled) -> dict[str, int]:
 
 
 def _spec(content: bytes) -> InputSpec:
-    from ai_edge_litert.interpreter import Interpreter
-
-    height, width, channels = (int(n) for n in Interpreter(model_content=content).get_input_details()[0]["shape"][1:])
+    """The input of a float ``.tflite``, which must map gray or RGB pictures to (no person, person)."""
+    interpreter = open_interpreter(content)
+    height, width, channels = (int(n) for n in interpreter.get_input_details()[0]["shape"][1:])
+    if channels not in (1, 3):
+        raise ModelError(
+            f"the model takes {channels} channels", hint="Pictures have 1 (gray) or 3 (RGB): train it on such ones."
+        )
+    outputs = int(np.prod(interpreter.get_output_details()[0]["shape"]))
+    if outputs != 2:
+        raise ModelError(
+            f"the model ends in {outputs} value{'s' if outputs != 1 else ''} instead of 2",
+            hint="End it in two: no person and person, as probabilities (a softmax) or as logits.",
+        )
     return InputSpec(height, width, channels)
 
 
@@ -220,18 +309,6 @@ def _card(
 ) -> ModelCard:
     compiled = compile_model(read_model(content, name=name))
     report = compiled.report()
-    accuracy = {
-        split: {
-            "pictures": rough[split].pictures,
-            "int8": round(rough[split].top1, 4),
-            "int8_person": round(rough[split].person, 4),
-            "int8_no_person": round(rough[split].no_person, 4),
-            "int8_roc_auc": round(rough[split].roc_auc, 4),
-            "float": round(exact[split].top1, 4),
-            "float_roc_auc": round(exact[split].roc_auc, 4),
-        }
-        for split in rough
-    }
     return ModelCard(
         name=name,
         input=spec,
@@ -239,7 +316,7 @@ def _card(
         description=description,
         details={
             "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-            "accuracy": accuracy,
+            "accuracy": accuracy_of(exact, rough),
             "macs": report.macs,
             "parameters": report.parameters,
             "file_bytes": len(content),

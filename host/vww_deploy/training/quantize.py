@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
-from vww_deploy.training.interpret import Pixels, open_interpreter, real_values, show, to_real
+from vww_deploy.training.interpret import PixelRange, Pixels, open_interpreter, real_values, show, to_real
 from vww_deploy.training.mobilenet import require_tensorflow
 from vww_deploy.training.rounding import centre_logits, equalise, settle
 
@@ -56,7 +56,10 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
         if size is not None:
             height, width = size
         if height is None or width is None:
-            raise ModelError(f"{source.name} takes any size", hint="say which size it is to be built for")
+            raise ModelError(
+                f"{source.name} takes any size",
+                hint="Give it a fixed input size before it is saved, or say --size to quantize.",
+            )
         # A batch of exactly one: a free batch leaves shape arithmetic in the file.
         call = tf.function(lambda x: source(x, training=False))
         one = call.get_concrete_function(tf.TensorSpec([1, height, width, channels], tf.float32))
@@ -70,16 +73,20 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
         raise ModelError(f"{source} cannot be converted: {error}", hint="It must map pictures to classes.") from error
 
 
-def quantise(float_model: bytes, representative: Pixels, *, like: bytes | None = None) -> bytes:
+def quantise(
+    float_model: bytes, representative: Pixels, *, like: bytes | None = None, pixel_range: PixelRange = None
+) -> bytes:
     """Full int8: per-channel weights, activations by the range that representative pictures give, int8 edges.
 
-    The int8 input is the pixel minus 128 (scale 1/128, zero point 0): networks are trained on ``(pixel - 128) / 128``.
+    Without a ``pixel_range`` the int8 input is the pixel minus 128 (scale 1/128, zero point 0): networks are trained
+    here on ``(pixel - 128) / 128``.
     The classifier's biases are corrected for rounding (:func:`vww_deploy.training.rounding.settle`).
 
     Args:
         float_model: a float ``.tflite``, best one that :func:`ease` has seen.
         representative: uint8 ``[N, height, width, channels]``, some hundred.
         like: the float ``.tflite`` whose answers are to be met, if that is another: one before fine-tuning.
+        pixel_range: the real numbers that pixel 0 and pixel 255 are to the network.
 
     Raises:
         ModelError: the model cannot be quantised.
@@ -94,12 +101,12 @@ def quantise(float_model: bytes, representative: Pixels, *, like: bytes | None =
             f"representative pictures are {list(representative.shape)}, the model takes {list(wanted)}",
             hint="resize them as the model card says",
         )
-    # The ends of the range must be seen, or the input's scale would not be 1/128.
+    # The ends of the range must be seen: they give the input its scale, 1/128 as a rule.
     ends = np.stack([np.zeros(wanted, np.uint8), np.full(wanted, 255, np.uint8)])
 
     def pictures() -> Iterator[list[npt.NDArray[np.float32]]]:
         for pixels in (*ends, *representative):
-            yield [to_real(pixels[None])]
+            yield [to_real(pixels[None], pixel_range)]
 
     try:
         rough = bytes(
@@ -109,29 +116,35 @@ def quantise(float_model: bytes, representative: Pixels, *, like: bytes | None =
         )
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"the model cannot be quantised: {error}") from error
-    return settle(rough, like or float_model, representative)
+    return settle(rough, like or float_model, representative, pixel_range)
 
 
-def ease(float_model: bytes, pictures: Pixels) -> bytes:
+def ease(float_model: bytes, pictures: Pixels, pixel_range: PixelRange = None) -> bytes:
     """The same float ``.tflite`` as int8 holds it better; pictures, uint8 ``[N, h, w, c]``, show its ranges."""
-    return equalise(centre_logits(float_model), pictures)
+    return equalise(centre_logits(float_model), pictures, pixel_range)
 
 
-def predict_tflite(model: bytes, pixels: Pixels, person: int = 1) -> npt.NDArray[np.float32]:
+def predict_tflite(model: bytes, pixels: Pixels, pixel_range: PixelRange = None) -> npt.NDArray[np.float32]:
     """P(person), float32 ``[N]``, by LiteRT's fast kernels, for a float or int8 ``.tflite``; uint8 ``[N, h, w, c]``.
 
-    Quick rather than exact: the fast kernels differ from the reference in single steps of 1/256.
+    The model ends in (no person, person), as probabilities or as logits. Quick rather than exact: at int8 the fast
+    kernels differ from the reference in single steps of 1/256.
     """
     interpreter = open_interpreter(model)
     output = interpreter.get_output_details()[0]
-    result = np.empty(len(pixels), np.float32)
+    said = np.empty((len(pixels), 2))
     for index, one in enumerate(pixels):
-        show(interpreter, one)
-        result[index] = real_values(interpreter, output).reshape(-1)[person]
-    return result
+        show(interpreter, one, pixel_range)
+        said[index] = real_values(interpreter, output).reshape(-1)
+    if "SOFTMAX" not in operators_of(model):
+        powers = np.exp(said - said.max(axis=1, keepdims=True))
+        said = powers / powers.sum(axis=1, keepdims=True)
+    return said[:, 1].astype(np.float32)
 
 
-def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[LayerNoise]:
+def layer_noise(
+    float_model: bytes, int8_model: bytes, pixels: Pixels, pixel_range: PixelRange = None
+) -> list[LayerNoise]:
     """Signal to noise of every layer's output, int8 against float, over some pictures; the noisiest first."""
     exact, rough = open_interpreter(float_model, keep_all=True), open_interpreter(int8_model, keep_all=True)
     names = {one["name"]: one for one in exact.get_tensor_details()}
@@ -148,7 +161,7 @@ def layer_noise(float_model: bytes, int8_model: bytes, pixels: Pixels) -> list[L
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
     for one in pixels:
         for interpreter in (exact, rough):
-            show(interpreter, one)
+            show(interpreter, one, pixel_range)
         for number, (own, other, _) in enumerate(pairs):
             truth, told = real_values(exact, other), real_values(rough, own)
             if own["index"] in logits:  # what a softmax does not see is no noise

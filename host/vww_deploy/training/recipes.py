@@ -9,7 +9,7 @@ from typing import Final
 
 from vww_deploy.errors import DataError
 from vww_deploy.training.augment import Augmentation
-from vww_deploy.training.datasets import read_dataset
+from vww_deploy.training.datasets import SPLITS, read_dataset
 from vww_deploy.training.package import Packed
 from vww_deploy.training.run import Job, run
 from vww_deploy.training.sources import quantise_source
@@ -94,10 +94,13 @@ def make_shipped(
     smoke: bool = False,
     say: Callable[[dict[str, float]], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
+    step: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Make a shipped model anew, from the pictures to ``folder / "NAME.tflite"`` and its card.
 
-    What it begins from is trained first; a run that was killed goes on where it stopped.
+    What it begins from is trained first; a run that was killed goes on where it stopped. With ``smoke`` all is written
+    to folders called ``smoke``, the model to ``folder / NAME / "smoke"``. ``say``, ``note`` and ``step`` are those of
+    :func:`vww_deploy.training.run.run`.
 
     Raises:
         DataError: no shipped model has this name, or the data cannot be used.
@@ -112,12 +115,13 @@ def make_shipped(
         note(f"training {number} of {len(stages)}: {stage}")
         how = STAGES[stage]
         job = Job(data, folder / stage, replace(how.recipe, seed=seed), pictures, teacher, folder / how.views, weights)
-        weights = run(job, smoke=smoke, say=say, note=note)
+        weights = run(job, smoke=smoke, say=say, note=note, step=step)
+    trained = folder / name / "smoke" if smoke else folder / name
     return quantise_source(
-        folder / name,
+        trained,
         read_dataset(data, pictures),
-        folder / f"{name}.tflite",
-        splits=("val", "test"),
+        (trained if smoke else folder) / f"{name}.tflite",
+        splits=SPLITS,
         fine_tune=not smoke,
         say=note,
     )

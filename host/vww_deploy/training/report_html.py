@@ -92,7 +92,7 @@ def _page(
             _groups("By brightness", one.by_brightness),
             _groups("By source", one.by_source),
             "<h2>The worst mistakes</h2><div class=grid>",
-            *(_mistake(answer) for answer in worst_mistakes(answers)),
+            *(_mistake(answer) for answer in worst_mistakes(answers, one.threshold)),
             "</div></html>\n",
         ]
     )

@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.training.interpret import Pixels, open_interpreter, show, tensor_values
+from vww_deploy.training.interpret import PixelRange, Pixels, open_interpreter, show, tensor_values
 from vww_deploy.training.mobilenet import require_tensorflow
 
 _MOST_STRETCH: Final = 8.0
 _HEADROOM: Final = 1.1  # other pictures may reach a little higher than those that the ranges are taken from
 
 
-def equalise(float_model: bytes, pictures: Pixels) -> bytes:
+def equalise(float_model: bytes, pictures: Pixels, pixel_range: PixelRange = None) -> bytes:
     """Stretch the channels between a convolution and a depthwise one to the range of the largest among them.
 
     int8 gives all channels of a tensor one scale, so small ones get few steps. Multiplying a channel's weights and
@@ -40,7 +40,7 @@ def equalise(float_model: bytes, pictures: Pixels) -> bytes:
         constants = [*first.inputs[1:], readers[0].inputs[1]]
         if len(constants) == 3 and file.stretches(first) and all(file.is_own(one) for one in constants):
             pairs.append((first, readers[0], between))
-    largest = _largest(float_model, [between for *_, between in pairs], pictures)
+    largest = _largest(float_model, [between for *_, between in pairs], pictures, pixel_range)
     for first, second, between in pairs:
         ceiling = largest[between].max()
         stretch = ceiling / np.maximum(_HEADROOM * largest[between], 1e-9)
@@ -71,7 +71,7 @@ def centre_logits(float_model: bytes) -> bytes:
     return file.content()
 
 
-def settle(int8_model: bytes, float_model: bytes, pictures: Pixels) -> bytes:
+def settle(int8_model: bytes, float_model: bytes, pictures: Pixels, pixel_range: PixelRange = None) -> bytes:
     """Correct the classifier's biases of an int8 ``.tflite`` against ``float_model``.
 
     The mean error of each logit over ``pictures``, uint8 ``[N, h, w, c]``, is taken away; and all logits move up by
@@ -83,7 +83,8 @@ def settle(int8_model: bytes, float_model: bytes, pictures: Pixels) -> bytes:
     if dense is None or like is None:
         return int8_model
     logits, truth = int(dense.outputs[0]), int(like.outputs[0])
-    error = (tensor_values(int8_model, logits, pictures) - tensor_values(float_model, truth, pictures)).mean(axis=0)
+    told = tensor_values(int8_model, logits, pictures, pixel_range)
+    error = (told - tensor_values(float_model, truth, pictures, pixel_range)).mean(axis=0)
     error -= error.mean()
     step = float(rough.tensors[logits].quantization.scale[0])
     index = dense.inputs[2]
@@ -149,12 +150,14 @@ class _File:
         return bytes(self._tools.convert_object_to_bytearray(self._file))
 
 
-def _largest(model: bytes, tensors: Iterable[int], pictures: Pixels) -> dict[int, npt.NDArray[np.float32]]:
+def _largest(
+    model: bytes, tensors: Iterable[int], pictures: Pixels, pixel_range: PixelRange
+) -> dict[int, npt.NDArray[np.float32]]:
     """The largest magnitude of each channel of some tensors."""
     interpreter = open_interpreter(model, keep_all=True)
     found = {index: np.zeros(1, np.float32) for index in tensors}
     for one in pictures:
-        show(interpreter, one)
+        show(interpreter, one, pixel_range)
         for index, before in found.items():
             values = np.abs(interpreter.get_tensor(index))
             found[index] = np.maximum(before, values.max(axis=tuple(range(values.ndim - 1))))

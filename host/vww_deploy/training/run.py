@@ -39,13 +39,16 @@ def run(
     smoke: bool = False,
     say: Callable[[dict[str, float]], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
+    step: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Train, or go on; returns the path of the averaged weights.
 
     Args:
-        smoke: a run of a minute, to see whether all parts work.
+        smoke: a run of a minute, to see whether all parts work. It has folders of its own, ``smoke/`` below those of
+            the job, so that no real training goes on from it.
         say: told each epoch's figures.
         note: told what is odd about the data.
+        step: told in words what is being done, often.
 
     Raises:
         DataError: the data cannot be used.
@@ -53,20 +56,32 @@ def run(
     """
     dataset = read_dataset(job.data, job.pictures)
     if dataset.dropped:
-        note(f"{dataset.dropped} pictures are left out: persons too small to count, depictions, or missing files")
+        note(f"{dataset.dropped} pictures are left out by the labelling rule")
+    if dataset.missing:
+        note(f"{dataset.missing} pictures of {job.data} are not in {job.pictures}")
+    if dataset.held_out:
+        note(f"no split val: {dataset.held_out} pictures of train are taken for it")
     recipe = job.recipe
     training, validation = dataset.split("train"), dataset.split("val")
     if smoke:
         recipe = replace(recipe, epochs=2, batch=min(recipe.batch, 16), views=1)
         training, validation = _few(training), _few(validation)
-    arrays, judged = load_arrays(training), load_arrays(validation)
+        views_folder = job.views_folder / "smoke" if job.views_folder else None
+        job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
+    size = max(recipe.size, recipe.early_size)
+    step(f"reading {len(training.pictures) + len(validation.pictures)} pictures")
+    arrays, judged = (load_arrays(one, picture_side(size)) for one in (training, validation))
     for part in (arrays, judged):
         _tell_unreadable(part, note)
     folder = job.views_folder or job.folder / "views"
     teacher = Teacher(job.teacher) if job.teacher else None
-    size = max(recipe.size, recipe.early_size)
-    views = ViewCache(arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation)
-    return train(recipe, views, judged, job.folder, initial=job.initial, say=say)
+    views = ViewCache(arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step)
+    return train(recipe, views, judged, job.folder, initial=job.initial, say=say, step=step)
+
+
+def picture_side(size: int) -> int:
+    """The side in pixels at which pictures are held in memory for a network of ``size``: a crop keeps some detail."""
+    return max(128, 4 * size // 3)
 
 
 def read_recipe(folder: Path) -> Recipe:

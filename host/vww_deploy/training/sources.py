@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,7 @@ from vww_deploy.errors import ModelError
 from vww_deploy.graph.card import InputSpec
 from vww_deploy.training.calibrate import shift_bias
 from vww_deploy.training.datasets import Dataset
+from vww_deploy.training.interpret import PixelRange
 from vww_deploy.training.package import ALLOWED_LOSS, Packed, describe_data, pack, pixels_of, sample_of
 from vww_deploy.training.run import read_recipe
 from vww_deploy.training.train import WEIGHTS_FILE, load_network
@@ -74,24 +76,34 @@ def quantise_source(
     output: Path,
     *,
     splits: tuple[str, ...] = ("val",),
+    size: int | None = None,
+    pixel_range: PixelRange = None,
     fine_tune: bool | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Make an int8 model and its card of what :func:`open_source` opens; see :func:`vww_deploy.training.package.pack`.
 
     Args:
+        size: height and width for a model from elsewhere that takes any.
+        pixel_range: the real numbers that pixel 0 and pixel 255 are to a model from elsewhere.
         fine_tune: always or never; None does it if int8 loses more than :data:`ALLOWED_LOSS` points.
 
     Raises:
         ModelError: the network cannot be opened or converted.
         DataError: pictures are missing, or the model cannot be written.
     """
+    if is_training(path) and (size is not None or pixel_range is not None):
+        raise ModelError(
+            f"{path} is a training: its size and pixel range are known", hint="Leave out --size and --pixel-range."
+        )
     network = open_source(path, dataset)
     return pack(
         network.model,
         dataset,
         output,
         splits=splits,
+        size=None if size is None else (size, size),
+        pixel_range=pixel_range,
         fine_tune=None if fine_tune is False else network.fine_tune,
         allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
         description=network.description,
@@ -101,12 +113,15 @@ def quantise_source(
 
 
 def _last_row(path: Path) -> dict[str, float]:
-    """The last epoch of a training's log; empty without one."""
-    import csv
-
+    """The last whole epoch of a training's log; empty without one. A killed training may leave half a line."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = list(csv.DictReader(file))
     except OSError:
         return {}
-    return {name: json.loads(value) for name, value in rows[-1].items()} if rows else {}
+    for row in reversed(rows):
+        try:
+            return {name: json.loads(value) for name, value in row.items()}
+        except (TypeError, ValueError):
+            continue
+    return {}

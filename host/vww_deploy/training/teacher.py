@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,15 @@ class Teacher:
 
     A ``.tflite`` file, or a Keras model or SavedModel, which is converted.
 
-    Its outputs are logits unless they are probabilities already (non-negative, summing to 1).
+    Its outputs are logits unless they are probabilities already (non-negative, summing to 1). One with a fixed batch
+    inside (a flattening, say) is asked about one picture at a time.
 
     Raises:
         ModelError: it can't be read, or is no two-class picture network with float edges.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
-        tf = require_tensorflow()
+        require_tensorflow()
         from tensorflow.lite.tools import flatbuffer_utils
 
         try:
@@ -55,9 +57,8 @@ class Teacher:
             for signature in model.signatureDefs or []:
                 signature.outputs = signature.outputs[:1]
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # TensorFlow advertises LiteRT here, whose interpreter is the same
-                self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+            self._open = partial(_interpreter, content, threads)
+            self._interpreter = self._open()
         except VwwError:
             raise
         except Exception as error:  # a damaged flatbuffer makes the reader raise anything
@@ -78,9 +79,29 @@ class Teacher:
             raise ModelError(f"teacher {path} has no float32 input and output", hint="convert it with float edges")
         self.height, self.width, self.channels = shape[1:]
         self._batch = 0
+        self._one_by_one = not self._takes_two()
+
+    def _takes_two(self) -> bool:
+        try:
+            answers = self._logits(np.zeros((2, self.height, self.width, self.channels), np.float32))
+        except (RuntimeError, ValueError):
+            self._interpreter, self._batch = self._open(), 0  # a failed one is of no use any more
+            return False
+        return len(answers) == 2
 
     def __call__(self, pictures: npt.NDArray[np.float32]) -> Lesson:
         """What the teacher says of pictures, float32 ``[N, h, w, 3]`` in 0..255; they are resized here."""
+        if self._one_by_one:
+            lessons = [self._lesson(pictures[i : i + 1]) for i in range(len(pictures))]
+            maps = zip(*(one.maps for one in lessons), strict=True)
+            return Lesson(
+                np.concatenate([one.logits for one in lessons]),
+                np.concatenate([one.gray_logits for one in lessons]),
+                tuple(np.concatenate(one) for one in maps),
+            )
+        return self._lesson(pictures)
+
+    def _lesson(self, pictures: npt.NDArray[np.float32]) -> Lesson:
         tf = require_tensorflow()
         x = tf.image.resize(pictures, [self.height, self.width], "bilinear", antialias=True) / 127.5 - 1.0
         luma = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
@@ -114,6 +135,12 @@ class Teacher:
             scale, zero_point = details["quantization"]
             values = (values.astype(np.float32) - zero_point) * scale
         return np.asarray(values, np.float16)
+
+
+def _interpreter(content: bytes, threads: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow advertises LiteRT here, whose interpreter is the same
+        return require_tensorflow().lite.Interpreter(model_content=content, num_threads=threads)
 
 
 def _linear_maps(model: Any, sizes: int = 3) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 import warnings
@@ -27,6 +26,7 @@ WIDER: Final = (0.25, 0.5, 0.75, 1.0)
 """Depth multipliers of the networks that a narrower one may begin from."""
 WEIGHTS_FILE: Final = "averaged.weights.h5"
 _LARGEST_GRADIENT: Final = 2.0  # the norm that gradients are clipped to
+_WEIGHTS_OVERHEAD: Final = 1 << 19  # bytes that HDF5 adds to the numbers, and room to spare
 
 
 @dataclass(frozen=True)
@@ -70,21 +70,24 @@ def train(
     *,
     initial: Path | None = None,
     say: Callable[[dict[str, float]], None] = lambda row: None,
+    step: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Train, or go on where a killed training in ``folder`` stopped; returns the path of the averaged weights.
 
     ``folder`` gets ``recipe.json``, ``log.csv``, ``tensorboard/``, ``checkpoint/`` and, after each epoch, the averaged
-    weights. All are written whole or not at all, so a kill costs at most the epoch it fell into.
+    weights. All are written whole or not at all, and an epoch counts as done only when all are there, so a kill or a
+    full disk costs at most the epoch it fell into.
 
     Args:
         views: of the training pictures.
         validation: pictures that the averaged weights are judged by after each epoch.
         initial: weights (of any channel count) to begin from instead of random ones.
         say: told each epoch's row of the log.
+        step: told in words what is being done, often.
 
     Raises:
         DataError: fewer pictures than a batch, or the folder cannot be written.
-        ModelError: the folder or ``initial`` holds another network.
+        ModelError: the folder or ``initial`` holds another network or damaged files, or the loss is not finite.
     """
     tf = require_tensorflow()
     tf.keras.utils.set_random_seed(recipe.seed)
@@ -97,18 +100,22 @@ def train(
     student = _Student(recipe, views, initial)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
         student.restore(folder / "checkpoint")
+        _write(folder / "recipe.json", json.dumps(asdict(recipe), indent=2) + "\n")
+        if student.epochs_done and not (folder / WEIGHTS_FILE).exists():
+            _save_weights(student.averaged, folder / WEIGHTS_FILE)
         writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
         for epoch in range(student.epochs_done, recipe.epochs):
             started = time.monotonic()
             early = recipe.early_size and epoch < recipe.early_part * recipe.epochs
             size = recipe.early_size if early else recipe.size
-            told = [
-                student.learn(batch, _rate(recipe, at, steps), _decay(recipe, at, initial is None), epoch)
-                for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps)
-            ]
+            told = []
+            for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps):
+                rate, decay = _rate(recipe, at, steps), _decay(recipe, at, initial is None)
+                told.append(student.learn(batch, rate, decay, epoch))
+                step(f"epoch {epoch + 1} of {recipe.epochs}: step {len(told)} of {steps}")
             loss, apart = (float(one) for one in np.mean(told, axis=0))
+            student.check_finite(epoch, loss)
             row = {
                 "epoch": epoch + 1,
                 "size": size,
@@ -118,13 +125,13 @@ def train(
                 **_judge(student.averaged, validation, recipe),
                 "seconds": round(time.monotonic() - started, 1),
             }
-            student.save(folder / "checkpoint")
             _save_weights(student.averaged, folder / WEIGHTS_FILE)
             _log(folder / "log.csv", row)
             with writer.as_default(step=epoch + 1):
                 for name, value in row.items():
                     tf.summary.scalar(name, value)
             writer.flush()
+            student.save(folder / "checkpoint")  # last: it is what counts the epoch as done
             say(row)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise DataError(
@@ -186,21 +193,39 @@ class _Student:
         loss, apart = self._step(*batch, *numbers)
         return loss, apart
 
-    def restore(self, folder: Path) -> None:
-        latest = require_tensorflow().train.latest_checkpoint(str(folder))
-        if latest is None:
-            return
-        try:
-            self._checkpoint.restore(latest).expect_partial()
-        except ValueError as error:
+    def check_finite(self, epoch: int, loss: float) -> None:
+        """Raise ModelError if the epoch's loss or the weights after it are no numbers any more."""
+        if not all(np.isfinite(one).all() for one in (loss, *self.averaged.get_weights())):
             raise ModelError(
-                f"{folder} is of another network: {error}", hint="Train into a new folder, or with the same recipe."
-            ) from error
+                f"the loss of epoch {epoch + 1} is {loss:g} and its weights are lost",
+                hint="Give a smaller --learning-rate; the training goes on after the last whole epoch.",
+            )
+
+    def restore(self, folder: Path) -> None:
+        """Take over the newest whole checkpoint; of two that are kept, a kill or a bad disk may have damaged one."""
+        tf = require_tensorflow()
+        kept = self._manager(folder).checkpoints
+        for path in reversed(kept):
+            try:
+                self._checkpoint.restore(path).expect_partial()
+            except ValueError as error:
+                raise ModelError(
+                    f"{folder} is of another network: {error}", hint="Train into a new folder, or with the same recipe."
+                ) from error
+            except (IndexError, tf.errors.OpError):
+                continue
+            return
+        if kept:
+            raise ModelError(
+                f"the checkpoints in {folder} are damaged", hint="Remove that folder; the training then begins anew."
+            )
 
     def save(self, folder: Path) -> None:
-        tf = require_tensorflow()
         self._done.assign_add(1)
-        tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2).save()
+        self._manager(folder).save()
+
+    def _manager(self, folder: Path) -> Any:
+        return require_tensorflow().train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
 
     def _make_step(self) -> Callable[..., tuple[Any, Any]]:
         tf = require_tensorflow()
@@ -250,8 +275,9 @@ def adopt_weights(model: Any, weights: Path) -> None:
     useful channels are taken: something to train on from, no finished network.
 
     Raises:
-        ModelError: the file cannot be read or holds another network.
+        ModelError: the file is missing or damaged, or holds another network.
     """
+    _check_readable(weights)
     multiplier, own = float(model.name.rsplit("_", 1)[1]), int(model.input_shape[3])
     for channels in dict.fromkeys((own, 1, 3)):
         for width in dict.fromkeys((multiplier, *(one for one in WIDER if one > multiplier))):
@@ -278,6 +304,19 @@ def adopt_weights(model: Any, weights: Path) -> None:
         model.set_weights(values)
         return
     raise ModelError(f"{weights} holds no weights of {model.name}", hint="Give the same --depth-multiplier.")
+
+
+def _check_readable(weights: Path) -> None:
+    import h5py
+
+    if not weights.is_file():
+        raise ModelError(f"there are no weights {weights}", hint="Give a file that train or Keras wrote.")
+    try:
+        h5py.File(weights, "r").close()
+    except OSError as error:
+        raise ModelError(
+            f"{weights} is damaged or no weights file: {error}", hint="Copy it again, or train it again."
+        ) from error
 
 
 def _rate(recipe: Recipe, at: int, steps: int) -> float:
@@ -324,7 +363,7 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
         w.set_shape([recipe.batch])
         for one, shape in zip((x, *inner), shapes, strict=True):
             one.set_shape([recipe.batch, *shape])
-        seed = tf.stack([tf.constant(recipe.seed * 100003 + epoch, tf.int32), tf.cast(index, tf.int32)])
+        seed = tf.stack([tf.constant((recipe.seed * 100003 + epoch) % 2**31, tf.int32), tf.cast(index, tf.int32)])
         x = tf.cast(x, tf.float32)
         if recipe.channels == 1:
             x = any_luma(x, seed, recipe.augmentation)
@@ -385,14 +424,25 @@ def _judge(model: Any, validation: PictureArrays, recipe: Recipe) -> dict[str, f
 
 def _save_weights(model: Any, path: Path) -> None:
     unfinished = path.with_name(f"next.{path.name}")
-    model.save_weights(unfinished)
+    try:
+        # HDF5 crashes when it closes a file that the disk has no space for, so the space is taken first.
+        unfinished.write_bytes(bytes(_WEIGHTS_OVERHEAD + sum(one.nbytes for one in model.get_weights())))
+        model.save_weights(unfinished)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     unfinished.replace(path)
 
 
 def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        table = csv.DictWriter(file, list(row))
-        if new:
-            table.writeheader()
-        table.writerow(row)
+    """Write an epoch's row behind those of the epochs before it, in place of what a killed run left of later ones."""
+    before = path.read_text(errors="replace").splitlines()[: int(row["epoch"])] if path.exists() else []
+    lines = [*(before or [",".join(row)]), ",".join(str(value) for value in row.values())]
+    _write(path, "\n".join(lines) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f"next.{path.name}")
+    unfinished.write_text(text)
+    unfinished.replace(path)

@@ -6,7 +6,10 @@ follows and every model.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,7 +42,13 @@ class View:
 
 
 class ViewCache:
-    """Views by number; a missing one is made and kept in ``folder``."""
+    """Views by number; a missing or damaged one is made and kept in ``folder``.
+
+    ``step`` is told in words, often, how far a view is that :meth:`get` waits for.
+
+    Raises:
+        DataError: the folder cannot be made, or holds views of other pictures or made in another way.
+    """
 
     def __init__(
         self,
@@ -50,8 +59,10 @@ class ViewCache:
         size: int = 96,
         seed: int = 1,
         augmentation: Augmentation | None = None,
+        step: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.training = training
+        self._step, self._awaited = step, -1
         self._folder, self._teacher, self._size, self._seed = folder, teacher, size, seed
         how = augmentation or Augmentation()
         self._how = how if teacher is not None else replace(how, paste=0.0)
@@ -64,6 +75,7 @@ class ViewCache:
         made = {
             "size": self._size,
             "seed": self._seed,
+            "pictures": _sha256(self.training),
             "teacher": self._teacher.sha256 if self._teacher is not None else None,
             **{name: value for name, value in asdict(self._how).items() if name in OF_VIEWS},
         }
@@ -74,7 +86,8 @@ class ViewCache:
                 path.write_text(text)
             elif not path.exists() or path.read_text(errors="replace") != text:
                 raise DataError(
-                    f"the views in {self._folder} were made in another way, with another teacher, size or seed",
+                    f"the views in {self._folder} were made in another way: of other pictures, or with another "
+                    "teacher, size or seed",
                     hint="remove the folder, or name another one with --views-folder",
                 )
         except OSError as error:
@@ -84,8 +97,9 @@ class ViewCache:
         """The view ``number``, from disk or made now.
 
         Raises:
-            DataError: the disk is full, or the kept view is of another data set.
+            DataError: the disk is full.
         """
+        self._awaited = number
         coming, self._coming = self._coming, None
         if coming is None or coming[0] != number:
             return self._worker.submit(self._load, number).result()
@@ -96,22 +110,14 @@ class ViewCache:
         self._coming = number, self._worker.submit(self._load, number)
 
     def _load(self, number: int) -> View:
-        path = self._path(number)
-        with np.load(path) as kept:
-            maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
-            view = View(kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"])
-        if len(view.label_holds) != len(self.training.labels):
-            raise DataError(
-                f"{path} holds {len(view.label_holds)} pictures, the training split {len(self.training.labels)}",
-                hint="the data changed: remove the folder of views",
-            )
-        return view
-
-    def _path(self, number: int) -> Path:
         path = self._folder / f"view-{number:03d}.npz"
-        if not path.exists():
-            self._make(number, path)
-        return path
+        if path.exists():
+            try:
+                return _read(path)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                pass  # damaged on the disk: made anew
+        self._make(number, path)
+        return _read(path)
 
     def _make(self, number: int, path: Path, batch: int = 128) -> None:
         tf = require_tensorflow()
@@ -129,12 +135,14 @@ class ViewCache:
         place = np.argsort(order)
         for start in range(0, count, batch):
             rows = order[start : start + batch]
-            seed = tf.constant([self._seed * 1009 + number, start], tf.int32)
+            seed = tf.constant([(self._seed * 1009 + number) % 2**31, start], tf.int32)
             x, kept = views_of(tf.constant(self.training.pictures[rows]), seed)
             pictures[rows] = np.round(x.numpy())
             holds[rows] = kept.numpy()
             if self._teacher is not None:
                 lessons.append(self._teacher(x.numpy()))
+            if number == self._awaited:
+                self._step(f"making view {number + 1}: {start + len(rows)} of {count} pictures")
         parts = {"pictures": pictures, "label_holds": holds}
         if lessons:
             parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])[place]
@@ -151,3 +159,14 @@ class ViewCache:
             raise DataError(
                 f"{path} cannot be written: {error.strerror}", hint="free some disk space; a view takes half a gigabyte"
             ) from error
+
+
+def _read(path: Path) -> View:
+    with np.load(path) as kept:
+        maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
+        return View(kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"])
+
+
+def _sha256(training: PictureArrays) -> str:
+    """Of the pictures in their order: the teacher's word on one is kept by its place."""
+    return hashlib.sha256(training.pictures.reshape(-1).data).hexdigest()

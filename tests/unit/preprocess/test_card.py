@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -67,3 +68,31 @@ def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_card_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         ModelCard.load(tmp_path / "nowhere.json")
+
+
+def test_a_card_replaces_a_card_and_nothing_else(tmp_path: Path) -> None:
+    path, card = tmp_path / "m.json", ModelCard.default_for("m", 9, 9, 1)
+    card.save(path)
+    dataclasses.replace(card, threshold=0.7).save(path)
+    assert ModelCard.load(path).threshold == 0.7
+    path.write_text('{"mine": 1}')
+    with pytest.raises(DataError, match="no model card and would be overwritten"):
+        card.save(path)
+    assert path.read_text() == '{"mine": 1}'
+
+
+def test_a_full_disk_leaves_the_old_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, card = tmp_path / "m.json", ModelCard.default_for("m", 9, 9, 1)
+    card.save(path)
+
+    def full(self: Path, content: str | bytes, **_: object) -> None:
+        with self.open("w") as file:
+            file.write("half of")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        dataclasses.replace(card, threshold=0.7).save(path)
+    assert ModelCard.load(path) == card
+    assert list(tmp_path.iterdir()) == [path]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.cli import build
+from vww_deploy.cli import costs as command
 from vww_deploy.compiler import compile_model
 from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION
 from vww_deploy.errors import DataError
@@ -63,7 +64,17 @@ def test_keras_builds_the_same_network() -> None:
         assert tuple(model.get_layer(layer.name).output.shape[1:]) == layer.shape
 
 
-@pytest.mark.parametrize("values", [(0.0, 96, 96, 1, 2), (0.25, 0, 96, 1, 2), (0.25, 96, 96, 0, 2), (1, 8, 8, 1, 0)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (0.0, 96, 96, 1, 2),
+        (float("nan"), 96, 96, 1, 2),
+        (float("inf"), 96, 96, 1, 2),
+        (0.25, 0, 96, 1, 2),
+        (0.25, 96, 96, 0, 2),
+        (1, 8, 8, 1, 0),
+    ],
+)
 def test_no_network(values: tuple[float, int, int, int, int]) -> None:
     with pytest.raises(DataError, match="no network"):
         costs.mobilenet_v1(*values)
@@ -84,6 +95,37 @@ def test_a_plot_is_a_page(tmp_path: Path) -> None:
     result = CliRunner().invoke(build(), ["costs", "--plot", str(tmp_path / "costs.png")])
     assert result.exit_code == 2
     assert "name it something.html" in result.output
+
+
+@pytest.fixture
+def unplanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published networks are large: planning all eight takes long, and is not what is looked at."""
+    monkeypatch.setattr(command, "_row", lambda network: command._Row(network, 1024, 2048, 512, 1, {}, {}))
+
+
+@pytest.mark.usefixtures("unplanned")
+def test_the_plot_shows_the_networks_that_were_asked_for(tmp_path: Path) -> None:
+    plot = tmp_path / "costs.html"
+    arguments = ["costs", "-a", "0.2", "-s", "48", "--channels", "3", "--classes", "4", "--plot", str(plot), "--json"]
+    (network,) = json.loads(CliRunner().invoke(build(), arguments).stdout)["networks"]
+    assert network["macs"] == costs.mobilenet_v1(0.2, 48, 48, 3, 4).macs
+    assert "0.2, 48x48x3" in plot.read_text()
+    assert str(network["macs"] / 1e6) in plot.read_text()
+
+
+@pytest.mark.parametrize("own", [("-a", "0.5"), ("-s", "64"), ("--channels", "1"), ("--classes", "2")])
+def test_the_published_networks_are_what_they_are(own: tuple[str, str]) -> None:
+    result = CliRunner().invoke(build(), ["costs", "--published", *own])
+    assert result.exit_code == 2
+    assert "leave out" in result.output
+
+
+@pytest.mark.usefixtures("unplanned")
+def test_the_published_table_as_json() -> None:
+    result = CliRunner().invoke(build(), ["costs", "--published", "--json"])
+    networks = json.loads(result.stdout)["networks"]
+    assert [one["printed"]["parameters_m"] for one in networks] == [one.parameters_m for one in costs.PUBLISHED]
+    assert [bool(one["differs"]) for one in networks] == [False, True, True, True, False, False, False, False]
 
 
 def test_the_command_gives_json() -> None:

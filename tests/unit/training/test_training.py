@@ -6,6 +6,11 @@ import csv
 import dataclasses
 import gc
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -18,7 +23,7 @@ from vww_deploy.cli import build
 from vww_deploy.errors import DataError, ModelError, ToolMissing, VwwError
 from vww_deploy.graph.card import InputSpec
 from vww_deploy.graph.model import Model
-from vww_deploy.training.datasets import load_arrays, read_dataset
+from vww_deploy.training.datasets import PictureArrays, load_arrays, read_dataset
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
@@ -38,6 +43,7 @@ from vww_deploy.training.teacher import Teacher  # noqa: E402
 from vww_deploy.training.train import Recipe  # noqa: E402
 from vww_deploy.training.views import View, ViewCache  # noqa: E402
 
+HOST = str(Path(train.__file__).parents[2])
 GRAY32 = InputSpec(32, 32, 1)
 TINY = Recipe(depth_multiplier=0.07, size=32, epochs=2, batch=16, views=1, learning_rate=0.01, averaging=0.8)
 
@@ -80,28 +86,71 @@ def test_a_training_leaves_weights_logs_and_checkpoints(trained: Path) -> None:
     assert read_recipe(trained) == TINY
 
 
-def test_a_killed_training_goes_on(trained: Path, discs: Path, teacher: Path, tmp_path: Path) -> None:
-    class KilledError(Exception):
-        pass
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vww_deploy.training import train
+from vww_deploy.training.run import Job, run
 
-    def kill(row: dict[str, float]) -> None:
-        raise KilledError
+learn, steps = train._Student.learn, iter(range(100))
 
-    with pytest.raises(KilledError):
-        run(Job(discs, tmp_path, TINY, teacher=teacher), say=kill)
+def one_step(*arguments):
+    if next(steps) == 9:  # of 6 an epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+    return learn(*arguments)
+
+train._Student.learn = one_step
+data, folder, teacher = map(Path, sys.argv[1:])
+recipe = train.Recipe(depth_multiplier=0.07, size=32, epochs=2, batch=16, views=1, learning_rate=0.01, averaging=0.8)
+run(Job(data, folder, recipe, teacher=teacher))
+"""
+
+
+def test_a_training_killed_within_an_epoch_goes_on(trained: Path, discs: Path, teacher: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(discs), str(tmp_path), str(teacher)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": HOST})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not done.stderr  # TensorFlow says nothing of itself
     assert [row["epoch"] for row in log_of(tmp_path)] == ["1"]
     (tmp_path / "next.averaged.weights.h5").write_bytes(b"half a file")
+    with (tmp_path / "log.csv").open("a") as log:
+        log.write("2,32,0.6")  # and half a row
     run(Job(discs, tmp_path, TINY, teacher=teacher))
     rows = log_of(tmp_path)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     # Both saw the same batches: the same loss, up to the order in which threads add.
-    assert float(rows[1]["loss"]) == pytest.approx(float(log_of(trained)[1]["loss"]), abs=0.02)
+    for mine, whole in zip(rows, log_of(trained), strict=True):
+        assert float(mine["loss"]) == pytest.approx(float(whole["loss"]), abs=0.02)
+
+
+def checkpoint_of(folder: Path, number: int) -> Path:
+    return folder / "checkpoint" / f"ckpt-{number}.data-00000-of-00001"
+
+
+def test_a_damaged_checkpoint_costs_an_epoch(discs: Path, tmp_path: Path) -> None:
+    run(Job(discs, tmp_path, TINY))
+    os.truncate(checkpoint_of(tmp_path, 2), 1000)
+    said: list[str] = []
+    run(Job(discs, tmp_path, TINY), step=said.append)
+    assert said[-1] == "epoch 2 of 2: step 6 of 6" and not [one for one in said if "epoch 1" in one]
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
+    for number in (1, 2):
+        os.truncate(checkpoint_of(tmp_path, number), 1000)
+    with pytest.raises(ModelError, match=r"checkpoints in .* are damaged"):
+        run(Job(discs, tmp_path, TINY))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(discs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="loss of epoch 1 is nan"):
+        run(Job(discs, tmp_path, dataclasses.replace(TINY, learning_rate=float("nan"))))
+    assert not (tmp_path / train.WEIGHTS_FILE).exists()
 
 
 def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, discs: Path, teacher: Path) -> None:
     recipe = dataclasses.replace(TINY, depth_multiplier=0.1)
     with pytest.raises(ModelError, match="of another network"):
         run(Job(discs, trained, recipe, teacher=teacher))
+    assert read_recipe(trained) == TINY
     with pytest.raises(DataError, match="with another teacher"):
         run(Job(discs, trained, TINY))
 
@@ -115,10 +164,18 @@ def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
 
 
 def test_weights_of_something_else(trained: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.weights.h5").write_bytes(b"nothing")
-    for path in (tmp_path / "x.weights.h5", tmp_path / "none.weights.h5"):
-        with pytest.raises(ModelError, match="holds no weights"):
-            train.adopt_weights(mobilenet.build_mobilenet_v1(0.07, (32, 32, 1)), path)
+    model = mobilenet.build_mobilenet_v1(0.07, (32, 32, 1))
+    whole = (trained / train.WEIGHTS_FILE).read_bytes()
+    for name, content in (("text", b"nothing"), ("half", whole[: len(whole) // 2])):
+        path = tmp_path / f"{name}.weights.h5"
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="is damaged"):
+            train.adopt_weights(model, path)
+    with pytest.raises(ModelError, match="there are no weights"):
+        train.adopt_weights(model, tmp_path / "none.weights.h5")
+    mobilenet.build_mobilenet_v1(0.05, (32, 32, 1)).save_weights(tmp_path / "narrow.weights.h5")
+    with pytest.raises(ModelError, match=r"holds no weights of mobilenet_v1_0\.07"):
+        train.adopt_weights(model, tmp_path / "narrow.weights.h5")
 
 
 def test_class_weights_balance_the_classes() -> None:
@@ -131,13 +188,23 @@ def test_views_are_the_same_every_time_and_of_one_data_set(discs: Path, tmp_path
     arrays = load_arrays(read_dataset(discs).split("val"), 40)
     first, second = (ViewCache(arrays, tmp_path / name, None, size=32).get(0) for name in "ab")
     np.testing.assert_array_equal(first.pictures, second.pictures)
-    other = load_arrays(read_dataset(discs).split("train"), 40)
-    with pytest.raises(DataError, match="the training split 96"):
-        ViewCache(other, tmp_path / "a", None, size=32).get(0)
+    other = dataclasses.replace(arrays, pictures=arrays.pictures[::-1].copy())  # as many, and each of them
+    with pytest.raises(DataError, match="made in another way: of other pictures"):
+        ViewCache(other, tmp_path / "a", None, size=32)
     for changes in ({"size": 40}, {"seed": 2}, {"augmentation": Augmentation(aspect=0.1)}):
         with pytest.raises(DataError, match="made in another way"):
             ViewCache(arrays, tmp_path / "a", None, **{"size": 32, **changes})
     ViewCache(arrays, tmp_path / "a", None, size=32, augmentation=Augmentation(brightness=0.4))  # no matter of views
+
+
+def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
+    arrays, said = load_arrays(read_dataset(discs).split("val"), 40), []
+    whole = ViewCache(arrays, tmp_path, None, size=32).get(0)
+    for size in (1000, 0):
+        os.truncate(tmp_path / "view-000.npz", size)
+        again = ViewCache(arrays, tmp_path, None, size=32, step=said.append).get(0)
+        np.testing.assert_array_equal(again.pictures, whole.pictures)
+    assert said == ["making view 1: 32 of 32 pictures"] * 2
 
 
 def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teacher: Path, tmp_path: Path) -> None:
@@ -372,6 +439,8 @@ def test_the_commands(discs: Path, tmp_path: Path) -> None:
     common = ["--depth-multiplier", "0.07", "--size", "32"]
     done = runner.invoke(build(), ["train", str(discs), "-o", folder, "--smoke", *common])
     assert done.exit_code == 0, done.output
+    assert [path.name for path in Path(folder).iterdir()] == ["smoke"]  # nothing that a real training would go on from
+    folder += "/smoke"
     done = runner.invoke(build(), ["quantize", folder, str(discs), "-o", model, "--no-fine-tune", "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["int8_figures"]["val"]["pictures"] == 32
@@ -388,9 +457,9 @@ def test_one_command_makes_a_shipped_model_anew(discs: Path, teacher: Path, tmp_
     done = CliRunner().invoke(build(), [*arguments, "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     stages = ["first_gray", "person_96_rgb", "gray_again", "person_96_gray"]
-    assert [(tmp_path / stage / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 4
+    assert [(tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 4
     assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
-    model = Model.load(tmp_path / "person_96_gray.tflite")
+    model = Model.load(tmp_path / "person_96_gray" / "smoke" / "person_96_gray.tflite")
     assert (model.card.input.height, model.card.input.channels) == (96, 1)
     assert model.card.details["accuracy"]["test"]["pictures"] == 32
 
@@ -435,6 +504,22 @@ def test_a_keras_teacher_says_what_its_tflite_says(tmp_path: Path) -> None:
     assert [one.shape for one in first.maps] == [(3, 8, 8, 4), (3, 4, 4, 4)]
 
 
+def test_a_teacher_that_takes_one_picture_only_is_asked_about_each(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((16, 16, 1))
+    x = tf.keras.layers.Conv2D(4, 3, 2, padding="same")(inputs)
+    outputs = tf.keras.layers.Dense(2)(tf.keras.layers.Flatten()(x))
+    model = tf.keras.Model(inputs, outputs)
+    (tmp_path / "flat.tflite").write_bytes(float_tflite(model))
+    pictures = np.random.default_rng(1).uniform(0, 255, (3, 16, 16, 3)).astype(np.float32)
+    lesson = Teacher(tmp_path / "flat.tflite")(pictures)
+    gray = (pictures @ np.array([[0.299], [0.587], [0.114]], np.float32)) / 127.5 - 1
+    said = np.mean([model(gray), model(gray[:, :, ::-1])], axis=0)
+    np.testing.assert_allclose(lesson.logits, said[:, 1] - said[:, 0], atol=1e-4)
+    assert [one.shape for one in lesson.maps] == [(3, 8, 8, 4)]
+
+
 def test_a_narrow_network_takes_the_channels_of_a_wide_one(tmp_path: Path) -> None:
     wide = mobilenet.build_mobilenet_v1(0.25, (None, None, 1))
     wide.save_weights(tmp_path / "wide.weights.h5")
@@ -462,13 +547,61 @@ def test_without_tensorflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert "vww-deploy[train]" in caught.value.hint
 
 
-def test_a_full_disk_loses_nothing(trained: Path, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["_save_weights", "_log", "_Student.save"])
+def test_a_full_disk_loses_nothing(what: str, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(train, "_save_weights", full)
+    recipe = dataclasses.replace(TINY, epochs=1)
+    monkeypatch.setattr(f"vww_deploy.training.train.{what}", full)
     with pytest.raises(VwwError, match="No space left"):
-        run(Job(discs, tmp_path, TINY))
+        run(Job(discs, tmp_path, recipe))
     monkeypatch.undo()
-    run(Job(discs, tmp_path, TINY))
+    run(Job(discs, tmp_path, recipe))
     assert (tmp_path / train.WEIGHTS_FILE).is_file()
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["1"]
+
+
+def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
+    model, (_, most) = mobilenet.build_mobilenet_v1(0.07), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, most))  # HDF5 itself crashes at this
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            train._save_weights(model, tmp_path / "x.weights.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("size", "side"), [(32, 128), (96, 128), (224, 298)])
+def test_pictures_are_held_at_a_third_more_than_the_network_sees(
+    size: int, side: int, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def watch(recipe: Recipe, views: ViewCache, validation: PictureArrays, *_: object, **__: object) -> Path:
+        held.extend(one.pictures.shape[1:] for one in (views.training, validation))
+        return tmp_path
+
+    monkeypatch.setattr("vww_deploy.training.run.train", watch)
+    run(Job(discs, tmp_path, dataclasses.replace(TINY, size=size)))
+    assert held == [(side, side, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--channels=2", "--size=0", "--size=1", "--early-size=1", "--early-part=2", "--seed=-5", "--seed=99999999999",
+        "--depth-multiplier=nan", "--depth-multiplier=inf", "--learning-rate=-1",
+    ],
+)  # fmt: skip
+def test_an_option_that_no_training_can_have(option: str, discs: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(build(), ["train", str(discs), "-o", str(tmp_path), "--smoke", option])
+    assert done.exit_code != 0
+    assert isinstance(done.exception, SystemExit | DataError)
+
+
+def test_any_seed_can_be_used(discs: Path, tmp_path: Path) -> None:
+    views = ViewCache(load_arrays(read_dataset(discs).split("train"), 40), tmp_path, None, size=32, seed=2**31 - 1)
+    recipe = dataclasses.replace(TINY, seed=2**31 - 1)
+    assert len(list(train.epoch_batches(recipe, views, 0, 32))) == 6
