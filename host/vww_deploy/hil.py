@@ -11,7 +11,7 @@ import io
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vww_deploy.boards import flash, platformio
+from vww_deploy.boards import bootloader, flash, platformio
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
-from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.errors import BoardError, LinkError, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
@@ -84,13 +84,15 @@ class BoardUnderTest:
     dead: str = ""
     """Why the board is not asked any more; empty while it answers."""
     _virtual: VirtualBoard | None = None
+    _locate: Callable[[], str | None] | None = None
+    """Where a real board is now: when it restarts it may come back under another name."""
 
     @classmethod
     def flashed(cls, board: Board, model: Model, *, port: str | None = None, instance: str = "hil") -> Self:
         """Puts ``model`` on ``board``.
 
         Args:
-            port: of a real board; found by its USB ids when None.
+            port: of a real board; found by its USB ids when None. A virtual one has its own.
             instance: a virtual board's own name, so that several run side by side.
 
         Raises:
@@ -99,8 +101,8 @@ class BoardUnderTest:
         compiled = compile_model(model.path)
         if not board.is_virtual:
             done = flash.flash(compiled, board, port)
-            image = done.image
-            return cls(board, model, compiled, done.port, [], image.flash_bytes, image.ram_bytes)
+            image, locate = done.image, bootloader.follow(board, done.port)
+            return cls(board, model, compiled, done.port, [], image.flash_bytes, image.ram_bytes, _locate=locate)
         flash.check_fits(compiled, board)
         virtual = VirtualBoard(instance)
         with tempfile.TemporaryDirectory(prefix="vww-") as folder:
@@ -135,9 +137,17 @@ class BoardUnderTest:
 
     def connect(self) -> BoardDevice:
         """The board's client; what the board prints goes to :attr:`console`."""
-        device = BoardDevice.connect(open_transport(self.port, self.board.baudrate), expect_model=self.model.sha256)
-        device.on_console = self._print
-        return device
+        if self._locate is not None:
+            self.port = self._locate() or self.port
+        transport = open_transport(self.port, self.board.baudrate, self._locate)
+        return BoardDevice.connect(transport, expect_model=self.model.sha256, on_console=self._print)
+
+    @property
+    def emulator_log(self) -> list[str]:
+        """The last lines that a virtual board's emulator printed; a real one has none."""
+        if self._virtual is None or not self._virtual.log.is_file():
+            return []
+        return self._virtual.log.read_text(errors="replace").splitlines()[-_CONSOLE_LINES:]
 
     def press_reset(self) -> None:
         """Restarts a virtual board from outside; a real one has nobody to press its button."""
@@ -153,6 +163,7 @@ class BoardUnderTest:
     def _reset(self) -> None:
         with self.connect() as device:
             device.reset()
+            self.port = device.port
 
     def _print(self, line: str) -> None:
         self.console.append(line)
@@ -167,7 +178,12 @@ def assert_bit_exact(
     Args:
         pictures: int8 inputs ``[height, width, channels]`` by name.
         layers: for a picture that differs, ask the device for its layers.
+
+    Raises:
+        HilError: a picture differs, or there is none.
     """
+    if not pictures:
+        raise HilError("no picture was given to compare")
     failures = []
     results = device.infer_many(pictures.values())
     for (name, picture), result in zip(pictures.items(), results, strict=True):
@@ -177,19 +193,32 @@ def assert_bit_exact(
             failures.append(Failure(name, text, thumbnail(picture)))
     if not failures:
         return
-    where = ""
-    if layers:
-        name = failures[0].name
-        check = next(iter(verify(device, board.compiled, [(name, pictures[name])])))
-        if check.differing:
-            layer = check.differing[0]
-            where = f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {layer.name}"
+    name = failures[0].name
+    where = _first_layer(device, board, name, pictures[name]) if layers else ""
     listed = "\n".join(f"  {failure.name}: {failure.text}" for failure in failures[:10])
     raise HilError(f"{len(failures)} of {len(pictures)} pictures differ from the reference{where}\n{listed}", failures)
 
 
+def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8Array) -> str:
+    """Where the picture goes wrong, as the rest of a sentence."""
+    try:
+        (check,) = verify(device, board.compiled, [(name, picture)])
+    except VwwError as error:  # the pictures that differ are still to be told
+        return f"; which layer is to blame cannot be found out: {error.message}"
+    if not check.differing:
+        return ""
+    layer = check.differing[0]
+    return f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {layer.name}"
+
+
 def assert_latency(device: BoardDevice, *, max_us: int | None = None, max_ticks: int | None = None) -> None:
-    """The median of the inferences made so far is within the budget, in microseconds or in the device's ticks."""
+    """The median of the inferences made so far is within the budget, in microseconds or in the device's ticks.
+
+    Raises:
+        HilError: it is not, or there is no budget or no inference.
+    """
+    if max_us is None and max_ticks is None:
+        raise HilError("no budget was given: max_us or max_ticks")
     made = device.inferences
     if not made:
         raise HilError("no inference was made yet whose latency could be judged")
@@ -219,7 +248,13 @@ def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
 def assert_accuracy(
     device: Device, board: BoardUnderTest, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
 ) -> None:
-    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person is there."""
+    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person is there.
+
+    Raises:
+        HilError: fewer are, or there is no sample.
+    """
+    if not samples:
+        raise HilError("no sample was given to judge by")
     wrong = []
     results = device.infer_many([picture for _, picture, _ in samples])
     card, quantization = board.model.card, board.model.graph.output_activation.quantization

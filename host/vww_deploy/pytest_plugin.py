@@ -10,6 +10,7 @@ first asks for a board.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import statistics
@@ -20,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from vww_deploy.boards.catalogue import Board
     from vww_deploy.graph.model import Model
     from vww_deploy.graph.reference import Reference
     from vww_deploy.hil import BoardDevice, BoardUnderTest
+
+_FLASHED: pytest.StashKey[BoardUnderTest] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,8 +48,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vww_camera: skip on boards without a camera")
     config.addinivalue_line("markers", "vww_ram(bytes): skip on boards that leave less RAM")
+    if config.getoption("vww_board") == "virtual" and config.getoption("vww_port"):
+        raise pytest.UsageError("--vww-port: the virtual board has a port of its own; leave it out")
     report: Path | None = config.getoption("vww_report")
     if report is not None and _worker(config) is None:
+        try:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            report.open("ab").close()
+        except OSError as error:
+            raise pytest.UsageError(f"--vww-report: {report} cannot be written: {error.strerror}") from error
         config.pluginmanager.register(_HtmlReport(report), "vww-html-report")
 
 
@@ -56,6 +67,57 @@ def _worker(config: pytest.Config) -> int | None:
     return int(told["workerid"].removeprefix("gw")) if told is not None else None
 
 
+@contextlib.contextmanager
+def _errors_without_traceback() -> Iterator[None]:
+    """What went wrong and what to do next, as the command line says it."""
+    from vww_deploy.errors import VwwError
+
+    try:
+        yield
+    except VwwError as error:
+        pytest.fail("\n".join(filter(None, (error.message, error.hint))), pytrace=False)
+
+
+def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
+    """The board of this worker and its port, if one is named; skips the test when there is none for it."""
+    from vww_deploy.boards.catalogue import UNLISTED
+    from vww_deploy.runs.connect import choose_board
+
+    number = _worker(config) or 0
+    ports: list[str] = config.getoption("vww_port")
+    nothing_left = f"worker {number} has no board: give each one its --vww-port, or start fewer workers"
+    if ports and number >= len(ports):
+        pytest.skip(nothing_left)
+    port = ports[number] if ports else None
+    with _errors_without_traceback():
+        board = choose_board(config.getoption("vww_board"), port)
+    if board is UNLISTED:
+        pytest.fail(f"{port}: no board of the catalogue is seen there\nname it with --vww-board", pytrace=False)
+    if board.is_virtual and port is not None:
+        pytest.fail(
+            f"{port} is a virtual board that you run\nleave --vww-port out: tests have their own", pytrace=False
+        )
+    if number and not ports and not board.is_virtual:
+        pytest.skip(nothing_left)
+    return board, port
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what the board lacks before anything is flashed: a model that asks for too much may not even fit it."""
+    camera, ram = item.get_closest_marker("vww_camera"), list(item.iter_markers("vww_ram"))
+    if camera is None and not ram:
+        return
+    board, _ = _chosen_board(item.config)
+    if camera is not None and not board.cameras:
+        pytest.skip(f"{board.name} has no camera")
+    for marker in ram:
+        if len(marker.args) != 1 or marker.kwargs or not isinstance(marker.args[0], int):
+            pytest.fail("vww_ram takes a number of bytes: @pytest.mark.vww_ram(100_000)", pytrace=False)
+        if board.ram_bytes < marker.args[0]:
+            pytest.skip(f"{board.name} leaves {board.ram_bytes:,} bytes of RAM, not {marker.args[0]:,}")
+
+
 # -- fixtures ---------------------------------------------------------------------------------------------------------
 
 
@@ -64,7 +126,8 @@ def vww_model(pytestconfig: pytest.Config) -> Model:
     """The model that is on the board: ``to_input`` makes its inputs of pictures."""
     from vww_deploy.graph.model import Model
 
-    return Model.load(pytestconfig.getoption("vww_model"))
+    with _errors_without_traceback():
+        return Model.load(pytestconfig.getoption("vww_model"))
 
 
 @pytest.fixture(scope="session")
@@ -77,15 +140,13 @@ def vww_reference(vww_model: Model) -> Reference:
 def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[BoardUnderTest]:
     """The board of this worker, flashed once."""
     from vww_deploy.hil import board_under_test
-    from vww_deploy.runs.connect import choose_board
 
-    worker = _worker(pytestconfig)
-    ports: list[str] = pytestconfig.getoption("vww_port")
-    board = choose_board(pytestconfig.getoption("vww_board"))
-    if worker is not None and not board.is_virtual and worker >= max(1, len(ports)):
-        pytest.skip(f"worker {worker} has no board: give each one its --vww-port, or start fewer workers")
-    port = ports[worker or 0] if ports else None
-    with board_under_test(board, vww_model, port=port, instance=f"hil-{worker or 0}-{os.getpid()}") as under_test:
+    board, port = _chosen_board(pytestconfig)
+    instance = f"hil-{_worker(pytestconfig) or 0}-{os.getpid()}"
+    with contextlib.ExitStack() as stack:
+        with _errors_without_traceback():
+            under_test = stack.enter_context(board_under_test(board, vww_model, port=port, instance=instance))
+        pytestconfig.stash[_FLASHED] = under_test
         yield under_test
 
 
@@ -93,14 +154,10 @@ def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[Boar
 def vww_board(request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest) -> BoardUnderTest:
     """The board: flashed once a session, reset before each test. What it prints is shown when the test fails."""
     board = _vww_flashed
-    if request.node.get_closest_marker("vww_camera") and not board.board.cameras:
-        pytest.skip(f"{board.board.name} has no camera")
-    for marker in request.node.iter_markers("vww_ram"):
-        if board.board.ram_bytes < marker.args[0]:
-            pytest.skip(f"{board.board.name} leaves {board.board.ram_bytes:,} bytes of RAM, not {marker.args[0]:,}")
     request.node.user_properties.append(("vww_board", board.board.name))
     board.console.clear()
-    board.restart()
+    with _errors_without_traceback():
+        board.restart()
     return board
 
 
@@ -108,7 +165,9 @@ def vww_board(request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest) -> B
 def vww_device(request: pytest.FixtureRequest, vww_board: BoardUnderTest) -> Iterator[BoardDevice]:
     """The board's client: ``infer``, ``infer_many``, ``layer_digests``, ``stats``."""
     properties = request.node.user_properties
-    with vww_board.connect() as device:
+    with _errors_without_traceback():
+        connected = vww_board.connect()
+    with connected as device:
         properties.append(("vww_firmware", device.info.firmware_version))
         properties.append(("vww_model_sha256", device.info.model_sha256))
         yield device
@@ -126,11 +185,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    board = getattr(item, "funcargs", {}).get("vww_board")
-    if board is None or not report.failed or call.excinfo is None:
+    board = item.config.stash.get(_FLASHED, None)
+    # Not by its value, which a test lacks whose board did not even start again.
+    if board is None or "vww_board" not in getattr(item, "fixturenames", ()):
         return report
-    if board.console:
-        report.sections.append(("Board's console", "\n".join(board.console)))
+    if not report.failed or call.excinfo is None:
+        return report
+    for title, lines in (("Board's console", board.console), ("Emulator's log", board.emulator_log)):
+        if lines:
+            report.sections.append((title, "\n".join(lines)))
     failures = getattr(call.excinfo.value, "failures", ())
     # A plain attribute of plain values: pytest-xdist sends it on to the process that writes the report.
     report.__dict__["vww_failures"] = [(failure.name, failure.text, failure.thumbnail) for failure in failures]
@@ -149,7 +212,6 @@ class _HtmlReport:
             self._rows.append(_row(report))
 
     def pytest_sessionfinish(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(_PAGE.replace("ROWS", "\n".join(self._rows)), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

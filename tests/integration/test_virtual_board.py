@@ -215,6 +215,27 @@ def test_starting_twice_restarts_the_board_under_the_same_name(board: VirtualBoa
     assert not command.exists() or command.read_bytes() == b"", "the first one runs still"
 
 
+@pytest.mark.slow
+def test_a_board_that_hangs_is_given_up_after_its_silence(
+    device: Device, board: VirtualBoard, compiled: Compiled
+) -> None:
+    def stopped_after_one() -> Iterator[npt.NDArray[np.int8]]:
+        first, *others = noise(compiled, 4)
+        yield first
+        os.kill(pid, signal.SIGSTOP)
+        yield from others
+
+    pid = int(board._pid_file.read_text())
+    began = time.monotonic()
+    try:
+        with pytest.raises(LinkError, match="does not answer any more"):
+            list(device.infer_many(stopped_after_one()))
+        assert time.monotonic() - began < 25
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        board.stop()
+
+
 def test_a_killed_qemu_is_noticed_and_replaced(board: VirtualBoard, flashed: Flashed) -> None:
     pid = int(board._pid_file.read_text())
     os.kill(pid, signal.SIGKILL)

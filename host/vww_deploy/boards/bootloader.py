@@ -8,8 +8,10 @@ bootloader is no serial port (DFU, UF2) are left to PlatformIO's uploader; only 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +21,7 @@ from serial.tools import list_ports
 
 from vww_deploy.boards.catalogue import Board, UsbId
 from vww_deploy.errors import BoardError
+from vww_deploy.resources import cache_dir
 
 # A touched board leaves the bus within 0.5 s and its bootloader is there 1-2 s later; hubs and virtual machines take
 # longer.
@@ -87,65 +90,126 @@ class ThisMachine:
         time.sleep(seconds)
 
 
-def check_attached(board: Board, port: str | None, system: System | None = None) -> None:
-    """Raises :class:`BoardError` when ``board`` is not there: told before a build that may take minutes.
+@dataclass(frozen=True)
+class Target:
+    """The one board that is meant, as it was before it was touched."""
 
-    Only boards with a serial bootloader; the others' bootloaders, which they may be in already, are not seen as ports.
-    """
-    system = ThisMachine() if system is None else system
-    if board.bootloader != "serial" or _find(system, board.bootloader_usb_ids):
-        return
-    if port is None:
-        _application(board, system)
-    elif not Path(port).exists():
-        raise BoardError(f"{port}: there is no such port", hint="`vww-deploy boards` shows the ports of boards")
+    board: Board
+    port: str | None
+    """Of its application or, in its bootloader, of that; None where nothing is seen and nothing need be."""
+    in_bootloader: bool
+    serial_number: str | None
+    """Of its application, which has the same one when it comes back."""
+    others: frozenset[str]
+    """Serial numbers of the other boards of its kind."""
 
 
-def enter(board: Board, port: str | None, system: System | None = None) -> str | None:
-    """Takes ``board`` into its bootloader; returns the port to upload to.
+def pick(board: Board, port: str | None, system: System | None = None) -> Target:
+    """Finds the board that is meant.
 
     Args:
         port: of the board; found by its USB ids when None.
 
     Raises:
-        BoardError: no board, or its bootloader does not come.
+        BoardError: it is not there, or several are and no port is named. Boards whose bootloader is no serial port
+            need not be seen: they may be in it.
     """
     system = ThisMachine() if system is None else system
-    if board.bootloader != "serial":
-        return port or _find(system, board.usb_ids)
-    if waiting := _find(system, board.bootloader_usb_ids):
-        return waiting
-    application = port or _application(board, system)
-    system.touch(application)
-    found = _wait(system, board.bootloader_usb_ids, BOOTLOADER_TIMEOUT_S)
+    here = [there for there in system.ports() if there.usb_id in board.usb_ids + board.bootloader_usb_ids]
+    mine = here if port is None else [there for there in here if there.device == os.path.realpath(port)]
+    if not mine and port is not None and not Path(port).exists():
+        # In its bootloader a board may have another name than the one that its user knows.
+        mine = [there for there in here if there.usb_id in board.bootloader_usb_ids]
+    if len({there.serial_number or there.device for there in mine}) > 1:
+        names = ", ".join(there.device for there in mine)
+        raise BoardError(f"several boards {board.name} are attached: {names}", hint="say which with --port")
+    others = frozenset(there.serial_number for there in here if there.serial_number and there not in mine)
+    if mine:
+        found = mine[0]
+        in_bootloader = found.usb_id in board.bootloader_usb_ids
+        return Target(board, found.device, in_bootloader, None if in_bootloader else found.serial_number, others)
+    if board.bootloader == "serial" and port is None:
+        raise BoardError(f"no {board.title} is attached", hint=_NOT_SEEN.format(name=board.name))
+    if board.bootloader == "serial" and port is not None and not Path(port).exists():
+        raise BoardError(f"{port}: there is no such port", hint="`vww-deploy boards` shows the ports of boards")
+    return Target(board, port, False, None, others)
+
+
+@contextlib.contextmanager
+def alone(board: Board) -> Iterator[None]:
+    """No other process flashes a board of this kind meanwhile: two that leave the bus at once look alike."""
+    folder = cache_dir() / "flashing"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / board.name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def enter(target: Target, system: System | None = None) -> str | None:
+    """Takes the board into its bootloader; returns the port to upload to.
+
+    Raises:
+        BoardError: its bootloader does not come.
+    """
+    system = ThisMachine() if system is None else system
+    board, port = target.board, target.port
+    if board.bootloader != "serial" or target.in_bootloader or port is None:
+        return port
+    system.touch(port)
+    # By the others' serial numbers, not its own: a bootloader need not have its application's.
+    found = _wait(system, _may_be(target, board.bootloader_usb_ids), BOOTLOADER_TIMEOUT_S)
     if found is None:
         raise BoardError(
-            f"{board.title} on {application} does not go into its bootloader",
+            f"{board.title} on {port} does not go into its bootloader",
             hint="press its reset button twice within half a second (the LED then pulses) and flash again",
         )
     return found
 
 
-def wait_for_application(board: Board, port: str | None, system: System | None = None) -> str:
+def wait_for_application(target: Target, system: System | None = None) -> str:
     """The port of the application after an upload, whatever its name is now.
 
-    Args:
-        port: the name it had, taken if it is a name that USB ids say nothing of.
+    Raises:
+        BoardError: the board does not come back.
     """
     system = ThisMachine() if system is None else system
-    found = _wait(system, board.usb_ids, APPLICATION_TIMEOUT_S)
+    board = target.board
+    candidate = _may_be(target, board.usb_ids)
+
+    def same(port: Port) -> bool:
+        return candidate(port) and target.serial_number in (None, port.serial_number)
+
+    # The serial number may be new: what ran before may have been built by somebody else.
+    found = _wait(system, same, APPLICATION_TIMEOUT_S) or _find(system, candidate)
     if found is not None:
         return found
-    if port is not None and any(there.device == port for there in system.ports()):
-        return port
-    if _find(system, board.bootloader_usb_ids):
+    if _find(system, _may_be(target, board.bootloader_usb_ids)):
         raise BoardError(
             f"{board.title} stays in its bootloader", hint="the upload was not whole: press reset once and flash again"
         )
+    # A port that USB ids say nothing of, named by hand.
+    if target.port is not None and _find(system, lambda there: there.device == target.port):
+        return target.port
     raise BoardError(
         f"{board.title} did not come back after the upload",
         hint=f"unplug it and plug it in again, then `vww-deploy boards`; {_NOT_SEEN.format(name=board.name)}",
     )
+
+
+def follow(board: Board, port: str, system: System | None = None) -> Callable[[], str | None]:
+    """Says whenever it is called under which name the ``board`` is that is at ``port`` now; None while it is away.
+
+    By its serial number; a port without one keeps its name.
+    """
+    machine = ThisMachine() if system is None else system
+    number = next((there.serial_number for there in machine.ports() if there.device == os.path.realpath(port)), None)
+
+    def where() -> str | None:
+        if number is None:
+            return port
+        return _find(machine, lambda there: there.serial_number == number and there.usb_id in board.usb_ids)
+
+    return where
 
 
 _NOT_SEEN: Final = (
@@ -154,21 +218,19 @@ _NOT_SEEN: Final = (
 )
 
 
-def _application(board: Board, system: System) -> str:
-    port = _find(system, board.usb_ids)
-    if port is None:
-        raise BoardError(f"no {board.title} is attached", hint=_NOT_SEEN.format(name=board.name))
-    return port
+def _may_be(target: Target, ids: Sequence[UsbId]) -> Callable[[Port], bool]:
+    """Whether a port with one of ``ids`` may be the target's."""
+    return lambda port: port.usb_id in ids and port.serial_number not in target.others
 
 
-def _find(system: System, ids: Sequence[UsbId]) -> str | None:
-    return next((port.device for port in system.ports() if port.usb_id in ids), None)
+def _find(system: System, matches: Callable[[Port], bool]) -> str | None:
+    return next((port.device for port in system.ports() if matches(port)), None)
 
 
-def _wait(system: System, ids: Sequence[UsbId], timeout_s: float) -> str | None:
+def _wait(system: System, matches: Callable[[Port], bool], timeout_s: float) -> str | None:
     deadline = system.monotonic() + timeout_s
     while True:
-        if (found := _find(system, ids)) is not None:
+        if (found := _find(system, matches)) is not None:
             return found
         if system.monotonic() >= deadline:
             return None

@@ -58,12 +58,14 @@ def flash(
             image = platformio.upload(board, library, flags=flags, progress=progress)
             port = str(VirtualBoard(board.name).tty)
         else:
-            bootloader.check_attached(board, port)
+            bootloader.pick(board, port)  # a board that is not there is told before a build that may take minutes
             # Built before the board is disturbed: what does not build leaves it as it was.
             image = platformio.build(board, library, flags=flags, progress=progress)
-            upload_port = bootloader.enter(board, port)
-            platformio.upload(board, library, port=upload_port, flags=flags, progress=progress)
-            port = bootloader.wait_for_application(board, port)
+            with bootloader.alone(board):
+                target = bootloader.pick(board, port)
+                upload_port = bootloader.enter(target)
+                platformio.upload(board, library, port=upload_port, flags=flags, progress=progress)
+                port = bootloader.wait_for_application(target)
     if progress is not None:
         progress(f"Asking the board on {port} what it runs")
     with Device.connect(open_transport(port, board.baudrate), expect_model=compiled.graph.sha256) as device:

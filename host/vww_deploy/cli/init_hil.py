@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -85,12 +87,21 @@ def command(
         if path.exists():
             common.notice(f"{path} exists already and is left alone")
             continue
-        try:
+        with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"{path} cannot be written: {error.strerror}") from error
         common.out.print(f"wrote {path}", markup=False)
+    tests = folder / "tests_hil"
     for kind in ("person", "no_person"):
-        (folder / "tests_hil" / "pictures" / kind).mkdir(parents=True, exist_ok=True)
-    common.out.print("Put pictures into tests_hil/pictures, then: pytest tests_hil --vww-board virtual", markup=False)
+        pictures = tests / "pictures" / kind
+        with _writing(pictures):
+            pictures.mkdir(parents=True, exist_ok=True)
+    common.out.print(f"Put pictures into {tests / 'pictures'}, then: pytest {tests} --vww-board virtual", markup=False)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from error

@@ -22,7 +22,7 @@ from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
-from vww_deploy.link.transport import Transport
+from vww_deploy.link.transport import PortStuck, Transport
 
 # A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow
 # line.
@@ -182,17 +182,25 @@ class Device:
         self._last_line = ""
 
     @classmethod
-    def connect(cls, transport: Transport, *, expect_model: str | None = None) -> Self:
+    def connect(
+        cls,
+        transport: Transport,
+        *,
+        expect_model: str | None = None,
+        on_console: Callable[[str], None] | None = None,
+    ) -> Self:
         """Greets the board behind ``transport``.
 
         Args:
             expect_model: SHA-256 in hex of the ``.tflite`` that must be on the board.
+            on_console: see the attribute; given here, it is told what the board prints while it is greeted, too.
 
         Raises:
             ProtocolMismatch: the firmware speaks another version, or has another model.
             LinkError: nothing answers, or something else than this firmware does.
         """
         device = cls(transport, expect_model=expect_model)
+        device.on_console = on_console
         try:
             device._mended(device._greet)
         except BaseException:
@@ -563,6 +571,9 @@ class Device:
     def _send(self, data: bytes) -> None:
         try:
             self._transport.write(data)
+        except PortStuck:
+            # What the board did not take is lost like any other frame and is sent again, until silence ends the wait.
+            self._check_silence()
         except LinkError as error:
             raise _PortLost(error) from error
         self.link.bytes_sent += len(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,12 @@ REOPEN_INTERVAL_S: Final = 0.1
 
 # Longest a board may hold the sender back (it stops reading while it infers) without taking so many bytes. Counted for
 # each piece: the emulator on a busy host takes them slowly, and that is no reason to give it up.
-WRITE_TIMEOUT_S: Final = 15.0
+WRITE_TIMEOUT_S: Final = 5.0
 WRITE_PIECE_BYTES: Final = 256
+
+
+class PortStuck(LinkError):  # noqa: N818
+    """The board took no bytes for :data:`WRITE_TIMEOUT_S`; those that wait for it are thrown away."""
 
 
 class Transport(Protocol):
@@ -38,7 +43,7 @@ class Transport(Protocol):
         ...
 
     def write(self, data: bytes) -> None:
-        """Hands over all of ``data``."""
+        """Hands over all of ``data``; raises :class:`PortStuck` when the board does not take it."""
         ...
 
     def reopen(self) -> None:
@@ -78,7 +83,10 @@ class SerialTransport:
             for at in range(0, len(data), WRITE_PIECE_BYTES):
                 self._serial.write(data[at : at + WRITE_PIECE_BYTES])
         except serial.SerialTimeoutException as error:
-            raise LinkError(
+            # A USB port with bytes left to send takes up to 30 s to close.
+            with contextlib.suppress(serial.SerialException, OSError, termios.error):
+                self._serial.reset_output_buffer()
+            raise PortStuck(
                 f"{self._port}: the board takes no more bytes",
                 hint="press its reset button, or unplug it and plug it in again",
             ) from error

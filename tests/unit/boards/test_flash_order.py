@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from vww_deploy.boards import bootloader, platformio
 from vww_deploy.boards import flash as flash_module
-from vww_deploy.boards.bootloader import check_attached
-from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.bootloader import Target, pick
+from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BoardError, BuildError, LinkError
@@ -34,16 +35,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def step(name: str, result: Any, *positions: int) -> Callable[..., Any]:
         def play(*arguments: Any, **keywords: Any) -> Any:
-            done.append((name, *(arguments[i] for i in positions), *([keywords["port"]] if "port" in keywords else [])))
+            ports = [argument.port for argument in arguments if isinstance(argument, Target)]
+            ports += [keywords["port"]] if "port" in keywords else []
+            done.append((name, *(arguments[i] for i in positions), *ports))
             return result
 
         return play
 
-    monkeypatch.setattr(bootloader, "check_attached", lambda *_: None)
+    monkeypatch.setattr(bootloader, "pick", lambda board, port: Target(board, port, False, None, frozenset()))
+
+    @contextlib.contextmanager
+    def alone(_: Board) -> Iterator[None]:
+        done.append(("lock",))
+        yield
+        done.append(("unlock",))
+
+    monkeypatch.setattr(bootloader, "alone", alone)
     monkeypatch.setattr(platformio, "build", step("build", "image"))
     monkeypatch.setattr(platformio, "upload", step("upload", "image"))
-    monkeypatch.setattr(bootloader, "enter", step("enter", "/dev/ttyACM1", 1))
-    monkeypatch.setattr(bootloader, "wait_for_application", step("wait", "/dev/ttyACM2", 1))
+    monkeypatch.setattr(bootloader, "enter", step("enter", "/dev/ttyACM1"))
+    monkeypatch.setattr(bootloader, "wait_for_application", step("wait", "/dev/ttyACM2"))
     monkeypatch.setattr(flash_module, "open_transport", step("open", None, 0))
     return done
 
@@ -76,9 +87,11 @@ def test_build_then_bootloader_then_upload_then_ask(
     flashed = flash(compiled, "nano33ble", "/dev/ttyACM0")
     assert told == [
         ("build",),
+        ("lock",),
         ("enter", "/dev/ttyACM0"),
         ("upload", "/dev/ttyACM1"),
         ("wait", "/dev/ttyACM0"),
+        ("unlock",),
         ("open", "/dev/ttyACM2"),
     ]
     assert asked == {"model": compiled.graph.sha256}
@@ -114,7 +127,7 @@ def test_a_board_that_is_not_there_is_said_before_the_build(
     port: str | None,
     said: str,
 ) -> None:
-    monkeypatch.setattr(bootloader, "check_attached", check_attached)
+    monkeypatch.setattr(bootloader, "pick", pick)
     monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [])
     with pytest.raises(BoardError, match=said):
         flash(compiled, "nano33ble", port)
@@ -124,9 +137,9 @@ def test_a_board_that_is_not_there_is_said_before_the_build(
 def test_a_board_that_waits_in_its_bootloader_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = bootloader.Port("/dev/ttyACM3", (0x2341, 0x005A), None)
     monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [waiting])
-    check_attached(get_board("nano33ble"), None)
+    assert pick(get_board("nano33ble"), None).in_bootloader
 
 
 def test_a_board_whose_bootloader_is_no_port_is_left_to_platformio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [])
-    check_attached(get_board("feather_f405"), None)
+    assert pick(get_board("feather_f405"), None).port is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import struct
 import threading
 import time
@@ -182,6 +183,48 @@ def test_a_board_that_goes_while_one_only_listens_is_an_error_that_says_so(
     board.unplug()
     with pytest.raises(LinkError):
         device.poll(5)
+
+
+def hang(board: Any, transport: SerialTransport) -> None:
+    """Stops the board, and fills its tty until that takes nothing more."""
+    board.process.send_signal(signal.SIGSTOP)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(transport._serial.fd, b"\0" * 256)
+
+
+def test_a_board_that_hangs_is_given_up_after_its_silence(start_board: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, not anew with each attempt: nothing that is tried meanwhile makes the wait longer."""
+    monkeypatch.setattr(device_module, "SILENCE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("vww_deploy.link.transport.WRITE_TIMEOUT_S", 0.5)
+    board = start_board("staged")
+    transport = open_transport(board.port)
+    with Device.connect(transport) as device:
+        device.infer(pictures(1)[0])
+        hang(board, transport)
+        began = time.monotonic()
+        try:
+            with pytest.raises(LinkError, match="does not answer any more"):
+                device.infer(pictures(1)[0])
+        finally:
+            board.process.send_signal(signal.SIGCONT)
+    assert 2.0 <= time.monotonic() - began < 6.0
+
+
+def test_a_board_that_takes_nothing_for_a_while_costs_no_result(
+    start_board: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vww_deploy.link.transport.WRITE_TIMEOUT_S", 0.1)
+    board = start_board()
+    transport = open_transport(board.port)
+    with Device.connect(transport) as device:
+        hang(board, transport)
+        go_on = threading.Timer(1.0, board.process.send_signal, [signal.SIGCONT])
+        go_on.start()
+        (image,) = pictures(1)
+        assert device.infer(image).output.tolist() == expected(image)
+        assert device.link.retries > 0 and device.link.reconnects == 0
+        go_on.join()
 
 
 def test_a_host_that_stops_reading_does_not_stop_the_board(start_board: Start) -> None:

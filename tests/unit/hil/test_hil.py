@@ -1,0 +1,114 @@
+"""Assertions about boards, and how a board is reached again; boards are played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from vww_deploy import hil
+from vww_deploy.boards.catalogue import get_board
+from vww_deploy.compiler import compile_model, layer_digest
+from vww_deploy.errors import LinkError
+from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.hil import BoardDevice, BoardUnderTest, HilError, assert_accuracy, assert_bit_exact, assert_latency
+
+pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
+
+WRONG_LAYER = 3
+
+
+@pytest.fixture(scope="module")
+def board() -> BoardUnderTest:
+    model = Model.load("person_64_small")
+    return BoardUnderTest(get_board("nano33ble"), model, compile_model(model.path), "/dev/ttyACM0")
+
+
+class WrongBoard:
+    """A board whose layer ``WRONG_LAYER`` and output are wrong."""
+
+    def __init__(self, board: BoardUnderTest) -> None:
+        self.info = SimpleNamespace(model_sha256=board.model.sha256)
+        self._board = board
+        self.link_works = True
+
+    def infer_many(self, pictures: Iterable[npt.NDArray[np.int8]]) -> Iterator[Any]:
+        for picture in pictures:
+            yield SimpleNamespace(output=self._board.model.reference.run(picture).reshape(-1) + 1)
+
+    def layer_digests(self, picture: npt.NDArray[np.int8]) -> list[int]:
+        if not self.link_works:
+            raise LinkError("/dev/ttyACM0: the board is gone")
+        values = self._board.model.reference.run_all(picture)
+        digests = [layer_digest(values[layer.activation.id]) for layer in self._board.compiled.layers]
+        digests[WRONG_LAYER] ^= 1
+        return digests
+
+
+def mismatch(board: BoardUnderTest, *, link_works: bool) -> HilError:
+    device = WrongBoard(board)
+    device.link_works = link_works
+    picture = np.zeros(board.compiled.report().input_shape, np.int8)
+    with pytest.raises(HilError, match="1 of 1 pictures differ from the reference") as caught:
+        assert_bit_exact(cast(BoardDevice, device), board, {"black": picture})
+    assert [failure.name for failure in caught.value.failures] == ["black"]
+    return caught.value
+
+
+def test_the_first_layer_that_differs_is_named(board: BoardUnderTest) -> None:
+    layer = board.compiled.layers[WRONG_LAYER]
+    said = f"the first layer of black that differs is {layer.index}, {layer.kind} {layer.name}"
+    assert said in str(mismatch(board, link_works=True))
+
+
+def test_a_link_that_fails_hides_no_mismatch(board: BoardUnderTest) -> None:
+    said = str(mismatch(board, link_works=False))
+    assert "cannot be found out: /dev/ttyACM0: the board is gone" in said and "black: [" in said
+
+
+def test_an_assertion_about_nothing_fails(board: BoardUnderTest) -> None:
+    device = cast(BoardDevice, SimpleNamespace(inferences=[SimpleNamespace(latency_us=1, ticks=1)]))
+    with pytest.raises(HilError, match="no picture"):
+        assert_bit_exact(device, board, {})
+    with pytest.raises(HilError, match="no sample"):
+        assert_accuracy(device, board, [], at_least=0.5)
+    with pytest.raises(HilError, match="no budget"):
+        assert_latency(device)
+
+
+def test_a_board_that_comes_back_under_another_name_is_followed(
+    board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ["/dev/ttyACM1"]
+    opened: list[str] = []
+
+    def open_transport(port: str, _: int, locate: Any) -> Any:
+        opened.append(port)
+        return SimpleNamespace(name=port, locate=locate)
+
+    class Played:
+        def __init__(self, transport: Any) -> None:
+            self._transport = transport
+            self.port = transport.name
+
+        def __enter__(self) -> Played:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def reset(self) -> None:
+            where[0] = "/dev/ttyACM2"
+            self.port = self._transport.locate()
+
+    monkeypatch.setattr(hil, "open_transport", open_transport)
+    monkeypatch.setattr(BoardDevice, "connect", lambda transport, **_: Played(transport))
+    moving = BoardUnderTest(board.board, board.model, board.compiled, "/dev/ttyACM0", _locate=lambda: where[0])
+    moving.restart()
+    assert moving.port == "/dev/ttyACM2"
+    moving.connect()
+    assert opened == ["/dev/ttyACM1", "/dev/ttyACM2"]
