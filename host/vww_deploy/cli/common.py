@@ -38,6 +38,9 @@ out = PlainConsole(highlight=False)
 err = PlainConsole(stderr=True, highlight=False)
 """Everything else: progress, notices, errors."""
 
+NO_OVERLAP: Final = "the board has no RAM for a second picture: each upload waits for the inference before it"
+"""Said of a firmware without ``Feature.STAGED_INPUT``."""
+
 _STATUS_WIDTH: Final = 76  # a step stays on one line
 
 BoardOption = Annotated[

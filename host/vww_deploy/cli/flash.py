@@ -26,6 +26,7 @@ def command(
     from vww_deploy.boards.flash import flash
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
+    from vww_deploy.link.messages import Feature
     from vww_deploy.runs.connect import choose_board
 
     chosen = choose_board(board, port)
@@ -40,6 +41,8 @@ def command(
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
         flashed = flash(compiled, chosen, port, progress=common.told(status))
+    if Feature.STAGED_INPUT not in flashed.info.features:
+        common.notice(common.NO_OVERLAP)
     if as_json:
         common.print_json(flashed)
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,11 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common, tables
-from vww_deploy.errors import DataError
+from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 
 if TYPE_CHECKING:
     from vww_deploy.runs.session import Session
-    from vww_deploy.runs.store import Picture, RunWriter
+    from vww_deploy.runs.store import Picture, RunSummary, RunWriter, Store
 
 
 _SOME_SKIPPED = 3  # exit code: all that could be used was, but some pictures could not
@@ -50,7 +51,13 @@ def command(
     fault_rate: Annotated[
         float, typer.Option("--fault-rate", help="Faults on purpose for each byte on the line: 0.0001.", min=0, max=0.1)
     ] = 0.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the last run instead of starting one.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the newest run that has pictures left instead of starting one.")
+    ] = False,
+    number: Annotated[
+        int | None,
+        typer.Option("--run", help="The run that --resume continues.", metavar="RUN"),
+    ] = None,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
@@ -72,12 +79,12 @@ def command(
     if resume == bool(pictures):
         raise DataError(
             "give either pictures or --resume",
-            hint="vww-deploy run photos/   or, to go on where the last run stopped: vww-deploy run --resume",
+            hint="vww-deploy run photos/   or, to go on where a run stopped: vww-deploy run --resume",
         )
+    if number is not None and not resume:
+        raise DataError("--run says which run --resume continues", hint=f"vww-deploy run --resume --run {number}")
     with Store(store) as opened:
-        last = opened.last() if resume else None
-        if resume and last is None:
-            raise DataError(f"{opened.path} holds no run to continue")
+        last = _to_continue(opened, number) if resume else None
         planned = gather(pictures or [], labels)
         if last is not None:
             # A board that is named by its port may be one outside the catalogue.
@@ -85,9 +92,12 @@ def command(
             raw_camera = raw_camera or last.header.raw_camera
         raw = parse_format(raw_camera) if raw_camera else None
         faults = Faults(fault_rate) if fault_rate else None
-        with open_session(
-            Model.load(model), board=board, port=port, compare=reference, raw_camera=raw, faults=faults
-        ) as session:
+        with (
+            _blame_faults(fault_rate),
+            open_session(
+                Model.load(model), board=board, port=port, compare=reference, raw_camera=raw, faults=faults
+            ) as session,
+        ):
             if last is not None:
                 writer, rest = opened.resume(last.id)
             else:
@@ -96,7 +106,11 @@ def command(
             try:
                 stream(session, writer, rest, quiet=as_json)
             except KeyboardInterrupt:
-                common.err.print("[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume")
+                common.err.print(
+                    "[yellow]Stopped.[/] What was measured is stored; go on with: "
+                    f"vww-deploy run --resume --run {writer.run}",
+                    soft_wrap=True,
+                )
                 raise typer.Exit(130) from None
             finally:
                 if faults is not None:
@@ -118,11 +132,37 @@ def command(
         raise typer.Exit(_SOME_SKIPPED)
 
 
+@contextlib.contextmanager
+def _blame_faults(fault_rate: float) -> Iterator[None]:
+    """An error of a link that is bad on purpose says so: the board and its firmware may be all right."""
+    try:
+        yield
+    except LinkError as error:
+        if not fault_rate or isinstance(error, ProtocolMismatch):
+            raise
+        raise LinkError(
+            f"with --fault-rate {fault_rate:g}: {error.message}",
+            hint="The line is bad on purpose: try a smaller --fault-rate, or none.",
+        ) from error
+
+
+def _to_continue(store: Store, number: int | None) -> RunSummary:
+    found = store.unfinished() if number is None else store.run(number)
+    if found is None:
+        raise DataError(
+            f"{store.path} holds no run that has pictures left", hint="Start a new one: vww-deploy run PICTURES"
+        )
+    return found
+
+
 def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:
     """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
+    from vww_deploy.link.messages import Feature
     from vww_deploy.runs import events
 
     header = writer.header
+    if Feature.STAGED_INPUT not in session.device.info.features:
+        common.notice(common.NO_OVERLAP)
     if not quiet:
         plural = "picture" if len(pictures) == 1 else "pictures"
         where = f"board [bold]{escape(header.board)}[/], model [bold]{escape(header.model)}[/]"

@@ -21,7 +21,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.camera import DeviceCamera, Shot, trouble
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
-from vww_deploy.runs.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result
+from vww_deploy.runs.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result, listener
 from vww_deploy.runs.live import Connect, Live, attached_boards
 from vww_deploy.runs.metrics import person_probability
 from vww_deploy.runs.session import prepare
@@ -100,7 +100,7 @@ class CameraLive(Live):
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         told: deque[Event] = deque()
-        device.on_console = lambda text: told.append(Console(text))
+        device.on_console = listener(told)
         with self._feed() as feed:
             prepare(device, self._model)
             camera = DeviceCamera.open(device, self._frame)

@@ -8,6 +8,8 @@ Every event carries ``at``, the host's clock in seconds since 1970 (UTC) when it
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -15,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+_MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
 
 STAGES: Final = ("capture", "preprocess", "upload", "inference", "transfer")
 """The stages of a frame's way, in its order. A source reports those that it has measured."""
@@ -166,3 +170,15 @@ class Connection:
 
 
 Event: TypeAlias = Frame | Result | Skipped | Timing | Console | LinkStats | Connection
+
+
+def listener(told: deque[Event]) -> Callable[[str], None]:
+    """For a device's ``on_console``: appends each line to ``told`` up to a limit, and says when lines are dropped."""
+
+    def hear(text: str) -> None:
+        if len(told) < _MOST_WAITING:
+            told.append(Console(text))
+        elif len(told) == _MOST_WAITING:
+            told.append(Console("(too many lines at once: the next ones are dropped)"))
+
+    return hear

@@ -24,13 +24,13 @@ from vww_deploy.runs.connect import choose_board
 from vww_deploy.runs.events import (
     BoardInfo,
     Connection,
-    Console,
     Event,
     Frame,
     LinkStats,
     Result,
     Skipped,
     Timing,
+    listener,
 )
 from vww_deploy.runs.layers import measure_layers
 from vww_deploy.runs.metrics import person_probability
@@ -164,7 +164,7 @@ class Live:
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         """One connection: until it is lost, the source is stopped or another port chosen."""
         told: deque[Event] = deque()
-        device.on_console = lambda text: told.append(Console(text))
+        device.on_console = listener(told)
         yield Connection("connected", board=self._board(device))
         yield from self._layer_times(device)
         link_told = 0.0

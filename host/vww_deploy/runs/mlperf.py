@@ -15,6 +15,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,7 @@ import numpy as np
 from vww_deploy.errors import DataError, LinkError
 from vww_deploy.link.messages import printable
 from vww_deploy.link.transport import Transport
+from vww_deploy.runs import untrusted
 
 # As the public runner has them: for a line of an answer, and for the lines around inferences.
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -49,10 +52,17 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of the benchmark: uint8 values, height by width by channels, and its class."""
+    """A picture of the benchmark and its class.
+
+    Attributes:
+        name: of the file.
+        read: its uint8 values, height by width by channels. They are read when they are due, for a list may name more
+            than memory holds. Raises DataError when that fails.
+        truth: the class, 0 or 1.
+    """
 
     name: str
-    data: bytes
+    read: Callable[[], bytes]
     truth: int
 
 
@@ -203,12 +213,13 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
         signed: the files hold int8 values, the uint8 ones less 128.
 
     Raises:
-        DataError: a file is missing, empty, too large or outside ``folder``; or the CSV is no such list.
+        DataError: a file is missing, empty, too large, no file or outside ``folder``; or the CSV is no such list.
     """
     table = folder / LABELS_FILE
     try:
+        untrusted.check_file(table)
         with table.open(newline="") as file:
-            rows = [row for row in csv.reader(file) if row][:limit]
+            rows = list(islice(filter(None, csv.reader(file)), limit))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{table} cannot be read: {error}", hint="The folder holds .bin files and y_labels.csv."
@@ -224,7 +235,7 @@ def measure_performance(dut: Dut, samples: Sequence[Sample], progress: Progress 
         raise DataError(f"the performance mode takes {PERFORMANCE_WINDOWS} samples, there are {len(samples)}")
     windows = []
     for done, sample in enumerate(samples[:PERFORMANCE_WINDOWS], 1):
-        dut.load(sample.data)
+        dut.load(sample.read())
         windows.append(dut.infer(PERFORMANCE_INFERENCES, PERFORMANCE_WARMUP))
         progress(done)
     return Performance(tuple(windows))
@@ -234,7 +245,7 @@ def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = l
     """The accuracy mode: one inference a sample."""
     probabilities = []
     for done, sample in enumerate(samples, 1):
-        dut.load(sample.data)
+        dut.load(sample.read())
         results = dut.infer(1, 0).results
         if len(results) != 2 or min(results) < 0 or not 0 < sum(results) < math.inf:
             raise LinkError(f"{sample.name}: {results} are no probabilities of two classes")
@@ -262,16 +273,26 @@ def _sample(folder: Path, table: Path, row: list[str], signed: bool) -> Sample:
         raise DataError(f"{table}: {','.join(row)!r} is not: file, number of classes, class") from error
     if truth not in (0, 1):
         raise DataError(f"{table}: class {truth} of {name}; the benchmark has 0 and 1")
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        path = untrusted.inside(folder, name)
+    except ValueError as error:
+        raise DataError(f"{table}: {name!r} is no path: {error}") from error
+    if not path.is_relative_to(folder.resolve()):
         raise DataError(f"{table}: {name} is outside of the folder")
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_SAMPLE_BYTES + 1)
+        untrusted.check_file(path)
+        size = path.stat().st_size
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    if not 0 < len(data) <= _MAX_SAMPLE_BYTES:
-        raise DataError(f"{path}: {len(data)} bytes are no sample")
-    if signed:
-        data = (np.frombuffer(data, np.uint8) ^ 0x80).tobytes()
-    return Sample(name, data, truth)
+    if not 0 < size <= _MAX_SAMPLE_BYTES:
+        raise DataError(f"{path}: {size} bytes are no sample")
+    return Sample(name, partial(_read, path, signed), truth)
+
+
+def _read(path: Path, signed: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_SAMPLE_BYTES)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return (np.frombuffer(data, np.uint8) ^ 0x80).tobytes() if signed else data

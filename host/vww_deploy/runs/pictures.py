@@ -13,6 +13,7 @@ from PIL import Image
 
 from vww_deploy.errors import DataError
 from vww_deploy.graph.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
+from vww_deploy.runs import untrusted
 from vww_deploy.runs.store import Picture
 
 _FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
@@ -46,6 +47,7 @@ def read_labels(path: Path) -> dict[Path, int]:
     """
     table: dict[Path, int] = {}
     try:
+        untrusted.check_file(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = {"file", "label"} - set(reader.fieldnames or ())
@@ -62,7 +64,13 @@ def read_labels(path: Path) -> dict[Path, int]:
                         f"{path}, line {reader.line_num}: file {name!r}, label {label!r}",
                         hint="Labels are 1 (person) or 0 (no person).",
                     )
-                table[(folder / name).resolve()] = int(label)
+                try:
+                    table[untrusted.inside(folder, name)] = int(label)
+                except ValueError as error:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: file {name!r} is no path: {error}",
+                        hint="Files are named relative to the CSV.",
+                    ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -52,7 +52,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "connection": events.Connection,
 }
 # What reading values that make no sense raises.
-_DAMAGED: Final = (ValueError, KeyError, TypeError, RecursionError, DataError)
+_DAMAGED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError, DataError)
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -213,6 +213,7 @@ class Recording:
 def is_recording(path: Path) -> bool:
     """Whether the file is one, by its first bytes."""
     try:
+        untrusted.check_file(path)
         with path.open("rb") as file:
             head = file.read(72)
     except OSError:

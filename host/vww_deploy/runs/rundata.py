@@ -17,6 +17,7 @@ from vww_deploy.runs.recording import Recording, is_recording
 from vww_deploy.runs.store import Store
 
 _PREVIEW_SIDE = 192  # pixels of a preview's longer side
+_RUN_DIGITS = 18  # of a run's number; Python refuses to read some thousand
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def load_run(which: str, store: Path | None = None) -> RunData:
     path = Path(which)
     if is_recording(path):
         data = _from_recording(path)
-    elif which.isdecimal():
+    elif which.isdecimal() and len(which) <= _RUN_DIGITS:
         with Store(store, create=False) as opened:
             data = _from_store(opened, int(which))
     else:

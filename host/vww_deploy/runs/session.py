@@ -149,7 +149,7 @@ class Session:
     def _stream(self, writer: RunWriter, pictures: Mapping[int, Picture]) -> Iterator[events.Event]:
         sent: deque[_Sent] = deque()
         told: deque[events.Event] = deque()
-        self.device.on_console = lambda text: told.append(events.Console(text))
+        self.device.on_console = events.listener(told)
         for inference in self._infer(self._inputs(writer, pictures, sent, told)):
             result = self._record(writer, sent[0], inference)
             while told:

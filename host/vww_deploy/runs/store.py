@@ -28,6 +28,8 @@ from vww_deploy.runs import untrusted
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
 _BUSY_TIMEOUT_S: Final = 30.0  # how long to wait for another process's transaction; ours take milliseconds
+# What reading values that make no sense raises.
+_DAMAGED: Final = (ValueError, TypeError, OverflowError, RecursionError)
 
 # Step i takes a store of schema version i to version i + 1. Steps are only ever added.
 _MIGRATIONS: Final = (
@@ -213,7 +215,7 @@ class Store:
     Args:
         path: of the SQLite file; the user's own store (:func:`default_path`) when None.
         create: make it when it is missing; otherwise that is an error. An existing store that cannot be written is
-            opened for reading.
+            opened for reading; one of an older version, too, as a copy in memory.
 
     Raises:
         StoreError: from every method, when the file cannot be read or written, or was written by a newer program.
@@ -302,7 +304,10 @@ class Store:
     def run(self, run: int) -> RunSummary:
         """One run; StoreError if there is none of that number."""
         with self._guard():
-            row = self._db.execute(f"{_SUMMARY} WHERE runs.id = ? GROUP BY runs.id", (run,)).fetchone()
+            try:
+                row = self._db.execute(f"{_SUMMARY} WHERE runs.id = ? GROUP BY runs.id", (run,)).fetchone()
+            except OverflowError:  # larger than SQLite's integers
+                row = None
             if row is None:
                 raise StoreError(f"{self.path} has no run {run}", hint="vww-deploy runs list shows those it has.")
             return self._summary(row)
@@ -311,6 +316,16 @@ class Store:
         """The newest run, or None if there is none."""
         with self._guard():
             newest = self._db.execute("SELECT max(id) FROM runs").fetchone()[0]
+        return None if newest is None else self.run(newest)
+
+    def unfinished(self) -> RunSummary | None:
+        """The newest run that ended, or was ended, with pictures left; None if there is none."""
+        with self._guard():
+            newest = self._db.execute(
+                """SELECT max(p.run) FROM pictures p JOIN runs ON runs.id = p.run
+                   LEFT JOIN results r ON r.run = p.run AND r.position = p.position
+                   WHERE runs.state != 'complete' AND p.skipped IS NULL AND r.run IS NULL"""
+            ).fetchone()[0]
         return None if newest is None else self.run(newest)
 
     def results(self, run: int) -> Iterator[Result]:
@@ -353,6 +368,16 @@ class Store:
             return
         if version:
             untrusted.check_schema(self._db, "".join(_MIGRATIONS[:version]))
+        try:
+            self._take_steps()
+        except StoreError as error:
+            if not version or not _forbids_writing(error.__cause__):
+                raise
+            self._copy_to_memory()
+            self._take_steps()
+            self._db.execute("PRAGMA query_only = ON")  # what is written to the copy would be lost
+
+    def _take_steps(self) -> None:
         with self._transaction():
             # Read again: another process may have been here first.
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -361,6 +386,12 @@ class Store:
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    def _copy_to_memory(self) -> None:
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        self._db.backup(copy)
+        self._db.close()
+        self._db = copy
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -379,7 +410,7 @@ class Store:
         """SQLite's and the file system's errors, and values that make no sense, as StoreError with what to do."""
         try:
             yield
-        except (sqlite3.Error, OSError, ValueError, TypeError, RecursionError) as error:
+        except (sqlite3.Error, OSError, *_DAMAGED) as error:
             raise _explained(self.path, error) from error
 
     @staticmethod
@@ -479,6 +510,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def _forbids_writing(error: BaseException | None) -> bool:
+    """Whether it is the file that cannot be written, or the folder that takes no journal beside it."""
+    code = error.sqlite_errorcode if isinstance(error, sqlite3.OperationalError) else 0
+    return code & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
 def _explained(path: Path, error: Exception) -> StoreError:
     text = str(error)
     message = f"the run store {path} cannot be used: {text}"
@@ -493,7 +530,7 @@ def _explained(path: Path, error: Exception) -> StoreError:
     elif isinstance(error, sqlite3.IntegrityError):
         message = f"the run store {path} has that picture's result already"
         hint = "Is another vww-deploy continuing the same run?"
-    elif "not a database" in text or "malformed" in text or isinstance(error, (ValueError, TypeError, RecursionError)):
+    elif "not a database" in text or "malformed" in text or isinstance(error, _DAMAGED):
         hint = "It is damaged or no run store: move it away, or name another with --store FILE."
     else:
         hint = "--store FILE names another place."

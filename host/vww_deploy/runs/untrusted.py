@@ -1,14 +1,16 @@
 """Run files that somebody else may have made: what is in them is checked as it is read (docs/security.md).
 
-Everything here raises ValueError with what is wrong; the readers of the files make a StoreError of it.
+The checks of values raise ValueError with what is wrong; the readers of the files make a StoreError of it.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import sqlite3
 from collections.abc import Hashable
+from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -21,6 +23,21 @@ LATEST: Final = 253_402_300_799.0
 
 # The longest value that is read from a file; a picture of the largest camera has some megabytes.
 _MAX_VALUE_BYTES: Final = 64 << 20
+_INTEGERS: Final = range(-(1 << 63), 1 << 63)  # those that SQLite, numpy and JSON's other readers have
+
+
+def check_file(path: Path) -> None:
+    """Raise OSError if there is a pipe or a device, which one may wait for or read without end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no file")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Where ``name``, as a list in ``folder`` has it, leads to: resolved. ValueError if it can lead nowhere."""
+    try:
+        return (folder / name).resolve()
+    except (OSError, RuntimeError) as error:  # links that lead in a circle
+        raise ValueError(str(error)) from error
 
 
 def check_schema(db: sqlite3.Connection, statements: str) -> None:
@@ -80,6 +97,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is np.ndarray:
         return isinstance(value, np.ndarray)
     if hint in (int, float) and isinstance(value, bool):
+        return False
+    if isinstance(value, int) and value not in _INTEGERS:
         return False
     if hint is float:
         return isinstance(value, (int, float)) and math.isfinite(value)

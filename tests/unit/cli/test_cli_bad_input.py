@@ -58,6 +58,16 @@ def test_a_bad_model_is_named(cli: Cli, tmp_path: Path, command: str, content: b
     assert not (tmp_path / "cache").exists() or not any((tmp_path / "cache").rglob("*.elf"))
 
 
+GOOD_CARD = json.dumps(
+    {
+        "name": "m",
+        "input": {"height": 999, "width": 9, "channels": 1},
+        "labels": ["no person", "person"],
+        "threshold": 0.5,
+    }
+)
+
+
 @pytest.mark.parametrize("command", ["inspect", "compile", "flash", "verify"])
 def test_a_missing_model_is_named(cli: Cli, tmp_path: Path, command: str) -> None:
     ran = cli(command, tmp_path / "none.tflite")
@@ -65,7 +75,13 @@ def test_a_missing_model_is_named(cli: Cli, tmp_path: Path, command: str) -> Non
     assert "there is no model" in ran.err
 
 
-@pytest.mark.parametrize("card", ["{", "[]", '{"name": "m"}'])
+@pytest.mark.parametrize(
+    "card",
+    [
+        *("{", "[]", '{"name": "m"}', "[" * 200_000),
+        *(GOOD_CARD.replace("0.5", threshold) for threshold in ("1" + "0" * 400, "NaN", "1e999")),
+    ],
+)
 def test_a_bad_card_is_named(cli: Cli, tmp_path: Path, card: str) -> None:
     (tmp_path / "m.tflite").write_bytes(random_model(1))
     (tmp_path / "m.json").write_text(card)
@@ -76,13 +92,7 @@ def test_a_bad_card_is_named(cli: Cli, tmp_path: Path, card: str) -> None:
 
 def test_a_card_of_another_size_is_named(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(random_model(1))
-    card = {
-        "name": "m",
-        "input": {"height": 999, "width": 9, "channels": 1},
-        "labels": ["no person", "person"],
-        "threshold": 0.5,
-    }
-    (tmp_path / "m.json").write_text(json.dumps(card))
+    (tmp_path / "m.json").write_text(GOOD_CARD)
     ran = cli("inspect", tmp_path / "m.tflite")
     assert ran.code == 1
     assert "999" in ran.err
@@ -135,6 +145,8 @@ def test_a_run_that_cannot_be_stored_does_not_begin(cli: Cli, tmp_path: Path, st
         ((), "pictures or --resume"),
         (("--resume",), "holds no run"),
         (("a.png", "--resume"), "pictures or --resume"),
+        (("a.png", "--run", "3"), "which run --resume continues"),
+        (("--resume", "--run", "3"), "no run 3"),
         (("nowhere/",), "there is no nowhere"),
         (("*.nothing",), "nothing matches"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,19 @@ def test_a_folder_without_permission_is_named(
     monkeypatch.setattr(os, "access", lambda path, _: bool(Path(path).stat().st_mode & 0o200))
     with pytest.raises(VwwError, match="cannot be written"):
         folder()
+
+
+def test_tests_of_a_board_are_written_where_they_are_then_run(cli: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    ran = cli("init-hil", folder)
+    assert ran.code == 0
+    said = " ".join(ran.out.split())
+    assert f"{folder}/tests_hil/pictures, then: pytest {folder}/tests_hil" in said.replace("/ ", "/"), ran.out
+
+
+def test_a_file_in_the_way_of_a_folder_of_tests_is_named(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "tests_hil").mkdir()
+    (tmp_path / "tests_hil" / "pictures").touch()
+    ran = cli("init-hil", tmp_path)
+    assert ran.code == 1
+    assert "tests_hil/pictures/person cannot be written: Not a directory" in " ".join(ran.err.split())

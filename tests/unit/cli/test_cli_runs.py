@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,36 @@ def test_export_and_delete(filled: Callable[..., Any], tmp_path: Path) -> None:
     assert "has no run 1" in ran.err
 
 
+@pytest.mark.parametrize("command", ["show", "delete", "export", "report"])
+def test_a_number_that_no_run_has_is_said(filled: Callable[..., Any], command: str) -> None:
+    ran = filled("runs", command, 10**17 if command == "report" else 2**63)
+    assert ran.code == 1
+    assert "has no run" in ran.err
+    assert filled("runs", command, "9" * 5000).code in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("threshold", 10**400), ("layers", [["conv", 10**400]])], ids=["threshold", "layers"]
+)
+def test_numbers_that_no_computer_has_are_said(
+    filled: Callable[..., Any], tmp_path: Path, name: str, value: object
+) -> None:
+    with sqlite3.connect(tmp_path / "state" / "runs.sqlite") as db:
+        (header,) = db.execute("SELECT header FROM runs").fetchone()
+        db.execute("UPDATE runs SET header = ?", (json.dumps({**json.loads(header), name: value}),))
+    for arguments in (("list",), ("show",), ("report", "1"), ("compare", "1", "1")):
+        ran = filled("runs", *arguments)
+        assert ran.code == 1
+        assert f"runheader: {name}" in ran.err
+
+
+def test_a_pipe_is_no_recording(cli: Callable[..., Any], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    ran = cli("runs", "report", tmp_path / "pipe")
+    assert ran.code == 1
+    assert "nor a recording" in ran.err
+
+
 def test_a_store_of_somebody_else_commands_no_terminal(cli: Callable[..., Any], tmp_path: Path) -> None:
     with Store(tmp_path / "state" / "runs.sqlite") as store:
         header = RunHeader(board="b\x1b[2J", port="p\x9b2J", model="m\x07", model_sha256="ab" * 32)
@@ -92,7 +124,7 @@ def test_a_store_of_somebody_else_commands_no_terminal(cli: Callable[..., Any], 
         writer.record(Result(0, "", None, "", output, 1, 0.5, 1, 1, 0))
         writer.skip(1, "\x1b[31m")
         writer.finish("complete", "note \x1b[2J")
-    for arguments in (("list",), ("show", "1"), ("export", "1"), ("show", "1", "--json")):
+    for arguments in (("list",), ("show", "1"), ("export", "1", "-o", tmp_path / "x.csv"), ("show", "1", "--json")):
         ran = cli("runs", *arguments)
         assert ran.code == 0
         assert not any((ord(c) < 32 and c not in "\t\n") or 127 <= ord(c) < 160 for c in ran.out + ran.err)

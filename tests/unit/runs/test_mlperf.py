@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,17 +105,23 @@ def test_samples(tmp_path: Path) -> None:
     data = folder(tmp_path, "a.bin,2,1\na.bin,2,0\n\n")
     assert [sample.truth for sample in mlperf.load_samples(data)] == [1, 0]
     assert len(mlperf.load_samples(data, 1)) == 1
-    assert mlperf.load_samples(data)[0].data == bytes([0, 127, 128, 255])
-    assert mlperf.load_samples(data, signed=True)[0].data == bytes([128, 255, 0, 127])
+    assert mlperf.load_samples(data)[0].read() == bytes([0, 127, 128, 255])
+    assert mlperf.load_samples(data, signed=True)[0].read() == bytes([128, 255, 0, 127])
 
 
 @pytest.mark.parametrize(
     "table",
-    ["", "a.bin\n", "a.bin,2,person\n", "a.bin,2,7\n", "missing.bin,2,1\n", "empty.bin,2,1\n", "../x.bin,2,1\n", "\0"],
+    [
+        *("", "\0", "a.bin\n", "a.bin,2,person\n", "a.bin,2,7\n", "missing.bin,2,1\n", "empty.bin,2,1\n"),
+        *("../x.bin,2,1\n", "a\0.bin,2,1\n", "circle.bin,2,1\n", "pipe.bin,2,1\n", "large.bin,2,1\n"),
+    ],
 )
 def test_data_that_is_none_is_said(tmp_path: Path, table: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "x.bin").write_bytes(b"secret")
+    (tmp_path / "data" / "circle.bin").symlink_to("circle.bin")
+    (tmp_path / "data" / "large.bin").write_bytes(bytes((1 << 20) + 1))
+    os.mkfifo(tmp_path / "data" / "pipe.bin")
     with pytest.raises(DataError):
         mlperf.load_samples(folder(tmp_path / "data", table))
 
@@ -122,6 +129,23 @@ def test_data_that_is_none_is_said(tmp_path: Path, table: str) -> None:
 def test_a_folder_without_labels_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"y_labels\.csv"):
         mlperf.load_samples(tmp_path)
+    os.mkfifo(tmp_path / "y_labels.csv")
+    with pytest.raises(DataError, match="no file"):
+        mlperf.load_samples(tmp_path)
+
+
+def test_samples_are_read_when_they_are_due(tmp_path: Path) -> None:
+    samples = mlperf.load_samples(folder(tmp_path, "a.bin,2,1\n" * 500))
+    (tmp_path / "a.bin").write_bytes(b"changed")
+    assert samples[499].read() == b"changed"
+    (tmp_path / "a.bin").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        samples[0].read()
+
+
+def test_no_more_of_the_list_is_read_than_wanted(tmp_path: Path) -> None:
+    data = folder(tmp_path, "a.bin,2,1\n" + "x" * 200_000)  # more than csv takes in a field
+    assert len(mlperf.load_samples(data, 1)) == 1
 
 
 def test_figures() -> None:

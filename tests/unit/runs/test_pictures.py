@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,14 @@ def test_a_labels_file_is_relative_to_itself_and_wins(tree: Path) -> None:
         ("file,label\na,\n", "line 2"),
         ("file,label\na\n", "line 2"),
         ("file,label\n,1\n", "line 2"),
+        ("file,label\nb,1\na\0b,1\n", "line 3"),
+        ("file,label\nb,1\ncircle,1\n", "line 3"),
     ],
 )
 def test_wrong_labels_are_named_with_their_line(tmp_path: Path, text: str, expected: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(text)
+    (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(DataError, match=expected):
         read_labels(path)
 
@@ -72,6 +76,9 @@ def test_wrong_labels_are_named_with_their_line(tmp_path: Path, text: str, expec
 def test_unreadable_labels_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_labels(tmp_path / "none.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="no file"):
+        read_labels(tmp_path / "pipe.csv")
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00file,label")
     with pytest.raises(DataError, match="no CSV"):

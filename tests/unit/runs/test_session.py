@@ -107,6 +107,23 @@ def test_results_are_recorded_and_told_in_order(tmp_path: Path, model: Model, pi
     assert [event.text for event in told if isinstance(event, events.Console)] == [f"inference {i}" for i in range(3)]
 
 
+def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    class Talker(ReferenceDevice):
+        def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
+            assert self.on_console is not None
+            for number in range(5000):
+                self.on_console(str(number))
+            return super().infer_many(images)
+
+    running = Session(Talker(model), model)  # type: ignore[arg-type]
+    with Store(tmp_path / "r") as store:
+        told = list(running.stream(store.begin(running.header, pictures), dict(enumerate(pictures))))
+    lines = [event.text for event in told if isinstance(event, events.Console)]
+    assert lines[:1000] == [str(number) for number in range(1000)]
+    assert "dropped" in lines[1000]
+    assert lines[1001:] == ["inference 1", "inference 2"]  # the next ones are told again
+
+
 def test_a_wrong_answer_is_recorded_as_different(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     running = session(model, spoil=True)
     with Store(tmp_path / "r") as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ HEADER = RunHeader(
     clock="instructions",
     clock_hz=1_000_000_000,
 )
+NOW = "2026-01-02T03:04:05.678+00:00"
 PICTURES = [Picture("a.png", 1), Picture("b.png", 0), Picture("c.png")]
 
 
@@ -97,6 +99,23 @@ def test_resume_gives_what_is_left_and_each_result_is_recorded_once(tmp_path: Pa
             again.record(result(1))
         assert "same run" in caught.value.hint
         assert store.resume(writer.run)[1] == {}
+
+
+def test_the_newest_run_with_pictures_left_is_found(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        assert store.unfinished() is None
+        left, done, empty = (store.begin(HEADER, pictures) for pictures in (PICTURES, PICTURES, []))
+        left.record(result(0))
+        left.skip(1, "gone")
+        for position in range(3):
+            done.record(result(position))
+        done.finish("complete")
+        empty.finish("interrupted")
+        found = store.unfinished()
+        assert found is not None
+        assert found.id == left.run
+        left.record(result(2))
+        assert store.unfinished() is None
 
 
 def test_live_pictures_get_their_positions(tmp_path: Path) -> None:
@@ -280,6 +299,46 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(StoreError, match="newer vww-deploy") as caught:
         Store(path)
     assert "upgrade" in caught.value.hint
+
+
+def older_store(path: Path) -> None:
+    """As the first version wrote it, with a run."""
+    header = json.loads(HEADER.to_json())
+    del header["raw_camera"]
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.executescript(store_module._MIGRATIONS[0])
+        db.execute("INSERT INTO runs (started, state, header) VALUES (?, 'failed', ?)", (NOW, json.dumps(header)))
+        db.execute("INSERT INTO pictures VALUES (1, 0, 'a.png', 1, NULL)")
+        db.execute("INSERT INTO results VALUES (1, 0, ?, '', x'8001', 1, 0.5, 9, 9, 0, NULL)", (NOW,))
+        db.execute(f"PRAGMA application_id = {store_module._APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    older_store(tmp_path / "r")
+    for _ in range(2):
+        with Store(tmp_path / "r") as store:
+            (run,) = store.runs()
+            assert (run.header, run.results, run.state) == (HEADER, 1, "failed")
+            assert store._db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o666])
+def test_an_older_store_that_cannot_be_written_is_read(no_rights: Path, mode: int) -> None:
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    no_rights.chmod(0o755)
+    older_store(no_rights / "old")
+    no_rights.chmod(0o555)
+    (no_rights / "old").chmod(mode)
+    os.seteuid(user)
+    before = (no_rights / "old").read_bytes()
+    with Store(no_rights / "old", create=False) as store:
+        assert (store.run(1).header, len(list(store.results(1)))) == (HEADER, 1)
+        with pytest.raises(StoreError, match="readonly") as caught:
+            store.begin(HEADER)
+        assert "--store" in caught.value.hint
+    assert (no_rights / "old").read_bytes() == before
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
