@@ -296,7 +296,7 @@ class Device:
 
     def type_line(self, line: str) -> None:
         """Types ``line`` into the board's text console; what it prints comes through :attr:`on_console`."""
-        self._send(line.encode() + b"\n")
+        self._mended(lambda: self._send(line.encode() + b"\n"))
 
     def poll(self, duration_s: float) -> None:
         """Listens for console text for ``duration_s`` seconds."""

@@ -85,7 +85,7 @@ def require_tensorflow() -> Any:
     if (loaded := sys.modules.get("tensorflow")) is not None:
         return loaded
     try:
-        with _silent_stderr():
+        with silent_stderr():
             import tensorflow as tf
     except ImportError as error:
         raise ToolMissing("TensorFlow is not installed", hint="pip install 'vww-deploy[train]'") from error
@@ -95,8 +95,8 @@ def require_tensorflow() -> Any:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """While it is imported, TensorFlow writes to the descriptor itself, whatever its log level is."""
+def silent_stderr() -> Iterator[None]:
+    """While TensorFlow starts: its C++ parts write to the descriptor itself, whatever the log level is."""
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:

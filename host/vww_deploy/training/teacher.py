@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vww_deploy.errors import ModelError, VwwError
 from vww_deploy.training.augment import BT601
-from vww_deploy.training.mobilenet import require_tensorflow
+from vww_deploy.training.mobilenet import require_tensorflow, silent_stderr
 from vww_deploy.training.quantize import float_tflite
 
 
@@ -138,9 +138,12 @@ class Teacher:
 
 
 def _interpreter(content: bytes, threads: int) -> Any:
-    with warnings.catch_warnings():
+    tf = require_tensorflow()
+    with warnings.catch_warnings(), silent_stderr():
         warnings.simplefilter("ignore")  # TensorFlow advertises LiteRT here, whose interpreter is the same
-        return require_tensorflow().lite.Interpreter(model_content=content, num_threads=threads)
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 def _linear_maps(model: Any, sizes: int = 3) -> list[int]:

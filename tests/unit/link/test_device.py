@@ -79,6 +79,24 @@ def test_a_picture_of_another_shape_is_refused_before_it_is_sent(start_board: St
         device.infer(np.zeros((64, 48, 1), np.int8))
 
 
+def test_a_typed_line_outlives_a_pulled_cable(start_board: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = open_transport(start_board().port)
+    with Device.connect(transport) as device:
+        lines: list[str] = []
+        device.on_console = lines.append
+        whole, pulled = transport.write, iter([True])
+
+        def write(data: bytes) -> None:
+            if next(pulled, False):
+                raise LinkError("the cable was pulled")
+            whole(data)
+
+        monkeypatch.setattr(transport, "write", write)
+        device.type_line("help")
+        device.poll(0.3)
+        assert "infer  run the model" in "\n".join(lines) and device.link.reconnects == 1
+
+
 def test_another_model_than_asked(start_board: Start) -> None:
     with pytest.raises(ProtocolMismatch, match="010203000000, not ffffffffffff") as caught:
         Device.connect(open_transport(start_board().port), expect_model="ff" * 32)
