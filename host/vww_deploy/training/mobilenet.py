@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,8 @@ def require_tensorflow() -> Any:
     Raises:
         ToolMissing: it is not installed.
     """
-    if (loaded := sys.modules.get("tensorflow")) is not None:
-        return loaded
     try:
-        with silent_stderr():
+        with nullcontext() if "tensorflow" in sys.modules else silent_stderr():
             import tensorflow as tf
     except ImportError as error:
         raise ToolMissing("TensorFlow is not installed", hint="pip install 'vww-deploy[train]'") from error
