@@ -353,9 +353,11 @@ class Store:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _migrate(self) -> None:
+        self._db.execute("BEGIN")  # read as of one moment: another process may be making the store
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        self._db.execute("COMMIT")
         if application != _APPLICATION_ID and (tables or version):
             raise StoreError(f"{self.path} is an SQLite file, but no run store", hint="Name another file with --store.")
         if version > len(_MIGRATIONS):
