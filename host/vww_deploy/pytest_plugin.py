@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vww_deploy.graph.reference import Reference
     from vww_deploy.hil import BoardDevice, BoardUnderTest
 
+_CHOSEN: pytest.StashKey[tuple[Board, str | None]] = pytest.StashKey()
 _FLASHED: pytest.StashKey[BoardUnderTest] = pytest.StashKey()
 
 
@@ -102,13 +103,20 @@ def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
     return board, port
 
 
+def _board_of_session(config: pytest.Config) -> tuple[Board, str | None]:
+    """Chosen once: a board that has just been reset is away for a moment, and another would be taken for it."""
+    if _CHOSEN not in config.stash:
+        config.stash[_CHOSEN] = _chosen_board(config)
+    return config.stash[_CHOSEN]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what the board lacks before anything is flashed: a model that asks for too much may not even fit it."""
     camera, ram = item.get_closest_marker("vww_camera"), list(item.iter_markers("vww_ram"))
     if camera is None and not ram:
         return
-    board, _ = _chosen_board(item.config)
+    board, _ = _board_of_session(item.config)
     if camera is not None and not board.cameras:
         pytest.skip(f"{board.name} has no camera")
     for marker in ram:
@@ -141,7 +149,7 @@ def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[Boar
     """The board of this worker, flashed once."""
     from vww_deploy.hil import board_under_test
 
-    board, port = _chosen_board(pytestconfig)
+    board, port = _board_of_session(pytestconfig)
     instance = f"hil-{_worker(pytestconfig) or 0}-{os.getpid()}"
     with contextlib.ExitStack() as stack:
         with _errors_without_traceback():

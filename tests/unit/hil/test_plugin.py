@@ -14,7 +14,7 @@ from vww_deploy.boards import ports
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.ports import Attached
 from vww_deploy.graph.model import shipped_models
-from vww_deploy.pytest_plugin import _chosen_board
+from vww_deploy.pytest_plugin import _board_of_session, _chosen_board
 
 needs_a_model = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
 
@@ -58,6 +58,16 @@ def test_which_board_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
         chosen(["/dev/ttyUSB7"])
     with pytest.raises(pytest.fail.Exception, match=r"virtual board .*\n.*--vww-port"):
         chosen(["/tmp/tty"])
+
+
+def test_a_board_that_is_away_for_a_moment_is_not_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Attached(get_board("nano33ble"), "/dev/ttyACM0", None)]
+    monkeypatch.setattr(ports, "attached", lambda: found)
+    options = {"vww_board": None, "vww_port": []}
+    config = cast(pytest.Config, SimpleNamespace(getoption=options.__getitem__, stash=pytest.Stash()))
+    before = _board_of_session(config)
+    found.clear()
+    assert _board_of_session(config) == before == (get_board("nano33ble"), None)
 
 
 def test_options_that_cannot_be_meant_are_refused_at_once(tmp_path: Path) -> None:
