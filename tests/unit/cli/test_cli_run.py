@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
+from reference_device import ReferenceDevice
 
 from vww_deploy.boards import flash
 from vww_deploy.errors import LinkError, ProtocolMismatch, VwwError
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Inference
 from vww_deploy.link.messages import Feature
 from vww_deploy.runs import connect
 from vww_deploy.runs.session import Session
 from vww_deploy.runs.store import Picture, RunHeader, Store
 
 Cli = Callable[..., Any]
-
-
-class ReferenceDevice:
-    """Answers as a board would."""
-
-    port = "/dev/ttyTEST"
-    link = SimpleNamespace(retries=0, bad_frames=0, reconnects=0)
-    on_console = None
-
-    def __init__(self, model: Model, features: Feature) -> None:
-        self._model = model
-        self.info = SimpleNamespace(
-            model_sha256=model.sha256,
-            board="nano33ble",
-            firmware_version="0.1.0",
-            protocol_version=1,
-            clock="cycles",
-            clock_hz=64_000_000,
-            features=features,
-            input_shape=(96, 96, 1),
-        )
-
-    def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
-        for number, image in enumerate(images):
-            yield Inference(number, self._model.reference.run(image).reshape(-1), 640_000, "cycles", 10_000, 0)
 
 
 @pytest.fixture
@@ -59,7 +32,7 @@ def attach(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def open_session(model: Model, **_: object) -> Iterator[Session]:
             if error is not None:
                 raise error
-            yield Session(ReferenceDevice(model, features), model)  # type: ignore[arg-type]
+            yield Session(ReferenceDevice(model, features=features), model)  # type: ignore[arg-type]
 
         monkeypatch.setattr(connect, "open_session", open_session)
 

@@ -7,57 +7,22 @@ interface.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from reference_device import ReferenceDevice
 
 from vww_deploy.errors import LinkError, ProtocolMismatch, StoreError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link.device import Inference
-from vww_deploy.link.messages import Feature
 from vww_deploy.runs import events
 from vww_deploy.runs.session import Session
 from vww_deploy.runs.store import Picture, Store
-
-
-class ReferenceDevice:
-    """Answers as a board would.
-
-    ``spoil`` changes an answer, ``fail_at`` loses the board before the answer of that number.
-    """
-
-    port = "/dev/ttyTEST"
-
-    def __init__(self, model: Model, *, spoil: bool = False, fail_at: int | None = None) -> None:
-        self.info = SimpleNamespace(
-            model_sha256=model.sha256,
-            board="nano33ble",
-            firmware_version="0.1.0",
-            protocol_version=1,
-            clock="cycles",
-            clock_hz=64_000_000,
-            features=Feature(0),
-        )
-        self.on_console: Callable[[str], None] | None = None
-        self._model = model
-        self._spoil = spoil
-        self._fail_at = fail_at
-
-    def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
-        for number, image in enumerate(images):
-            if number == self._fail_at:
-                raise LinkError("/dev/ttyTEST: the board is gone")
-            output = self._model.reference.run(image).reshape(-1).copy()
-            output[0] += self._spoil
-            assert self.on_console is not None
-            self.on_console(f"inference {number}")
-            yield Inference(number, output, 640_000, "cycles", 10_000, number % 2)
 
 
 @pytest.fixture(scope="module")
