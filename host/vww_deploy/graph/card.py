@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 
 RESIZES: Final = ("squash", "crop")
 
@@ -74,10 +75,7 @@ class ModelCard:
             DataError: the file is missing, is not JSON, or lacks or misuses a field.
         """
         try:
-            card = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-            if not math.isfinite(card.threshold):
-                raise ValueError(f"the threshold is {card.threshold}")
-            return card
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
@@ -100,6 +98,8 @@ class ModelCard:
             description=str(given.pop("description", "")),
             details=given,
         )
+        if not math.isfinite(card.threshold):
+            raise ValueError(f"the threshold is {card.threshold}")
         if card.input.resize not in RESIZES:
             raise ValueError(f"resize {card.input.resize!r} is none of {', '.join(RESIZES)}")
         if min(card.input.height, card.input.width, card.input.channels) < 1:
@@ -136,14 +136,3 @@ class ModelCard:
             raise DataError(
                 f"{path} is no model card and would be overwritten", hint="Move it away, or name the model otherwise."
             ) from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it: whole or not at all. Raises OSError if that is not possible."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import check_file
 from vww_deploy.graph.card import InputSpec, ModelCard
 from vww_deploy.graph.ir import Quantization
 
@@ -62,8 +63,7 @@ def read_picture_file(path: Path) -> bytes:
         DataError: it cannot be read, is empty, or is larger than :data:`MAX_FILE_BYTES`.
     """
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise DataError(f"{path} cannot be read: it is no file")  # a pipe or a device may be without end
+        check_file(path)
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise DataError(f"{path} is too large: {size >> 20} MiB", hint=_TOO_LARGE_HINT)

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 
 from vww_deploy.errors import DataError, LinkError
+from vww_deploy.files import check_file
 from vww_deploy.link.messages import printable
 from vww_deploy.link.transport import Transport
 from vww_deploy.runs import untrusted
@@ -217,7 +218,7 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
     """
     table = folder / LABELS_FILE
     try:
-        untrusted.check_file(table)
+        check_file(table)
         with table.open(newline="") as file:
             rows = list(islice(filter(None, csv.reader(file)), limit))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -280,7 +281,7 @@ def _sample(folder: Path, table: Path, row: list[str], signed: bool) -> Sample:
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f"{table}: {name} is outside of the folder")
     try:
-        untrusted.check_file(path)
+        check_file(path)
         size = path.stat().st_size
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import check_file
 from vww_deploy.graph.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
 from vww_deploy.runs import untrusted
 from vww_deploy.runs.store import Picture
@@ -47,7 +48,7 @@ def read_labels(path: Path) -> dict[Path, int]:
     """
     table: dict[Path, int] = {}
     try:
-        untrusted.check_file(path)
+        check_file(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = {"file", "label"} - set(reader.fieldnames or ())

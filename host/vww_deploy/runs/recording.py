@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from vww_deploy.errors import DataError, StoreError
+from vww_deploy.files import check_file
 from vww_deploy.graph import preprocess
 from vww_deploy.runs import events, untrusted
 from vww_deploy.runs.events import BoardInfo, Event, Frame, Pixels
@@ -213,7 +214,7 @@ class Recording:
 def is_recording(path: Path) -> bool:
     """Whether the file is one, by its first bytes."""
     try:
-        untrusted.check_file(path)
+        check_file(path)
         with path.open("rb") as file:
             head = file.read(72)
     except OSError:

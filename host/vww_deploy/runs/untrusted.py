@@ -5,7 +5,6 @@ The checks of values raise ValueError with what is wrong; the readers of the fil
 
 from __future__ import annotations
 
-import errno
 import functools
 import math
 import sqlite3
@@ -24,12 +23,6 @@ LATEST: Final = 253_402_300_799.0
 # The longest value that is read from a file; a picture of the largest camera has some megabytes.
 _MAX_VALUE_BYTES: Final = 64 << 20
 _INTEGERS: Final = range(-(1 << 63), 1 << 63)  # those that SQLite, numpy and JSON's other readers have
-
-
-def check_file(path: Path) -> None:
-    """Raise OSError if there is a pipe or a device, which one may wait for or read without end."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OSError(errno.EINVAL, "it is no file")
 
 
 def inside(folder: Path, name: str) -> Path:

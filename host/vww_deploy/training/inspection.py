@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.graph import preprocess
 from vww_deploy.graph.card import InputSpec
 from vww_deploy.training.datasets import SPLITS, Dataset, Picture
@@ -236,11 +237,8 @@ def _write(path: Path, write: Callable[[io.BytesIO], object]) -> None:
     """Write a whole file or none."""
     content = io.BytesIO()
     write(content)
-    unfinished = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content.getvalue())
-        unfinished.replace(path)
+        write_whole(path, content.getvalue())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

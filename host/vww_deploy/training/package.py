@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BuildError, DataError, ModelError, ToolMissing
+from vww_deploy.files import write_whole
 from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec, ModelCard, write_whole
+from vww_deploy.graph.card import InputSpec, ModelCard
 from vww_deploy.graph.model import Model
 from vww_deploy.graph.reader import read_model
 from vww_deploy.training import metrics

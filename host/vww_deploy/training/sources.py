@@ -113,7 +113,7 @@ def quantise_source(
 
 
 def _last_row(path: Path) -> dict[str, float]:
-    """The last whole epoch of a training's log; empty without one. A killed training may leave half a line."""
+    """The last whole epoch of a training's log; empty without one. Logs of earlier versions may end in half a line."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = list(csv.DictReader(file))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.files import write_whole
 from vww_deploy.training.augment import BT601, Augmentation, any_luma, blend, degrade, nudge, resize_colour, to_student
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
@@ -101,7 +102,7 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         student.restore(folder / "checkpoint")
-        _write(folder / "recipe.json", json.dumps(asdict(recipe), indent=2) + "\n")
+        write_whole(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode() + b"\n")
         if student.epochs_done and not (folder / WEIGHTS_FILE).exists():
             _save_weights(student.averaged, folder / WEIGHTS_FILE)
         writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
@@ -438,11 +439,4 @@ def _log(path: Path, row: dict[str, float]) -> None:
     """Write an epoch's row behind those of the epochs before it, in place of what a killed run left of later ones."""
     before = path.read_text(errors="replace").splitlines()[: int(row["epoch"])] if path.exists() else []
     lines = [*(before or [",".join(row)]), ",".join(str(value) for value in row.values())]
-    _write(path, "\n".join(lines) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f"next.{path.name}")
-    unfinished.write_text(text)
-    unfinished.replace(path)
+    write_whole(path, "\n".join(lines).encode() + b"\n")

@@ -1,0 +1,23 @@
+"""Files that others may have put there, and files that are written whole."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+def check_file(path: Path) -> None:
+    """Raise OSError if there is a pipe or a device, which one may wait for or read without end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no file")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file through a temporary one beside it: whole or not at all. Raises OSError if that is not possible."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
