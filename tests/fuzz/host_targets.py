@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from cobs import cobs
 
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
@@ -25,7 +26,7 @@ from vww_deploy.graph.frames import parse_format
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera, device
 from vww_deploy.link import messages as m
-from vww_deploy.link.frames import Decoder, Frame, encode_frame
+from vww_deploy.link.frames import HEADER, Decoder, Frame, encode_frame
 from vww_deploy.runs import mlperf, recording
 from vww_deploy.runs import store as store_module
 from vww_deploy.runs.store import RunHeader, Store
@@ -82,18 +83,19 @@ class Peer:
     """A board that is greeted and then says what the fuzzer wants; silent when that is used up.
 
     The data is records: a byte of kind, a byte of length, so many bytes. Kind 0 is raw bytes, every other one a message
-    of that type, in this session, as the answer to the host's last request.
+    of that type, in this session, as the answer to the host's last request. Waiting for a silent board takes a few long
+    sleeps, as on a computer that was stopped: a wait that ends has ended soon.
     """
 
     name = "peer"
 
     def __init__(self, clock: Clock, data: bytes) -> None:
         self._clock, self._data = clock, data
-        self._request = b""
-        self._hello = encode_frame(m.Info.TYPE, 1, _info().pack())
+        self._sequence = 0
+        self._hello = _greeting()
 
     def read(self, timeout_s: float) -> bytes:
-        self._clock.now += max(timeout_s, 0.001) if not self._data else 0.001
+        self._clock.now += 0.001 if self._data else max(timeout_s, 5.0)
         if self._hello:
             hello, self._hello = self._hello, b""
             return hello
@@ -104,12 +106,11 @@ class Peer:
         payload, self._data = self._data[2 : 2 + length], self._data[2 + length :]
         if kind == 0:
             return payload
-        (request,) = Decoder().feed(self._request)
-        assert isinstance(request, Frame)
-        return encode_frame(_KINDS[kind % len(_KINDS)], request.sequence, struct.pack("<I", SESSION) + payload)
+        return encode_frame(_KINDS[kind % len(_KINDS)], self._sequence, struct.pack("<I", SESSION) + payload)
 
     def write(self, data: bytes) -> None:
-        self._request = data
+        if len(data) > 1:
+            _, _, self._sequence = HEADER.unpack_from(cobs.decode(data[1:-1]))
 
     def reopen(self) -> None:
         """Always works."""
@@ -146,8 +147,8 @@ def info(**changes: Any) -> m.Info:
 
 
 @cache
-def _info() -> m.Info:
-    return info(chunk=8, window=2, features=FEATURES)
+def _greeting() -> bytes:
+    return encode_frame(m.Info.TYPE, 1, info(chunk=8, window=2, features=FEATURES).pack())
 
 
 def decoder(data: bytes) -> None:
@@ -196,7 +197,7 @@ class Said:
         self._clock, self._data = clock, data
 
     def read(self, timeout_s: float) -> bytes:
-        self._clock.now += 2.0 if self._data else max(timeout_s, 0.1)
+        self._clock.now += 4.0 if self._data else max(timeout_s, 0.1)
         return self._data
 
     def write(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ def build_mobilenet_v1(
     depth_multiplier: float = 0.25,
     input_shape: tuple[int | None, int | None, int] = (96, 96, 1),
     classes: int = 2,
+    *,
+    fused: bool = False,
 ) -> Any:
     """MobileNet v1 as a ``keras.Model``: pictures, float32 ``[N, H, W, C]`` in -1..1, to float32 ``[N, classes]``.
 
     The outputs are probabilities. A height and width of None gives a network that takes any size: its weights fit every
-    size.
+    size. With ``fused`` batches are normalised by TensorFlow's fused operation, and a step of training takes 0.6 of the
+    time; the weights are the same, but a model saved whole would need this module to be read again.
 
     Raises:
         DataError: the depth multiplier, shape or class count cannot make a network.
@@ -42,8 +46,10 @@ def build_mobilenet_v1(
     keras = require_tensorflow().keras
     layers = keras.layers
 
+    normalisation = _fused_normalisation() if fused else layers.BatchNormalization
+
     def normalised(x: Any, name: str) -> Any:
-        x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+        x = normalisation(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
     def convolution(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
@@ -74,6 +80,26 @@ def build_mobilenet_v1(
         middle[KERNEL // 2, KERNEL // 2] = 1.0
         kernel.assign(middle + keras.random.normal(kernel.shape, stddev=0.1))
     return model
+
+
+@cache
+def _fused_normalisation() -> Any:
+    """Keras's batch normalisation; while training it is one operation instead of Keras 3's dozen."""
+    tf = require_tensorflow()
+
+    class FusedBatchNormalization(tf.keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            if not training:
+                return super().call(inputs, training=training, mask=mask)
+            none = tf.zeros([0])
+            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs, scale=self.gamma, offset=self.beta, mean=none, variance=none, epsilon=self.epsilon
+            )
+            for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(self.momentum * moving + (1.0 - self.momentum) * value)
+            return outputs
+
+    return FusedBatchNormalization
 
 
 def require_tensorflow() -> Any:

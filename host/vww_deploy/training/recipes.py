@@ -23,61 +23,53 @@ class Stage:
     recipe: Recipe
     begins_from: str | None = None
     """The stage whose weights it begins from; random ones without."""
-    views: str = "views"
-    """The folder of its views; stages with the same crops share one."""
 
 
-_FIRST: Final = Recipe(epochs=160, early_size=80, early_part=0.9, views=30, hard=0.35, weight_decay=0.03)
-_ONWARDS: Final = replace(_FIRST, early_part=0.85, warmup_epochs=0.3)
-_AGAIN: Final = replace(
-    _ONWARDS,
-    epochs=100,
+VIEW_SIZE: Final = 96
+"""Side in pixels of the views, which all stages share."""
+_COLOUR: Final = Recipe(
+    channels=3,
+    epochs=110,
     batch=128,
-    learning_rate=2.5e-3,
-    weight_decay=0.02,
-    averaging=0.997,
-    hard=0.3,
-    views=16,
-    early_part=1.0,
-)
-_AVERAGED: Final = replace(
-    _AGAIN,
-    epochs=75,
-    learning_rate=1.3e-3,
+    learning_rate=6e-3,
     weight_decay=0.03,
+    averaging=0.999,
+    hard=0.3,
+    early_size=80,
+    early_part=0.9,
+    views=12,
+    augmentation=Augmentation(crop=(0.7, 1.2), paste=0.2, nudge=0.06, hide=0.1, blend=0.2),
+)
+_GRAY: Final = replace(
+    _COLOUR,
+    channels=1,
+    learning_rate=2e-3,
     averaging=0.9993,
     hard=0.25,
     gray_word=0.5,
     inner=1.5,
-    views=18,
-    augmentation=Augmentation(crop=(0.7, 1.2), paste=0.2, nudge=0.06, hide=0.15, blend=0.4),
+    early_part=1.0,
+    augmentation=replace(_COLOUR.augmentation, hide=0.15, blend=0.4),
 )
 """No picture is seen twice in the same way, and the weights are a mean over ten epochs: what the network would learn by
 heart in any one of them is not in the mean."""
 
 STAGES: Final = {
-    "first_gray": Stage(_FIRST),
-    "person_96_rgb": Stage(
-        replace(_ONWARDS, channels=3, epochs=33, learning_rate=2e-3, inner=2.5), begins_from="first_gray"
-    ),
-    "gray_again": Stage(_AGAIN, begins_from="person_96_rgb"),
-    "person_96_gray": Stage(_AVERAGED, begins_from="gray_again", views="other-views"),
+    "person_96_rgb": Stage(_COLOUR),
+    "person_96_gray": Stage(_GRAY, begins_from="person_96_rgb"),
     "person_64_small": Stage(
         replace(
-            _AVERAGED,
+            _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            channels=3,
-            epochs=60,
+            epochs=70,
             learning_rate=3e-3,
             weight_decay=0.02,
             averaging=0.998,
-            hard=0.3,
             early_size=0,
-            augmentation=replace(_AVERAGED.augmentation, hide=0.1, blend=0.0),
+            augmentation=replace(_COLOUR.augmentation, blend=0.0),
         ),
         begins_from="person_96_rgb",
-        views="small-views",
     ),
 }
 SHIPPED: Final = ("person_96_gray", "person_96_rgb", "person_64_small")
@@ -114,7 +106,8 @@ def make_shipped(
     for number, stage in enumerate(stages, start=1):
         note(f"training {number} of {len(stages)}: {stage}")
         how = STAGES[stage]
-        job = Job(data, folder / stage, replace(how.recipe, seed=seed), pictures, teacher, folder / how.views, weights)
+        recipe = replace(how.recipe, seed=seed)
+        job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, VIEW_SIZE)
         weights = run(job, smoke=smoke, say=say, note=note, step=step)
     trained = folder / name / "smoke" if smoke else folder / name
     return quantise_source(

@@ -31,6 +31,8 @@ class Job:
     teacher: Path | None = None
     views_folder: Path | None = None
     initial: Path | None = None
+    view_size: int = 0
+    """Side in pixels of the views; 0 is the largest that the recipe trains on. Trainings that share views share it."""
 
 
 def run(
@@ -68,7 +70,7 @@ def run(
         training, validation = _few(training), _few(validation)
         views_folder = job.views_folder / "smoke" if job.views_folder else None
         job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
-    size = max(recipe.size, recipe.early_size)
+    size = max(job.view_size, recipe.size, recipe.early_size)
     step(f"reading {len(training.pictures) + len(validation.pictures)} pictures")
     arrays, judged = (load_arrays(one, picture_side(size)) for one in (training, validation))
     for part in (arrays, judged):

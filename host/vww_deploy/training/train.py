@@ -154,7 +154,7 @@ class _Student:
     def __init__(self, recipe: Recipe, views: ViewCache, initial: Path | None) -> None:
         tf = require_tensorflow()
         shape = (None, None, recipe.channels)
-        self.model = build_mobilenet_v1(recipe.depth_multiplier, shape)
+        self.model = build_mobilenet_v1(recipe.depth_multiplier, shape, fused=True)
         self.averaged = build_mobilenet_v1(recipe.depth_multiplier, shape)
         if initial is not None:
             adopt_weights(self.model, initial)
@@ -369,7 +369,7 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
         if recipe.channels == 1:
             x = any_luma(x, seed, recipe.augmentation)
         if recipe.augmentation.nudge:
-            x = nudge(x, size, seed, recipe.augmentation)
+            x = nudge(x, seed, recipe.augmentation)
         x = resize_colour(x, size, recipe.channels)
         x = to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels)
         if recipe.augmentation.blend:
