@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -261,8 +261,10 @@ def split_of(name: str) -> str:
     return "train" if at < 0.84 else "val" if at < 0.92 else "test"
 
 
-def load_arrays(dataset: Dataset, side: int = 128) -> PictureArrays:
+def load_arrays(dataset: Dataset, side: int = 128, *, step: Callable[[str], None] = lambda text: None) -> PictureArrays:
     """Decode all pictures, squashed to ``side`` x ``side`` by area average; unreadable ones are left out and reported.
+
+    ``step`` is told in words, often, how far it is.
 
     Raises:
         DataError: no picture is readable, or those that are have one label only.
@@ -271,7 +273,9 @@ def load_arrays(dataset: Dataset, side: int = 128) -> PictureArrays:
     pixels = np.empty((len(dataset.pictures), side, side, 3), np.uint8)
     kept: list[Picture] = []
     wrong: list[str] = []
-    for picture in dataset.pictures:
+    for number, picture in enumerate(dataset.pictures):
+        if number % 100 == 0:
+            step(f"reading pictures: {number} of {len(dataset.pictures)}")
         try:
             image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
             pixels[len(kept)] = preprocess.to_pixels(image, spec)

@@ -62,7 +62,7 @@ STAGES: Final = {
             _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            epochs=70,
+            epochs=60,
             learning_rate=3e-3,
             weight_decay=0.02,
             averaging=0.998,

@@ -71,8 +71,7 @@ def run(
         views_folder = job.views_folder / "smoke" if job.views_folder else None
         job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
     size = max(job.view_size, recipe.size, recipe.early_size)
-    step(f"reading {len(training.pictures) + len(validation.pictures)} pictures")
-    arrays, judged = (load_arrays(one, picture_side(size)) for one in (training, validation))
+    arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
     for part in (arrays, judged):
         _tell_unreadable(part, note)
     folder = job.views_folder or job.folder / "views"

@@ -132,6 +132,7 @@ def test_a_damaged_checkpoint_costs_an_epoch(discs: Path, tmp_path: Path) -> Non
     os.truncate(checkpoint_of(tmp_path, 2), 1000)
     said: list[str] = []
     run(Job(discs, tmp_path, TINY), step=said.append)
+    assert said[0] == "reading pictures: 0 of 96"
     assert said[-1] == "epoch 2 of 2: step 6 of 6" and not [one for one in said if "epoch 1" in one]
     assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
     for number in (1, 2):
