@@ -43,7 +43,7 @@ _COLOUR: Final = Recipe(
 _GRAY: Final = replace(
     _COLOUR,
     channels=1,
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     averaging=0.9993,
     hard=0.25,
     gray_word=0.5,
