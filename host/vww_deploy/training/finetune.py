@@ -11,6 +11,7 @@ from vww_deploy.training.interpret import Pixels, to_real
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 
 LEARNING_RATE: Final = 1e-4
+_PASSES: Final = 2  # after one the ROC AUC of int8 was still 0.0004 below float's, after two it was not
 _BATCH: Final = 32
 _RANGE_PICTURES: Final = 400
 
@@ -48,7 +49,7 @@ def folded_kernel(model: Any, name: str) -> tuple[Any, Any]:
 def fine_tune_int8(model: Any, pictures: Pixels, *, seed: int = 1) -> Any:
     """A network like ``model`` that says at int8 what ``model`` says in float: it learns from its own float answers.
 
-    It is trained once over ``pictures`` and their mirror images with rounding in place, as TFLite rounds: weights by
+    It is trained twice over ``pictures`` and their mirror images with rounding in place, as TFLite rounds: weights by
     channel and symmetric, activations by tensor over the range that they were seen to have. Labels are not needed, and
     accuracy is neither gained nor lost but for rounding.
 
@@ -63,7 +64,7 @@ def fine_tune_int8(model: Any, pictures: Pixels, *, seed: int = 1) -> Any:
     exact = fold(model)
     network = _Rounded(fold(model), tf)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(pictures))
+    order = np.concatenate([rng.permutation(len(pictures)) for _ in range(_PASSES)])
     network.see_ranges(
         tf.constant(to_real(pictures[order[at : at + _RANGE_PICTURES // 4]]))
         for at in range(0, min(len(order), _RANGE_PICTURES), _RANGE_PICTURES // 4)

@@ -43,13 +43,13 @@ _COLOUR: Final = Recipe(
 _GRAY: Final = replace(
     _COLOUR,
     channels=1,
-    learning_rate=4e-3,
-    averaging=0.9993,
+    epochs=65,
+    learning_rate=2e-3,
+    weight_decay=0.02,
+    averaging=0.999,
     hard=0.25,
     gray_word=0.5,
-    inner=1.5,
     early_part=1.0,
-    augmentation=replace(_COLOUR.augmentation, hide=0.15, blend=0.4),
 )
 """No picture is seen twice in the same way, and the weights are a mean over ten epochs: what the network would learn by
 heart in any one of them is not in the mean."""
@@ -62,7 +62,7 @@ STAGES: Final = {
             _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            epochs=60,
+            epochs=50,
             learning_rate=3e-3,
             weight_decay=0.02,
             averaging=0.998,
