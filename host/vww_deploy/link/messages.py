@@ -20,7 +20,8 @@ _NUMBERS: Final = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i
 
 def printable(data: bytes | bytearray) -> str:
     """A board's text without the control characters that a terminal would obey."""
-    return "".join(character for character in data.decode(errors="replace") if character.isprintable())
+    text = data.decode(errors="replace")
+    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
 
 
 class BadMessageError(ValueError):
