@@ -169,7 +169,7 @@ def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
     x = _some(uniform(0.0, 1.0) < how.low_resolution, half, x)
     x = _some(uniform(0.0, 1.0) < how.blur, _blur(x), x)
     if channels == 3:
-        x = _some(uniform(0.0, 1.0) < how.gray, _luma(x), x)
+        x = _some(uniform(0.0, 1.0) < how.gray, luma(x), x)
         x *= uniform(1.0 - how.colour, 1.0 + how.colour, channels=3)
     middle = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     x = (x - middle) * uniform(1.0 - how.contrast, 1.0 + how.contrast) + middle
@@ -197,14 +197,8 @@ class _Uniform:
         return require_tensorflow().random.stateless_uniform([self._count, 1, 1, channels], self.seed(), low, high)
 
 
-def _luma(x: Any) -> Any:
-    """The luma, ``[..., 1]``, of colours ``[..., 3]``; a product of matrices takes a tenth of the time of a sum."""
-    tf = require_tensorflow()
-    return tf.matmul(x, tf.constant(BT601)[:, None])
-
-
 def _some(chosen: Any, changed: Any, x: Any) -> Any:
-    """The chosen pictures, bool ``[N, 1, 1, 1]``, as ``changed`` has them; ``tf.where`` is slow at broadcasting."""
+    """``changed`` where ``chosen`` (a bool for each picture or pixel), else ``x``; ``tf.where`` broadcasts slowly."""
     return x + require_tensorflow().cast(chosen, x.dtype) * (changed - x)
 
 
@@ -215,11 +209,10 @@ def _hidden(x: Any, uniform: _Uniform, chosen: Any) -> Any:
     at = tf.range(size, dtype=tf.float32) / size
 
     def within(middle: Any, side: Any) -> Any:
-        return tf.cast(tf.abs(at - middle[:, 0, 0]) < side[:, 0, 0] / 2, x.dtype)  # [N, size]
+        return tf.abs(at - middle[:, 0, 0]) < side[:, 0, 0] / 2  # [N, size]
 
     rows, columns = (within(uniform(0.0, 1.0), uniform(0.15, 0.4)) for _ in "yx")
-    mask = tf.cast(chosen, x.dtype) * rows[:, :, None, None] * columns[:, None, :, None]
-    return x + mask * (uniform(0.0, 255.0) - x)
+    return _some(chosen & rows[:, :, None, None] & columns[:, None, :, None], uniform(0.0, 255.0), x)
 
 
 def _blur(x: Any) -> Any:
@@ -247,11 +240,17 @@ def _jpeg(pictures: Any, chosen: Any, seed: Any) -> Any:
     return tf.tensor_scatter_nd_update(pictures, where, coded)
 
 
+def luma(x: Any) -> Any:
+    """The luma, ``[..., 1]``, of colours ``[..., 3]``; a product of matrices takes a quarter of the time of a sum."""
+    tf = require_tensorflow()
+    return tf.matmul(x, tf.constant(BT601)[:, None])
+
+
 def resize_colour(x: Any, size: int, channels: int) -> Any:
     """Pictures, float32 ``[N, s, s, 1 or 3]`` in 0..255, at another size and with 3 channels or 1 (luma)."""
     tf = require_tensorflow()
     if channels == 1 and x.shape[3] == 3:
-        x = _luma(x)
+        x = luma(x)
     if x.shape[1] != size:
         x = tf.image.resize(x, [size, size], "area" if size < x.shape[1] else "bilinear")
     return x

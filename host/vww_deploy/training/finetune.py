@@ -11,7 +11,7 @@ from vww_deploy.training.interpret import Pixels, to_real
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 
 LEARNING_RATE: Final = 1e-4
-_PASSES: Final = 4
+_PASSES: Final = 4  # after two, int8 of the colour network still lost half a point (docs/training.md)
 _BATCH: Final = 32
 _RANGE_PICTURES: Final = 400
 

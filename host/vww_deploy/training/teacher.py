@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import ModelError, VwwError
-from vww_deploy.training.augment import BT601
+from vww_deploy.training.augment import luma
 from vww_deploy.training.mobilenet import require_tensorflow, silent_stderr
 from vww_deploy.training.quantize import float_tflite
 
@@ -104,11 +104,11 @@ class Teacher:
     def _lesson(self, pictures: npt.NDArray[np.float32]) -> Lesson:
         tf = require_tensorflow()
         x = tf.image.resize(pictures, [self.height, self.width], "bilinear", antialias=True) / 127.5 - 1.0
-        luma = tf.reduce_sum(x * tf.constant(BT601), axis=-1, keepdims=True)
+        gray = luma(x)
         if self.channels == 1:
-            gray_logits = logits = self._both_ways(luma)
+            gray_logits = logits = self._both_ways(gray)
         else:
-            gray_logits = self._both_ways(tf.repeat(luma, 3, axis=-1))
+            gray_logits = self._both_ways(tf.repeat(gray, 3, axis=-1))
             logits = self._both_ways(x)
         return Lesson(logits, gray_logits, tuple(self._map(one) for one in self._maps))
 
