@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -53,9 +55,23 @@ def run(
         step: told in words what is being done, often.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or another training is under way in the folder.
         ModelError: the teacher or the weights cannot be used.
     """
+    if smoke:
+        views_folder = job.views_folder / "smoke" if job.views_folder else None
+        job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
+    with _alone(job.folder):
+        return _run(job, smoke, say, note, step)
+
+
+def _run(
+    job: Job,
+    smoke: bool,
+    say: Callable[[dict[str, float]], None],
+    note: Callable[[str], None],
+    step: Callable[[str], None],
+) -> Path:
     dataset = read_dataset(job.data, job.pictures)
     if dataset.dropped:
         note(f"{dataset.dropped} pictures are left out by the labelling rule")
@@ -68,8 +84,6 @@ def run(
     if smoke:
         recipe = replace(recipe, epochs=2, batch=min(recipe.batch, 16), views=1)
         training, validation = _few(training), _few(validation)
-        views_folder = job.views_folder / "smoke" if job.views_folder else None
-        job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
     size = max(job.view_size, recipe.size, recipe.early_size)
     arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
     for part in (arrays, judged):
@@ -78,6 +92,24 @@ def run(
     teacher = Teacher(job.teacher) if job.teacher else None
     views = ViewCache(arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step)
     return train(recipe, views, judged, job.folder, initial=job.initial, say=say, step=step)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process trains in the folder meanwhile: the checkpoints of both would be mixed up."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(
+                f"another training is under way in {folder}", hint="Wait for it, or give this one another folder."
+            ) from error
+        yield
 
 
 def picture_side(size: int) -> int:

@@ -6,6 +6,7 @@ follows and every model.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import zipfile
@@ -111,13 +112,19 @@ class ViewCache:
 
     def _load(self, number: int) -> View:
         path = self._folder / f"view-{number:03d}.npz"
-        if path.exists():
+        view = _kept(path)
+        if view is None:
             try:
-                return _read(path)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                pass  # damaged on the disk: made anew
-        self._make(number, path)
-        return _read(path)
+                lock = (self._folder / "lock").open("w")
+            except OSError as error:
+                raise DataError(f"{self._folder} cannot be written: {error.strerror}") from error
+            with lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # another training may be making it
+                view = _kept(path)
+                if view is None:
+                    self._make(number, path)
+                    view = _read(path)
+        return view
 
     def _make(self, number: int, path: Path, batch: int = 128) -> None:
         tf = require_tensorflow()
@@ -159,6 +166,14 @@ class ViewCache:
             raise DataError(
                 f"{path} cannot be written: {error.strerror}", hint="free some disk space; a view takes half a gigabyte"
             ) from error
+
+
+def _kept(path: Path) -> View | None:
+    """The view, or None if it is missing or damaged on the disk."""
+    try:
+        return _read(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def _read(path: Path) -> View:

@@ -156,6 +156,39 @@ def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, disc
         run(Job(discs, trained, TINY))
 
 
+def test_one_training_at_a_time_in_a_folder(discs: Path, tmp_path: Path) -> None:
+    def again(row: dict[str, float]) -> None:
+        with pytest.raises(DataError, match="another training is under way in"):
+            run(Job(discs, tmp_path, TINY))
+        tried.append(row["epoch"])
+
+    tried: list[float] = []
+    run(Job(discs, tmp_path, TINY), say=again)
+    assert tried == [1, 2]
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
+
+
+def test_the_averaged_network_has_normalisation_statistics_of_its_own(
+    trained: Path, discs: Path, tmp_path: Path
+) -> None:
+    still = dataclasses.replace(TINY, averaging=1.0)  # a mean that stays at the initial weights
+    initial = trained / train.WEIGHTS_FILE
+    before, after = (
+        train.load_network(TINY, one) for one in (initial, run(Job(discs, tmp_path, still, None, None, None, initial)))
+    )
+    for mine, first in zip(after.trainable_weights, before.trainable_weights, strict=True):
+        np.testing.assert_array_equal(mine, first)
+    assert np.abs(after.get_layer("conv0_bn").moving_mean - before.get_layer("conv0_bn").moving_mean).max() > 1e-3
+
+    views = ViewCache(load_arrays(read_dataset(discs).split("train"), 40), tmp_path / "own", None, size=32)
+    student = train._Student(TINY, views, initial)
+    batch = next(train.epoch_batches(TINY, views, 0, 32))
+    for _ in range(500):  # what a channel had at first is forgotten, even beside a variance of almost nothing
+        student.measure(batch)
+    seen, remembered = (student.averaged(batch[0], training=one) for one in (True, False))
+    np.testing.assert_allclose(remembered, seen, atol=0.01)
+
+
 def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
     gray = train.load_network(TINY, trained / train.WEIGHTS_FILE)
     colour = train.load_network(dataclasses.replace(TINY, channels=3), trained / train.WEIGHTS_FILE)
@@ -227,6 +260,17 @@ def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
         again = ViewCache(arrays, tmp_path, None, size=32, step=said.append).get(0)
         np.testing.assert_array_equal(again.pictures, whole.pictures)
     assert said == ["making view 1: 32 of 32 pictures"] * 2
+
+
+def test_a_view_that_another_training_is_making_is_waited_for(discs: Path, tmp_path: Path) -> None:
+    arrays, said = load_arrays(read_dataset(discs).split("val"), 40), []
+    both = [ViewCache(arrays, tmp_path, None, size=32, step=said.append) for _ in "ab"]
+    for views in both:
+        views._awaited = 0
+        views.prepare(0)  # each in a thread of its own
+    first, second = (views.get(0) for views in both)
+    np.testing.assert_array_equal(first.pictures, second.pictures)
+    assert said == ["making view 1: 32 of 32 pictures"]
 
 
 def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teacher: Path, tmp_path: Path) -> None:
