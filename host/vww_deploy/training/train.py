@@ -184,7 +184,6 @@ class _Student:
         )
         self._recipe = recipe
         self._step = tf.function(self._make_step())
-        self._look = tf.function(lambda x: self.averaged(x, training=True))
 
     @property
     def epochs_done(self) -> int:
@@ -204,7 +203,7 @@ class _Student:
         They are its own: the mean of what the weights that it is made of saw is not what their mean sees (Izmailov et
         al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization").
         """
-        self._look(batch[0])
+        self.averaged(batch[0], training=True)
 
     def check_finite(self, epoch: int, loss: float) -> None:
         """Raise ModelError if the epoch's loss or the weights after it are no numbers any more."""
