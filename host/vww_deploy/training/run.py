@@ -58,20 +58,6 @@ def run(
         DataError: the data cannot be used, or another training is under way in the folder.
         ModelError: the teacher or the weights cannot be used.
     """
-    if smoke:
-        views_folder = job.views_folder / "smoke" if job.views_folder else None
-        job = replace(job, folder=job.folder / "smoke", views_folder=views_folder)
-    with _alone(job.folder):
-        return _run(job, smoke, say, note, step)
-
-
-def _run(
-    job: Job,
-    smoke: bool,
-    say: Callable[[dict[str, float]], None],
-    note: Callable[[str], None],
-    step: Callable[[str], None],
-) -> Path:
     dataset = read_dataset(job.data, job.pictures)
     if dataset.dropped:
         note(f"{dataset.dropped} pictures are left out by the labelling rule")
@@ -79,11 +65,25 @@ def _run(
         note(f"{dataset.missing} pictures of {job.data} are not in {job.pictures}")
     if dataset.held_out:
         note(f"no split val: {dataset.held_out} pictures of train are taken for it")
-    recipe = job.recipe
     training, validation = dataset.split("train"), dataset.split("val")
     if smoke:
-        recipe = replace(recipe, epochs=2, batch=min(recipe.batch, 16), views=1)
+        recipe = replace(job.recipe, epochs=2, batch=min(job.recipe.batch, 16), views=1)
+        views_folder = job.views_folder / "smoke" if job.views_folder else None
+        job = replace(job, folder=job.folder / "smoke", recipe=recipe, views_folder=views_folder)
         training, validation = _few(training), _few(validation)
+    with _alone(job.folder):
+        return _run(job, training, validation, say, note, step)
+
+
+def _run(
+    job: Job,
+    training: Dataset,
+    validation: Dataset,
+    say: Callable[[dict[str, float]], None],
+    note: Callable[[str], None],
+    step: Callable[[str], None],
+) -> Path:
+    recipe = job.recipe
     size = max(job.view_size, recipe.size, recipe.early_size)
     arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
     for part in (arrays, judged):

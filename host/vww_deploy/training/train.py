@@ -27,7 +27,6 @@ WIDER: Final = (0.25, 0.5, 0.75, 1.0)
 """Depth multipliers of the networks that a narrower one may begin from."""
 WEIGHTS_FILE: Final = "averaged.weights.h5"
 _LARGEST_GRADIENT: Final = 2.0  # the norm that gradients are clipped to
-_STATISTICS_EVERY: Final = 4  # steps; a batch's statistics through the averaged network cost a quarter of one
 _WEIGHTS_OVERHEAD: Final = 1 << 19  # bytes that HDF5 adds to the numbers, and room to spare
 
 
@@ -115,8 +114,6 @@ def train(
             for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps):
                 rate, decay = _rate(recipe, at, steps), _decay(recipe, at, initial is None)
                 told.append(student.learn(batch, rate, decay, epoch))
-                if at % _STATISTICS_EVERY == 0:
-                    student.measure(batch)
                 step(f"epoch {epoch + 1} of {recipe.epochs}: step {len(told)} of {steps}")
             loss, apart = (float(one) for one in np.mean(told, axis=0))
             student.check_finite(epoch, loss)
@@ -197,14 +194,6 @@ class _Student:
         loss, apart = self._step(*batch, *numbers)
         return loss, apart
 
-    def measure(self, batch: Any) -> None:
-        """Take a batch into the averaged network's normalisation statistics.
-
-        They are its own: the mean of what the weights that it is made of saw is not what their mean sees (Izmailov et
-        al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization").
-        """
-        self.averaged(batch[0], training=True)
-
     def check_finite(self, epoch: int, loss: float) -> None:
         """Raise ModelError if the epoch's loss or the weights after it are no numbers any more."""
         if not all(np.isfinite(one).all() for one in (loss, *self.averaged.get_weights())):
@@ -254,7 +243,7 @@ class _Student:
                 total = loss + inner * apart
             gradients, _ = tf.clip_by_global_norm(tape.gradient(total, self._trained), _LARGEST_GRADIENT)
             self._optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
-            for mean, value in zip(self.averaged.trainable_weights, self.model.trainable_weights, strict=True):
+            for mean, value in zip(self.averaged.weights, self.model.weights, strict=True):
                 mean.assign(decay * mean + (1.0 - decay) * value)
             return loss, apart
 

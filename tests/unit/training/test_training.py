@@ -168,27 +168,6 @@ def test_one_training_at_a_time_in_a_folder(discs: Path, tmp_path: Path) -> None
     assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
 
 
-def test_the_averaged_network_has_normalisation_statistics_of_its_own(
-    trained: Path, discs: Path, tmp_path: Path
-) -> None:
-    still = dataclasses.replace(TINY, averaging=1.0)  # a mean that stays at the initial weights
-    initial = trained / train.WEIGHTS_FILE
-    before, after = (
-        train.load_network(TINY, one) for one in (initial, run(Job(discs, tmp_path, still, None, None, None, initial)))
-    )
-    for mine, first in zip(after.trainable_weights, before.trainable_weights, strict=True):
-        np.testing.assert_array_equal(mine, first)
-    assert np.abs(after.get_layer("conv0_bn").moving_mean - before.get_layer("conv0_bn").moving_mean).max() > 1e-3
-
-    views = ViewCache(load_arrays(read_dataset(discs).split("train"), 40), tmp_path / "own", None, size=32)
-    student = train._Student(TINY, views, initial)
-    normalised, batch = student.averaged.get_layer("conv0_bn"), next(train.epoch_batches(TINY, views, 0, 32))
-    seen = np.mean(student.averaged.get_layer("conv0")(batch[0]), axis=(0, 1, 2))
-    wanted = 0.97 * normalised.moving_mean.numpy() + 0.03 * seen
-    student.measure(batch)
-    np.testing.assert_allclose(normalised.moving_mean, wanted, atol=1e-5)
-
-
 def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
     gray = train.load_network(TINY, trained / train.WEIGHTS_FILE)
     colour = train.load_network(dataclasses.replace(TINY, channels=3), trained / train.WEIGHTS_FILE)
