@@ -205,7 +205,7 @@ def test_the_fused_normalisation_trains_as_keras_does() -> None:
             loss = tf.reduce_mean(tf.keras.losses.sparse_categorical_crossentropy(target, out))
         gradients.append(tape.gradient(loss, model.trainable_variables))
     for mine, theirs in zip(*gradients, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=0.02, atol=0.005 * np.abs(theirs).max())
+        np.testing.assert_allclose(mine, theirs, rtol=0.01, atol=1e-3 * np.abs(theirs).max())
     # The moving variances are of all such pictures, not of this batch: one part in N - 1 more.
     for mine, theirs in zip(fused.non_trainable_variables, plain.non_trainable_variables, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0.02, atol=1e-5)
