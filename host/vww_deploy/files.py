@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -21,3 +24,16 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Alone among the processes that lock the file ``path``, which is made for it; a killed one's lock is gone.
+
+    Raises:
+        BlockingIOError: ``how`` says not to wait, and another has it.
+        OSError: the file cannot be made.
+    """
+    with path.open("w") as lock:
+        fcntl.flock(lock, how)
+        yield

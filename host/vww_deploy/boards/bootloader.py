@@ -8,7 +8,6 @@ bootloader is no serial port (DFU, UF2) are left to PlatformIO's uploader; only 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from serial.tools import list_ports
 
 from vww_deploy.boards.catalogue import Board, UsbId
 from vww_deploy.errors import BoardError
+from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir
 
 # A touched board leaves the bus within 0.5 s and its bootloader is there 1-2 s later; hubs and virtual machines take
@@ -140,8 +140,7 @@ def alone(board: Board) -> Iterator[None]:
     """No other process flashes a board of this kind meanwhile: two that leave the bus at once look alike."""
     folder = cache_dir() / "flashing"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / board.name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / board.name):
         yield
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Final
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.doctor import APT_QEMU, APT_TOOLCHAIN, install_command
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
+from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 
 # A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
@@ -101,8 +101,7 @@ def _project(board: Board, model_library: Path) -> Iterator[Path]:
     check_tools(board)
     project = work_folder(board)
     project.mkdir(parents=True, exist_ok=True)
-    with (project / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(project / "lock"):
         _sync_file(data_root() / "platformio.ini", project / "platformio.ini")
         _link(firmware_dir(), project / "firmware")
         _sync_folder(model_library, project / "model" / "vww_model")

@@ -17,11 +17,11 @@ import subprocess
 import sys
 import time
 import tty
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import BoardError, ToolMissing
+from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir
 
 QEMU: Final = "qemu-system-arm"
@@ -87,7 +87,7 @@ class VirtualBoard:
         qemu = shutil.which(QEMU)
         if qemu is None:
             raise ToolMissing(f"{QEMU} is not installed", hint="`sudo apt install qemu-system-arm`")
-        with self._locked():
+        with locked(self.folder / "lock"):  # two programs that start or stop it do so one after the other
             self._stop()
             if elf.resolve() != self.firmware.resolve():
                 shutil.copyfile(elf, self.firmware)
@@ -95,12 +95,12 @@ class VirtualBoard:
 
     def stop(self) -> None:
         """Powers the board off; harmless when it is off."""
-        with self._locked():
+        with locked(self.folder / "lock"):
             self._stop()
 
     def sweep(self) -> None:
         """Removes what a killed board left: by now the name of its tty may lead to another program's terminal."""
-        with contextlib.suppress(BlockingIOError), self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with contextlib.suppress(BlockingIOError), locked(self.folder / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if self._pid() is None:
                 self._clean()
 
@@ -200,13 +200,6 @@ class VirtualBoard:
             return None
         # A dead process that nobody has waited for yet has an empty command line.
         return pid if QEMU.encode() in command and folder == self.folder.resolve() else None
-
-    @contextlib.contextmanager
-    def _locked(self, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-        """Two programs that start or stop one board do it one after the other."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, how)
-            yield
 
     def _control(self, command: str) -> None:
         """Has QEMU carry out a control command; OSError when it doesn't answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.files import locked
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, PictureArrays, load_arrays, read_dataset
 from vww_deploy.training.teacher import Teacher
@@ -71,44 +72,33 @@ def run(
         views_folder = job.views_folder / "smoke" if job.views_folder else None
         job = replace(job, folder=job.folder / "smoke", recipe=recipe, views_folder=views_folder)
         training, validation = _few(training), _few(validation)
-    with _alone(job.folder):
-        return _run(job, training, validation, say, note, step)
-
-
-def _run(
-    job: Job,
-    training: Dataset,
-    validation: Dataset,
-    say: Callable[[dict[str, float]], None],
-    note: Callable[[str], None],
-    step: Callable[[str], None],
-) -> Path:
     recipe = job.recipe
     size = max(job.view_size, recipe.size, recipe.early_size)
-    arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
-    for part in (arrays, judged):
-        _tell_unreadable(part, note)
-    folder = job.views_folder or job.folder / "views"
-    teacher = Teacher(job.teacher) if job.teacher else None
-    views = ViewCache(arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step)
-    return train(recipe, views, judged, job.folder, initial=job.initial, say=say, step=step)
+    with _alone(job.folder):
+        arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
+        for part in (arrays, judged):
+            _tell_unreadable(part, note)
+        folder = job.views_folder or job.folder / "views"
+        teacher = Teacher(job.teacher) if job.teacher else None
+        views = ViewCache(
+            arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step
+        )
+        return train(recipe, views, judged, job.folder, initial=job.initial, say=say, step=step)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """No other process trains in the folder meanwhile: the checkpoints of both would be mixed up."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error.strerror}") from error
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise DataError(
                 f"another training is under way in {folder}", hint="Wait for it, or give this one another folder."
             ) from error
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written: {error.strerror}") from error
         yield
 
 

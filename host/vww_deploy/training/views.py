@@ -6,7 +6,6 @@ follows and every model.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import zipfile
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import locked
 from vww_deploy.training.augment import OF_VIEWS, Augmentation, random_views
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import require_tensorflow
@@ -115,15 +115,13 @@ class ViewCache:
         view = _kept(path)
         if view is None:
             try:
-                lock = (self._folder / "lock").open("w")
+                with locked(self._folder / "lock"):
+                    view = _kept(path)  # another training may have made it meanwhile
+                    if view is None:
+                        self._make(number, path)
+                        view = _read(path)
             except OSError as error:
                 raise DataError(f"{self._folder} cannot be written: {error.strerror}") from error
-            with lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # another training may be making it
-                view = _kept(path)
-                if view is None:
-                    self._make(number, path)
-                    view = _read(path)
         return view
 
     def _make(self, number: int, path: Path, batch: int = 128) -> None:
