@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit" / "link"))
-from lockstep import Clock, LockstepBoard, compiled, pictures, right_outputs
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.support.lockstep import Clock, LockstepBoard, compiled, pictures, right_outputs
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device
 from vww_deploy.link.faults import Fault, Faults, FaultyTransport

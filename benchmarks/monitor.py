@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
 PAGE = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.web import serve
 from vww_deploy.graph.model import Model
-from vww_deploy.runs.live import Live, board_at
-from vww_deploy.runs.pictures import gather
+from vww_deploy.session.live import Live, board_at
+from vww_deploy.pictures.gather import gather
 if __name__ in ("__main__", "__mp_main__"):
     with Monitor({source}, folder=Path({folder!r})) as monitor:
         {before}
@@ -48,7 +48,7 @@ TERMINAL = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.terminal import watch
 with Monitor(GeneratedSource(fps=10), folder=Path({folder!r})) as monitor:
@@ -85,7 +85,7 @@ def start_page(
     """A page in a process of its own, ready to be opened."""
     before = "monitor.start_recording()" if record else "pass"
     source = source.format(fps=fps)
-    code = PAGE.format(tests=str(ROOT / "tests"), source=source, folder=folder, port=port, before=before)
+    code = PAGE.format(tests=str(ROOT), source=source, folder=folder, port=port, before=before)
     script = Path(folder) / "page.py"
     script.write_text(code)
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
@@ -145,7 +145,7 @@ def terminal(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        code = TERMINAL.format(tests=str(ROOT / "tests"), folder=folder)
+        code = TERMINAL.format(tests=str(ROOT), folder=folder)
         env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         env.pop("TMUX", None)
         process = subprocess.Popen([sys.executable, "-c", code], stdin=slave, stdout=slave, env=env)
@@ -174,7 +174,7 @@ def terminal(seconds: float) -> None:
 
 def hour() -> None:
     """An hour at 10 frames a second, as fast as it goes: memory on the way, CPU a frame takes."""
-    from generated_source import GeneratedSource
+    from tests.support.generated_source import GeneratedSource
     from vww_deploy.monitor.monitor import Monitor
 
     class Watched(GeneratedSource):
@@ -232,9 +232,9 @@ def board(seconds: float) -> None:
 
     from vww_deploy.errors import BoardError
     from vww_deploy.graph.model import Model
-    from vww_deploy.graph.preprocess import open_picture
-    from vww_deploy.runs.live import board_at
-    from vww_deploy.runs.samples import write_samples
+    from vww_deploy.pictures.preprocess import open_picture
+    from vww_deploy.pictures.samples import write_samples
+    from vww_deploy.session.live import board_at
 
     model = Model.load()
     with tempfile.TemporaryDirectory() as folder:

@@ -28,11 +28,11 @@ from vww_deploy.graph.model import Model
 from vww_deploy.monitor.graphics import Colours, half_blocks
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
-from vww_deploy.runs.live import Live, board_at
-from vww_deploy.runs.pictures import gather
+from vww_deploy.pictures.gather import gather
+from vww_deploy.pictures.samples import write_samples
 from vww_deploy.runs.report import write_report
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.runs.samples import write_samples
+from vww_deploy.session.live import Live, board_at
 
 IMAGES: Final = Path(__file__).parent / "images"
 PORT: Final = 8599

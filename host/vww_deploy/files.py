@@ -15,6 +15,14 @@ def check_file(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is no file")
 
 
+def resolve_inside(folder: Path, name: str) -> Path:
+    """Where ``name``, as a list in ``folder`` has it, leads to: resolved. ValueError if it can lead nowhere."""
+    try:
+        return (folder / name).resolve()
+    except (OSError, RuntimeError) as error:  # links that lead in a circle
+        raise ValueError(str(error)) from error
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file through a temporary one beside it: whole or not at all. Raises OSError if that is not possible."""
     unfinished = path.with_name(path.name + ".part")

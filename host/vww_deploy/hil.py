@@ -30,7 +30,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.runs.metrics import person_probability
-from vww_deploy.runs.verify import verify
+from vww_deploy.session.verify import verify
 
 Int8Array = npt.NDArray[np.int8]
 

@@ -82,7 +82,7 @@ def _errors_without_traceback() -> Iterator[None]:
 def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
     """The board of this worker and its port, if one is named; skips the test when there is none for it."""
     from vww_deploy.boards.catalogue import UNLISTED
-    from vww_deploy.runs.connect import choose_board
+    from vww_deploy.session.connect import choose_board
 
     number = _worker(config) or 0
     ports: list[str] = config.getoption("vww_port")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["vww_deploy", "cobs"]):
-    from host_targets import TARGETS
+    from tests.fuzz.host_targets import TARGETS
 
 if __name__ == "__main__":
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""

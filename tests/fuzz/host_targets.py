@@ -9,7 +9,6 @@ import contextlib
 import json
 import sqlite3
 import struct
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,15 +20,16 @@ from cobs import cobs
 
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
-from vww_deploy.graph.card import ModelCard
-from vww_deploy.graph.frames import parse_format
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera, device
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import HEADER, Decoder, Frame, encode_frame
-from vww_deploy.runs import mlperf, recording
+from vww_deploy.pictures.camera_format import parse_format
+from vww_deploy.pictures.card import ModelCard
+from vww_deploy.runs import recording
 from vww_deploy.runs import store as store_module
 from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session import mlperf
 
 SESSION: Final = 7
 FEATURES: Final = int(m.Feature.STAGED_INPUT | m.Feature.LAYERS | m.Feature.FRAMES)
@@ -228,8 +228,7 @@ def requests(data: bytes) -> None:
 @cache
 def _models() -> list[bytes]:
     """A model for each operator and no more: read in well under a millisecond, and a changed byte hits something."""
-    sys.path.append(str(Path(__file__).parents[1] / "unit" / "compiler"))
-    from random_models import RandomModel  # type: ignore[import-not-found]
+    from tests.support.random_models import RandomModel
 
     files = []
     for seed, operator in enumerate(("conv", "depthwise", "pool", "add", "pad", "requantize", "reshape", "tail")):

@@ -16,29 +16,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_targets import TARGETS, Clock, Said, info, made_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.fuzz.host_targets import TARGETS, Clock, Said, info, made_time
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.cli import tables
 from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
-from vww_deploy.graph.card import ModelCard
-from vww_deploy.graph.frames import parse_format
-from vww_deploy.graph.preprocess import read_picture_file
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.messages import FrameKind
+from vww_deploy.pictures.camera_format import parse_format
+from vww_deploy.pictures.card import ModelCard
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.pictures.preprocess import read_picture_file
 from vww_deploy.resources import models_dir
-from vww_deploy.runs import events, mlperf
 from vww_deploy.runs.export import run_to_json
 from vww_deploy.runs.recording import Recorder, Recording, to_json
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.runs.store import Picture, Result, RunHeader, Store
+from vww_deploy.runs.store import Result, RunHeader, Store
+from vww_deploy.session import events, mlperf
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
 

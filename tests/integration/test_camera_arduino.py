@@ -21,11 +21,11 @@ from vww_deploy.cli import build
 from vww_deploy.compiler import compile_model
 from vww_deploy.compiler.arduino import library_name, write_arduino_library
 from vww_deploy.errors import DataError
-from vww_deploy.graph.frames import encode_frame, frame_to_pixels, parse_format
 from vww_deploy.graph.model import Model, shipped_models
-from vww_deploy.graph.preprocess import quantisation_table
 from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
+from vww_deploy.pictures.camera_format import encode_frame, frame_to_pixels, parse_format
+from vww_deploy.pictures.preprocess import quantisation_table
 from vww_deploy.resources import firmware_dir
 from vww_deploy.runs.metrics import person_probability
 

@@ -22,19 +22,19 @@ from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, LinkError
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.frames import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import messages as m
 from vww_deploy.link.camera import DeviceCamera, Shot
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.link.transport import open_transport
-from vww_deploy.runs.camera import CameraLive, feed_for
-from vww_deploy.runs.connect import open_device
-from vww_deploy.runs.events import Connection, Event, Frame, Result
-from vww_deploy.runs.session import prepare
-from vww_deploy.runs.source import Control
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
+from vww_deploy.session.camera import CameraLive, feed_for
+from vww_deploy.session.connect import open_device
+from vww_deploy.session.events import Connection, Event, Frame, Result
+from vww_deploy.session.session import prepare
+from vww_deploy.session.source import Control
 
 # The shipped model, or the team's.
 MODELS = [*shipped_models(), *Path(__file__).resolve().parents[3].glob("shared/models/person_detect.tflite")]

@@ -15,10 +15,10 @@ from vww_deploy.boards.flash import flash
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import compile_model
 from vww_deploy.graph.model import Model
-from vww_deploy.runs.connect import open_device, open_session
-from vww_deploy.runs.pictures import gather
+from vww_deploy.pictures.gather import gather
 from vww_deploy.runs.store import Store
-from vww_deploy.runs.verify import noise_inputs, verify
+from vww_deploy.session.connect import open_device, open_session
+from vww_deploy.session.verify import noise_inputs, verify
 
 pytestmark = [
     pytest.mark.virtual,

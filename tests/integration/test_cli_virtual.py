@@ -20,7 +20,7 @@ from PIL import Image
 
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.graph.model import shipped_models
-from vww_deploy.runs.samples import write_samples
+from vww_deploy.pictures.samples import write_samples
 from vww_deploy.runs.store import Store
 
 pytestmark = [
@@ -107,8 +107,8 @@ def test_verify_names_the_first_layer_that_differs(
 ) -> None:
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs import verify as module
-    from vww_deploy.runs.connect import open_device
+    from vww_deploy.session import verify as module
+    from vww_deploy.session.connect import open_device
 
     model = Model.load()
     compiled = compile_model(model.graph)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vww_deploy.cli.init_hil import command
-from vww_deploy.runs.samples import write_samples
+from vww_deploy.pictures.samples import write_samples
 
 pytestmark = [pytest.mark.virtual, pytest.mark.timeout(900)]
 

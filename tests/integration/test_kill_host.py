@@ -18,8 +18,9 @@ from vww_deploy.graph.reference import Reference
 from vww_deploy.hil import BoardUnderTest
 from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
-from vww_deploy.runs.session import Session
-from vww_deploy.runs.store import Picture, Store
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.runs.store import Store
+from vww_deploy.session.session import Session
 
 pytestmark = pytest.mark.virtual
 

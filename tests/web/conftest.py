@@ -15,6 +15,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from tests.support import ROOT
+
 NewBrowser = Callable[..., webdriver.Chrome]
 
 
@@ -97,7 +99,7 @@ class Servers:
     def start(self, *arguments: str, command: list[str] | None = None) -> Server:
         folder = self._folders.mktemp("page") / "out"
         port = str(free_port())
-        generated = [sys.executable, str(Path(__file__).with_name("page_server.py")), port, str(folder), *arguments]
+        generated = [sys.executable, "-m", "tests.web.page_server", port, str(folder), *arguments]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         process = subprocess.Popen(
             [word.format(port=port, folder=folder) for word in command] if command else generated,
@@ -105,6 +107,7 @@ class Servers:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            cwd=ROOT,
             env=clean,  # NiceGUI behaves otherwise when it sees pytest's variables
         )
         self._started.append(process)

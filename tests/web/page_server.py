@@ -1,4 +1,4 @@
-"""The page over the generated board, as a process of its own: ``page_server.py PORT FOLDER [HOST]``.
+"""The page over the generated board, as a process of its own: ``python -m tests.web.page_server PORT FOLDER [HOST]``.
 
 Lines on standard input are obeyed: ``gone`` takes the board away, ``back`` brings it back, ``reset`` makes everything
 as it was at the beginning.
@@ -11,9 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.web import serve
 

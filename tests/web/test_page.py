@@ -22,10 +22,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from generated_source import PICTURES, GeneratedSource
-from vww_deploy.runs.events import Result
+from tests.support.generated_source import PICTURES, GeneratedSource
 from vww_deploy.runs.recording import Recorder, Recording
-from vww_deploy.runs.source import Control
+from vww_deploy.session.events import Result
+from vww_deploy.session.source import Control
 
 pytestmark = pytest.mark.web
 

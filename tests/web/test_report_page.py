@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from test_page import wait_for
 
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
+from tests.web.test_page import wait_for
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.runs.report import write_report
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.runs.source import Control
+from vww_deploy.session.source import Control
 
 pytestmark = pytest.mark.web
 

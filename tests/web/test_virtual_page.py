@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from test_page import decoded, drop, find, moment, number, text, wait_for
 
+from tests.web.test_page import decoded, drop, find, moment, number, text, wait_for
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.graph.model import Model, shipped_models
-from vww_deploy.graph.preprocess import open_picture, to_pixels
+from vww_deploy.pictures.preprocess import open_picture, to_pixels
+from vww_deploy.pictures.samples import write_samples
 from vww_deploy.runs.metrics import person_probability
-from vww_deploy.runs.samples import write_samples
 
 pytestmark = [
     pytest.mark.web,

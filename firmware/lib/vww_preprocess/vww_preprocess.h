@@ -1,6 +1,6 @@
 // From a camera frame to the model's int8 input: colour, crop, area average, quantisation.
 //
-// The definition is in host/vww_deploy/graph/preprocess.py, and this gives the same bytes: everything is integer
+// The definition is in host/vww_deploy/pictures/preprocess.py, and this gives the same bytes: everything is integer
 // arithmetic with one rounding at the end. The frame is taken as it arrives, in pieces of any length, and is never
 // held: besides the input itself it needs two words for each value of one row of the input. No Arduino, no heap.
 #ifndef VWW_PREPROCESS_H_

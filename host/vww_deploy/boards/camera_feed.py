@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError, LinkError, ToolMissing, VwwError
-from ..graph import preprocess
-from ..graph.frames import FrameFormat, PixelFormat, encode_frame
+from ..pictures import preprocess
+from ..pictures.camera_format import FrameFormat, PixelFormat, encode_frame
 from .virtual import connect
 
 NAME: Final = "virtual OV7675"
@@ -87,7 +87,7 @@ class Pictures:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Args:
-            paths: files that :func:`vww_deploy.graph.preprocess.open_picture` reads; folders give their pictures.
+            paths: files that :func:`vww_deploy.pictures.preprocess.open_picture` reads; folders give their pictures.
 
         Raises:
             DataError: there is no picture.

@@ -11,7 +11,7 @@ from rich.table import Table
 from vww_deploy.cli import common
 
 if TYPE_CHECKING:
-    from vww_deploy.runs.bench import Bench
+    from vww_deploy.session.bench import Bench
 
 _BAR = 24
 
@@ -31,8 +31,8 @@ def command(
     """
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs.bench import bench
-    from vww_deploy.runs.connect import open_device
+    from vww_deploy.session.bench import bench
+    from vww_deploy.session.connect import open_device
 
     loaded = Model.load(model)
     with common.err.status(f"Compiling {loaded.name}"):

@@ -52,10 +52,10 @@ def command(
     Example: vww-deploy camera photos/ --count 3 --out stills
     """
     from vww_deploy.boards.camera_feed import Fault, TestPattern
-    from vww_deploy.graph.frames import parse_format
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs.camera import feed_for, save_frame, stills
-    from vww_deploy.runs.connect import choose_board, open_device
+    from vww_deploy.pictures.camera_format import parse_format
+    from vww_deploy.session.camera import feed_for, save_frame, stills
+    from vww_deploy.session.connect import choose_board, open_device
 
     if pattern and pattern not in _PATTERNS:
         raise DataError(f"no test pattern is called {pattern!r}", hint=f"There are {' and '.join(_PATTERNS)}.")
@@ -89,14 +89,14 @@ def command(
 
 
 def _samples() -> list[str]:
+    from vww_deploy.pictures.samples import write_samples
     from vww_deploy.resources import cache_dir
-    from vww_deploy.runs.samples import write_samples
 
     return [str(path) for path in write_samples(cache_dir() / "samples")]
 
 
 def _check(device: Device, model: Model, size: tuple[int, int], *, as_json: bool) -> None:
-    from vww_deploy.runs.camera_check import check_camera
+    from vww_deploy.session.camera_check import check_camera
 
     findings = []
     for finding in check_camera(device, model, size):

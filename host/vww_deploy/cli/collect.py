@@ -42,8 +42,8 @@ def command(
     Example: vww-deploy collect --person --count 50 --board nano33ble --camera
     """
     from vww_deploy.monitor.collection import Collection
-    from vww_deploy.runs.events import Connection, Frame
-    from vww_deploy.runs.source import Control
+    from vww_deploy.session.events import Connection, Frame
+    from vww_deploy.session.source import Control
 
     source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
     collection = Collection(out / "labelled")

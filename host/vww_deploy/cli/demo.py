@@ -34,11 +34,11 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     from vww_deploy.boards.flash import flash
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
+    from vww_deploy.pictures.gather import gather
+    from vww_deploy.pictures.samples import write_samples
     from vww_deploy.resources import cache_dir
-    from vww_deploy.runs.connect import open_session
-    from vww_deploy.runs.pictures import gather
-    from vww_deploy.runs.samples import write_samples
     from vww_deploy.runs.store import Store
+    from vww_deploy.session.connect import open_session
 
     board = get_board("virtual")
     loaded = Model.load(model)

@@ -99,10 +99,11 @@ def _on_board(
     model: Model, dataset: Dataset, board: str, port: str | None, store: Path | None
 ) -> tuple[list[Answer], list[str]]:
     """The board's answers, recorded as a run; the pictures go over the same session that ``run`` uses."""
-    from vww_deploy.graph import preprocess
-    from vww_deploy.runs import events
-    from vww_deploy.runs.connect import open_session
-    from vww_deploy.runs.store import Picture, Store
+    from vww_deploy.pictures import preprocess
+    from vww_deploy.pictures.gather import Picture
+    from vww_deploy.runs.store import Store
+    from vww_deploy.session import events
+    from vww_deploy.session.connect import open_session
     from vww_deploy.training.evaluate import Answer, brightness_of
 
     pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]

@@ -27,7 +27,7 @@ def command(
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
     from vww_deploy.link.messages import Feature
-    from vww_deploy.runs.connect import choose_board
+    from vww_deploy.session.connect import choose_board
 
     chosen = choose_board(board, port)
     if chosen is UNLISTED:

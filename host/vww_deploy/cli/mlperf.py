@@ -38,8 +38,8 @@ def command(
     """
     from vww_deploy.boards import ports
     from vww_deploy.link.transport import open_transport
-    from vww_deploy.runs import mlperf
-    from vww_deploy.runs.connect import choose_board
+    from vww_deploy.session import mlperf
+    from vww_deploy.session.connect import choose_board
 
     samples = mlperf.load_samples(folder, limit, signed=signed)
     if mode is not Mode.ACCURACY and len(samples) < mlperf.PERFORMANCE_WINDOWS:

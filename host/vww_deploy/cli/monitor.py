@@ -18,8 +18,8 @@ from vww_deploy.errors import DataError
 
 if TYPE_CHECKING:
     from vww_deploy.monitor.state import View
-    from vww_deploy.runs.events import Event
-    from vww_deploy.runs.source import Source
+    from vww_deploy.session.events import Event
+    from vww_deploy.session.source import Source
 
 SourcesArgument = Annotated[
     list[str] | None,
@@ -133,16 +133,16 @@ def open_source(
         return Replay(Path(files[0]))
 
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs.connect import choose_board
-    from vww_deploy.runs.live import Live, board_at
-    from vww_deploy.runs.pictures import gather
+    from vww_deploy.pictures.gather import gather
+    from vww_deploy.session.connect import choose_board
+    from vww_deploy.session.live import Live, board_at
 
     loaded = Model.load(model)
     chosen = choose_board(board, port)
     title = port or chosen.title
     if camera or (chosen.cameras and not chosen.is_virtual and not files):
-        from vww_deploy.graph.frames import parse_format
-        from vww_deploy.runs.camera import CameraLive, feed_for
+        from vww_deploy.pictures.camera_format import parse_format
+        from vww_deploy.session.camera import CameraLive, feed_for
 
         feed = feed_for(chosen, files or [], fps or 10.0)
         return CameraLive(board_at(loaded, board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
@@ -156,9 +156,9 @@ def _announce(url: str) -> None:
 def _print_events(source: Source, *, as_json: bool, record: Path | None, threshold: float | None, speed: float) -> None:
     """Events on stdout as they come, until the source ends or the reader goes away."""
     from vww_deploy.monitor.state import State
-    from vww_deploy.runs.events import Connection
     from vww_deploy.runs.recording import Recorder
-    from vww_deploy.runs.source import Control
+    from vww_deploy.session.events import Connection
+    from vww_deploy.session.source import Control
 
     state, control = State(threshold), Control()
     control.set_speed(speed)
@@ -194,7 +194,7 @@ def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
     from datetime import datetime
 
     from vww_deploy.monitor.text import milliseconds, printable
-    from vww_deploy.runs.events import Connection, Console, Result, Skipped
+    from vww_deploy.session.events import Connection, Console, Result, Skipped
 
     time = f"{datetime.fromtimestamp(event.at):%H:%M:%S.%f}"[:-3]
     match event:

@@ -16,8 +16,9 @@ from vww_deploy.cli import common, tables
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 
 if TYPE_CHECKING:
-    from vww_deploy.runs.session import Session
-    from vww_deploy.runs.store import Picture, RunSummary, RunWriter, Store
+    from vww_deploy.pictures.gather import Picture
+    from vww_deploy.runs.store import RunSummary, RunWriter, Store
+    from vww_deploy.session.session import Session
 
 
 _SOME_SKIPPED = 3  # exit code: all that could be used was, but some pictures could not
@@ -68,13 +69,13 @@ def command(
 
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
-    from vww_deploy.graph.frames import parse_format
     from vww_deploy.graph.model import Model
     from vww_deploy.link.faults import Faults
-    from vww_deploy.runs.connect import open_session
+    from vww_deploy.pictures.camera_format import parse_format
+    from vww_deploy.pictures.gather import gather
     from vww_deploy.runs.export import run_to_json
-    from vww_deploy.runs.pictures import gather
     from vww_deploy.runs.store import Store
+    from vww_deploy.session.connect import open_session
 
     if resume == bool(pictures):
         raise DataError(
@@ -158,7 +159,7 @@ def _to_continue(store: Store, number: int | None) -> RunSummary:
 def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:
     """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
     from vww_deploy.link.messages import Feature
-    from vww_deploy.runs import events
+    from vww_deploy.session import events
 
     header = writer.header
     if Feature.STAGED_INPUT not in session.device.info.features:

@@ -12,9 +12,9 @@ from vww_deploy.cli import common
 
 if TYPE_CHECKING:
     from vww_deploy.runs.compare import Comparison
-    from vww_deploy.runs.events import Frame
-    from vww_deploy.runs.events import Result as ResultEvent
     from vww_deploy.runs.store import Result, RunHeader, Store
+    from vww_deploy.session.events import Frame
+    from vww_deploy.session.events import Result as ResultEvent
 
 STATES: Final = {
     "running": "[yellow]unfinished[/]",

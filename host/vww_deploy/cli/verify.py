@@ -22,8 +22,8 @@ def command(
     """
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph.model import Model
-    from vww_deploy.runs.connect import open_device
-    from vww_deploy.runs.verify import noise_inputs, verify
+    from vww_deploy.session.connect import open_device
+    from vww_deploy.session.verify import noise_inputs, verify
 
     loaded = Model.load(model)
     with common.err.status(f"Compiling {loaded.name}"):

@@ -12,8 +12,8 @@ from vww_deploy import __version__
 from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import plain_name
 from vww_deploy.errors import DataError
-from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
+from vww_deploy.pictures import preprocess
 from vww_deploy.resources import firmware_dir
 
 # The kernels come with the compiled model; main.cpp is an example.

@@ -13,11 +13,11 @@ from PIL import Image
 
 from vww_deploy import resources
 from vww_deploy.errors import ModelError
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import ModelCard
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.reader import read_model
 from vww_deploy.graph.reference import Reference
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import ModelCard
 
 DEFAULT_MODEL: Final = "person_96_gray"
 """The shipped model that is taken where none is named."""

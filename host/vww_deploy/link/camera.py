@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import BoardError, LinkError
-from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
+from vww_deploy.pictures.camera_format import FrameFormat
 
 # The longest and the shortest sleep between two questions for a new shot; one costs the board some microseconds.
 _LONGEST_SLEEP_S: Final = 0.05

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
-from vww_deploy.graph.frames import FrameFormat
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.transport import PortStuck, Transport
+from vww_deploy.pictures.camera_format import FrameFormat
 
 # A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow
 # line.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError
-from vww_deploy.runs.events import Frame
 from vww_deploy.runs.recording import to_png
+from vww_deploy.session.events import Frame
 
 _COLUMNS: Final = ("file", "label", "source")
 _FOLDERS: Final = ("no_person", "person")

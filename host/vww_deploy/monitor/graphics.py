@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.graph.preprocess import area_resize
-from vww_deploy.runs.events import Pixels
+from vww_deploy.pictures.preprocess import area_resize
 from vww_deploy.runs.recording import to_png
+from vww_deploy.session.events import Pixels
 
 _ANSWER_TIMEOUT_S: Final = 0.5  # a terminal over ssh on another continent answers within this
 _KITTY_ID: Final = 7777  # each frame replaces the one with the same id

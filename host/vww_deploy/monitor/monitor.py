@@ -15,9 +15,9 @@ from typing import Final
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.monitor.collection import Collection
 from vww_deploy.monitor.state import Shown, State, View
-from vww_deploy.runs.events import Connection, Event, Timing
 from vww_deploy.runs.recording import Recorder, to_json, to_png
-from vww_deploy.runs.source import Control, SentPicture, Source
+from vww_deploy.session.events import Connection, Event, Timing
+from vww_deploy.session.source import Control, SentPicture, Source
 
 _STOP_TIMEOUT_S: Final = 10.0  # longest that a source may take to end: an inference on a slow board and its retries
 

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
-from vww_deploy.runs.events import (
+from vww_deploy.session.events import (
     BoardInfo,
     Connection,
     ConnectionState,

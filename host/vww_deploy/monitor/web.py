@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import ToolMissing, VwwError
-from vww_deploy.graph.preprocess import open_picture
 from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import Shown, View
 from vww_deploy.monitor.text import file_name, milliseconds, rate, ticks
-from vww_deploy.runs.events import Pixels
+from vww_deploy.pictures.preprocess import open_picture
 from vww_deploy.runs.recording import to_png
+from vww_deploy.session.events import Pixels
 
 try:
     from nicegui import app, background_tasks, events, run, ui

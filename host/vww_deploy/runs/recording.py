@@ -24,9 +24,10 @@ from PIL import Image
 
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.files import check_file
-from vww_deploy.graph import preprocess
-from vww_deploy.runs import events, untrusted
-from vww_deploy.runs.events import BoardInfo, Event, Frame, Pixels
+from vww_deploy.pictures import preprocess
+from vww_deploy.runs import untrusted
+from vww_deploy.session import events
+from vww_deploy.session.events import BoardInfo, Event, Frame, Pixels
 
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 1

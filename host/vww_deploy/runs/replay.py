@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vww_deploy.runs.events import Connection, Event, Result
 from vww_deploy.runs.recording import Recording
-from vww_deploy.runs.source import Control
+from vww_deploy.session.events import Connection, Event, Result
+from vww_deploy.session.source import Control
 
 _LONGEST_GAP_S: Final = 5.0  # nobody wants to wait through a night in which the board was off
 

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from vww_deploy.errors import DataError, StoreError
-from vww_deploy.graph import preprocess
-from vww_deploy.runs.events import BoardInfo, Connection, Frame, Pixels, Result, Skipped, Timing
-from vww_deploy.runs.pictures import thumbnail
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
 from vww_deploy.runs.store import Store
+from vww_deploy.session.events import BoardInfo, Connection, Frame, Pixels, Result, Skipped, Timing
 
 _PREVIEW_SIDE = 192  # pixels of a preview's longer side
 _RUN_DIGITS = 18  # of a run's number; Python refuses to read some thousand

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
+from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import untrusted
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
@@ -70,14 +71,6 @@ _MIGRATIONS: Final = (
 )
 
 State = Literal["running", "complete", "interrupted", "failed"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a run: where it is, and its label if that is known (1 person, 0 none)."""
-
-    path: str
-    truth: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import functools
 import math
 import sqlite3
 from collections.abc import Hashable
-from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -23,14 +22,6 @@ LATEST: Final = 253_402_300_799.0
 # The longest value that is read from a file; a picture of the largest camera has some megabytes.
 _MAX_VALUE_BYTES: Final = 64 << 20
 _INTEGERS: Final = range(-(1 << 63), 1 << 63)  # those that SQLite, numpy and JSON's other readers have
-
-
-def inside(folder: Path, name: str) -> Path:
-    """Where ``name``, as a list in ``folder`` has it, leads to: resolved. ValueError if it can lead nowhere."""
-    try:
-        return (folder / name).resolve()
-    except (OSError, RuntimeError) as error:  # links that lead in a circle
-        raise ValueError(str(error)) from error
 
 
 def check_schema(db: sqlite3.Connection, statements: str) -> None:

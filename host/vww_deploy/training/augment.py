@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from vww_deploy.training.mobilenet import require_tensorflow
 
-# ITU-R BT.601 luma, as vww_deploy.graph.preprocess has it in integers.
+# ITU-R BT.601 luma, as vww_deploy.pictures.preprocess has it in integers.
 BT601: Final = (0.299, 0.587, 0.114)
 OF_VIEWS: Final = ("crop", "aspect", "label_holds_from", "paste", "jpeg")
 """The fields of :class:`Augmentation` that :func:`random_views` uses; all others change a view in each epoch."""

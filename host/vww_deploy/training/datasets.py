@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec
 
 SPLITS: Final = ("train", "val", "test")
 VWW_AREA: Final = 0.005

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from vww_deploy.errors import DataError
-from vww_deploy.graph import preprocess
 from vww_deploy.graph.model import Model
+from vww_deploy.pictures import preprocess
 from vww_deploy.training import metrics
 from vww_deploy.training.datasets import Dataset, Picture
 

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from vww_deploy.errors import DataError
 from vww_deploy.files import write_whole
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.datasets import SPLITS, Dataset, Picture
 
 Tick = Callable[[], None]

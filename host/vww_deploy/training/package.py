@@ -15,10 +15,10 @@ import numpy.typing as npt
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BuildError, DataError, ModelError, ToolMissing
 from vww_deploy.files import write_whole
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec, ModelCard
 from vww_deploy.graph.model import Model
 from vww_deploy.graph.reader import read_model
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec, ModelCard
 from vww_deploy.training import metrics
 from vww_deploy.training.datasets import SPLITS, Dataset
 from vww_deploy.training.evaluate import reference_probability

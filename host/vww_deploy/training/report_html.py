@@ -13,8 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from vww_deploy.errors import DataError
-from vww_deploy.graph import preprocess
-from vww_deploy.graph.card import InputSpec
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training import metrics
 from vww_deploy.training.evaluate import Answer, Evaluation, Group, worst_mistakes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import ModelError
-from vww_deploy.graph.card import InputSpec
+from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.calibrate import shift_bias
 from vww_deploy.training.datasets import Dataset
 from vww_deploy.training.interpret import PixelRange

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_models import random_model
-from tflite_writer import ModelWriter
+
+from tests.support.random_models import random_model
+from tests.support.tflite_writer import ModelWriter
 
 Cli = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vww_deploy.cli import collect
-from vww_deploy.runs.events import Frame
+from vww_deploy.session.events import Frame
 
 Cli = Callable[..., Any]
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from reference_device import ReferenceDevice
 
+from tests.support.reference_device import ReferenceDevice
 from vww_deploy.boards import flash
 from vww_deploy.errors import LinkError, ProtocolMismatch, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.messages import Feature
-from vww_deploy.runs import connect
-from vww_deploy.runs.session import Session
-from vww_deploy.runs.store import Picture, RunHeader, Store
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session import connect
+from vww_deploy.session.session import Session
 
 Cli = Callable[..., Any]
 

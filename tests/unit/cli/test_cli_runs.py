@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vww_deploy.runs.store import Picture, Result, RunHeader, Store
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.runs.store import Result, RunHeader, Store
 
 HEADER = RunHeader(
     board="virtual", port="/dev/pts/1", model="m", model_sha256="ab" * 32, clock="instructions", clock_hz=10**9

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from random_models import small_mobilenet
+
+from tests.support.random_models import small_mobilenet
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_models import random_model, small_mobilenet
 
+from tests.support.random_models import random_model, small_mobilenet
 from vww_deploy.compiler import Compiled, HostEngine, Optimize, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference

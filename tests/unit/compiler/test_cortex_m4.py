@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cortex_m4 import AVAILABLE, run_on_cortex_m4
-from random_models import random_model, small_mobilenet
 
+from tests.support.cortex_m4 import AVAILABLE, run_on_cortex_m4
+from tests.support.random_models import random_model, small_mobilenet
 from vww_deploy.compiler import Compiled, compile_model, layer_digest
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference

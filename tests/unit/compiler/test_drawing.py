@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from random_models import small_mobilenet
 
+from tests.support.random_models import small_mobilenet
 from vww_deploy.compiler import compile_model
 from vww_deploy.compiler.drawing import explain, plan_svg, plan_text, write_svg
 from vww_deploy.errors import ModelError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import RandomModel, random_model
-from tflite_writer import options
 
+from tests.support.random_models import RandomModel, random_model
+from tests.support.tflite_writer import options
 from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.compiler.passes import convolutions_only
 from vww_deploy.compiler.ranges import ranges_of

@@ -7,8 +7,8 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import random_model, small_mobilenet
 
+from tests.support.random_models import random_model, small_mobilenet
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.plan import Choice, make_plan
 from vww_deploy.compiler.planner import SPEED_LOSS, slowdown

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lockstep import compiled
+
+from tests.support.lockstep import compiled
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lockstep import LAYERS, Clock, LockstepBoard, pictures, right_outputs
 
+from tests.support.lockstep import LAYERS, Clock, LockstepBoard, pictures, right_outputs
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Fault, Faults, FaultyTransport, Lane

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.monitor.collection import Collection
 from vww_deploy.monitor.monitor import Monitor
-from vww_deploy.runs.events import Connection, Event, Frame
-from vww_deploy.runs.pictures import gather
+from vww_deploy.pictures.gather import gather
 from vww_deploy.runs.recording import Recording
 from vww_deploy.runs.replay import Replay
-from vww_deploy.runs.source import Control
+from vww_deploy.session.events import Connection, Event, Frame
+from vww_deploy.session.source import Control
 from vww_deploy.training.datasets import load_arrays, read_dataset
 
 

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from generated_source import GeneratedSource, board_info
+from tests.support.generated_source import GeneratedSource, board_info
 from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_FRAMES, MAX_CONSOLE_LINE, State
-from vww_deploy.runs.events import Connection, Frame, LinkStats, Result, Skipped, Timing
-from vww_deploy.runs.source import Control
+from vww_deploy.session.events import Connection, Frame, LinkStats, Result, Skipped, Timing
+from vww_deploy.session.source import Control
 
 PIXELS = np.zeros((96, 96, 1), np.uint8)
 

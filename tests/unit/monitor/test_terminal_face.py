@@ -21,23 +21,24 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from generated_source import PICTURES, GeneratedSource
+from tests.support import ROOT
+from tests.support.generated_source import PICTURES, GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
 from vww_deploy.monitor.state import State, View
 from vww_deploy.monitor.text import milliseconds, printable, rate, sparkline
-from vww_deploy.runs.events import Connection, Result
 from vww_deploy.runs.recording import Recorder
-from vww_deploy.runs.source import Control
+from vww_deploy.session.events import Connection, Result
+from vww_deploy.session.source import Control
 
-FACE = f"""
+FACE = """
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
-from generated_source import GeneratedSource
+from tests.support.generated_source import GeneratedSource
+from tests.support import ROOT
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.terminal import watch
-source = GeneratedSource(fps=10, console="\\x1b]0;hacked\\x07 {{}} \\x1b[31m[bold]")
+source = GeneratedSource(fps=10, console="\\x1b]0;hacked\\x07 {} \\x1b[31m[bold]")
 with Monitor(source, folder=Path(sys.argv[1])) as monitor:
     watch(monitor)
 """
@@ -54,7 +55,12 @@ class Terminal:
         }
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env={**env, "TERM": "xterm-256color", "COLORTERM": colour}
+            command,
+            cwd=ROOT,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**env, "TERM": "xterm-256color", "COLORTERM": colour},
         )
         self.slave = slave
         self.seen = b""

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from test_store import HEADER, PICTURES, result
 
+from tests.unit.runs.test_store import HEADER, PICTURES, result
 from vww_deploy.errors import StoreError
 from vww_deploy.runs.export import COLUMNS, export
 from vww_deploy.runs.store import Store

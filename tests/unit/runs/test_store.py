@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import ROOT
 from vww_deploy.errors import StoreError
+from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import store as store_module
-from vww_deploy.runs.store import Picture, Result, RunHeader, Store
+from vww_deploy.runs.store import Result, RunHeader, Store
 
 HEADER = RunHeader(
     board="virtual",
@@ -141,10 +143,10 @@ def test_delete_takes_the_results_along(tmp_path: Path) -> None:
 
 KILLED = """
     import sys, os, signal
-    sys.path.insert(0, {folder!r})
     from pathlib import Path
-    from test_store import HEADER, result
-    from vww_deploy.runs.store import Picture, Store
+    from tests.unit.runs.test_store import HEADER, result
+    from vww_deploy.pictures.gather import Picture
+    from vww_deploy.runs.store import Store
     store = Store(Path({path!r}))
     writer = store.begin(HEADER, [Picture(str(i)) for i in range(500)])
     for i in range(500):
@@ -156,8 +158,8 @@ KILLED = """
 @pytest.mark.parametrize("after", [0, 7, 40])
 def test_kill_9_loses_nothing_that_was_recorded(tmp_path: Path, after: int) -> None:
     path = tmp_path / "runs.sqlite"
-    code = textwrap.dedent(KILLED).format(folder=str(Path(__file__).parent), path=str(path))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+    code = textwrap.dedent(KILLED).format(path=str(path))
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = -1
         while seen < after:
@@ -177,8 +179,8 @@ def test_kill_9_loses_nothing_that_was_recorded(tmp_path: Path, after: int) -> N
 
 def test_two_processes_share_a_store(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    code = textwrap.dedent(KILLED).format(folder=str(Path(__file__).parent), path=str(path)).replace("500", "60")
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) for _ in range(2)]
+    code = textwrap.dedent(KILLED).format(path=str(path)).replace("500", "60")
+    both = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
     with Store(path) as store:
         assert sorted(summary.results for summary in store.runs()) == [60, 60]

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, ModelError, ToolMissing, VwwError
-from vww_deploy.graph.card import InputSpec
 from vww_deploy.graph.model import Model
+from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.datasets import PictureArrays, load_arrays, read_dataset
 
 pytest.importorskip("tensorflow")

@@ -1,0 +1,118 @@
+"""Which pictures a run streams: files, folders and globs, and their labels."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from vww_deploy.errors import DataError
+from vww_deploy.files import check_file, resolve_inside
+from vww_deploy.pictures.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
+
+_FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run: where it is, and its label if that is known (1 person, 0 none)."""
+
+    path: str
+    truth: int | None = None
+
+
+def gather(sources: Sequence[str], labels: Path | None = None) -> list[Picture]:
+    """The pictures that files, folders (searched to any depth) and globs name, in order, each once.
+
+    A picture's label is what ``labels`` says, or that of a ``person/`` or ``no_person/`` folder that it is in directly.
+
+    Raises:
+        DataError: a source that does not exist, holds no pictures or matches nothing, or a labels file that cannot be
+            used.
+    """
+    paths: dict[Path, None] = {}
+    for source in sources:
+        paths.update(dict.fromkeys(_expand(source)))
+    table = read_labels(labels) if labels is not None else {}
+    return [Picture(str(path), table.get(path.resolve(), _FOLDER_LABELS.get(path.parent.name))) for path in paths]
+
+
+def read_labels(path: Path) -> dict[Path, int]:
+    """A labels CSV: a header line with the columns ``file`` and ``label``; files are relative to the CSV; labels are 0
+    or 1.
+
+    Returns:
+        The label of each resolved path.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or has another label, with the line.
+    """
+    table: dict[Path, int] = {}
+    try:
+        check_file(path)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"file", "label"} - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(
+                    f"{path} has no column {' and no column '.join(sorted(missing))}",
+                    hint="A labels CSV starts with the line: file,label",
+                )
+            folder = path.parent.resolve()
+            for row in reader:
+                name, label = row["file"], row["label"]
+                if not name or label not in ("0", "1"):
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: file {name!r}, label {label!r}",
+                        hint="Labels are 1 (person) or 0 (no person).",
+                    )
+                try:
+                    table[resolve_inside(folder, name)] = int(label)
+                except ValueError as error:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: file {name!r} is no path: {error}",
+                        hint="Files are named relative to the CSV.",
+                    ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV text: {error}") from error
+    return table
+
+
+def _expand(source: str) -> list[Path]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+        if not found:
+            raise DataError(
+                f"the folder {path} has no pictures", hint=f"Looked for {', '.join(sorted(PICTURE_SUFFIXES))}."
+            )
+        return found
+    if path.exists():
+        return [path]
+    if glob.has_magic(source):
+        matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+        found = [p for p in map(Path, sorted(matches)) if p.is_file()]
+        if found:
+            return found
+        raise DataError(f"nothing matches {source}")
+    raise DataError(f"there is no {path}", hint="Give picture files, folders or globs.")
+
+
+def thumbnail(image: Image.Image, side: int) -> Pixels:
+    """The picture for people to look at, no side longer than ``side``; uint8 ``[h, w, 1 or 3]``.
+
+    Raises:
+        DataError: its colours cannot be shown.
+    """
+    small = to_rgb(image).copy()
+    small.thumbnail((side, side))
+    pixels = np.asarray(small, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]

@@ -1,0 +1,1 @@
+"""What one does with a connected board: connect, stream, watch live, bench, verify."""

@@ -1,0 +1,96 @@
+"""Latency of a device, by layer and in total, from repeated inferences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vww_deploy.compiler import Compiled, Layer
+from vww_deploy.errors import LinkError
+from vww_deploy.link.device import Device
+from vww_deploy.link.messages import Feature
+from vww_deploy.session.session import check_model
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Least, median and 95th percentile of ticks of the device's clock."""
+
+    minimum: int
+    median: int
+    p95: int
+
+    @classmethod
+    def of(cls, ticks: Sequence[int]) -> Spread:
+        """The spread of one or more measurements."""
+        ordered = sorted(ticks)
+        return cls(ordered[0], ordered[len(ordered) // 2], ordered[min(len(ordered) * 95 // 100, len(ordered) - 1)])
+
+
+@dataclass(frozen=True)
+class LayerLatency:
+    """A layer's ticks and its multiply-accumulates."""
+
+    layer: Layer
+    ticks: Spread
+
+    @property
+    def ticks_per_mac(self) -> float | None:
+        """Of the median; None for a layer without multiply-accumulates."""
+        return self.ticks.median / self.layer.macs if self.layer.macs else None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured: ``clock`` says what a tick is (``instructions``, ``cycles`` or ``micros``)."""
+
+    clock: str
+    clock_hz: int
+    runs: int
+    macs: int
+    total: Spread
+    latency_us: Spread
+    layers: tuple[LayerLatency, ...]
+
+
+def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], None] = lambda: None) -> Bench:
+    """Run ``runs`` inferences of noise for the total, and as many that time each layer; ``on_run`` follows each.
+
+    Timing the layers costs a little itself, so that their sum is not the total.
+
+    Raises:
+        ProtocolMismatch: the device runs another model.
+        LinkError: the device cannot be reached, or its firmware does not time layers.
+    """
+    check_model(device, compiled.graph.name, compiled.graph.sha256)
+    if Feature.LAYERS not in device.info.features:
+        raise LinkError("the board's firmware does not time layers", hint="flash it again")
+    picture = np.random.default_rng(0).integers(-128, 128, device.info.input_shape, dtype=np.int8)
+    totals, microseconds = [], []
+    for inference in device.infer_many([picture] * runs):
+        totals.append(inference.ticks)
+        microseconds.append(inference.latency_us)
+        on_run()
+    by_layer = []
+    for _ in range(runs):
+        ticks = device.layer_ticks(picture)
+        if len(ticks) != len(compiled.layers):
+            raise LinkError(
+                f"the board has {len(ticks)} layers, the compiled model {len(compiled.layers)}",
+                hint="It was flashed by another version: flash it again.",
+            )
+        by_layer.append(ticks)
+        on_run()
+    return Bench(
+        clock=device.info.clock,
+        clock_hz=device.info.clock_hz,
+        runs=runs,
+        macs=compiled.source.macs,
+        total=Spread.of(totals),
+        latency_us=Spread.of(microseconds),
+        layers=tuple(
+            LayerLatency(layer, Spread.of([ticks[layer.index] for ticks in by_layer])) for layer in compiled.layers
+        ),
+    )

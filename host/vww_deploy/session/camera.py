@@ -1,0 +1,238 @@
+"""The board's camera: watched live, and single frames of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.boards.camera_feed import CameraFeed, Fault, open_images
+from vww_deploy.boards.catalogue import Board
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.errors import BoardError, DataError
+from vww_deploy.graph.model import Model
+from vww_deploy.link.camera import DeviceCamera, Shot, trouble
+from vww_deploy.link.device import Device
+from vww_deploy.link.messages import FrameKind
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.camera_format import FrameFormat, decode_frame
+from vww_deploy.runs.metrics import person_probability
+from vww_deploy.session.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result, listener
+from vww_deploy.session.live import Connect, Live, attached_boards
+from vww_deploy.session.session import prepare
+from vww_deploy.session.source import Control
+
+SHOT_TIMEOUT_S: Final = 60.0
+"""The slowest camera gives a frame a second, the slowest model takes some; the emulator on a busy host is slower."""
+
+FAILURES: Final = 2
+"""So many frames one after another that did not come whole are no accident."""
+
+_LOOK_S: Final = 0.25  # between two looks at what viewers want while no shot comes
+_IDLE_S: Final = 0.25
+
+FeedOpener = Callable[[], AbstractContextManager[CameraFeed | None]]
+
+
+def feed_for(board: Board, sources: Sequence[str], fps: float = 10.0, fault: Fault | None = None) -> FeedOpener:
+    """What the board's camera looks at: pictures, a folder, a video or ``webcam`` for the virtual board.
+
+    Raises:
+        DataError: a real board was given something to look at, or the virtual one nothing.
+    """
+    if not board.is_virtual:
+        if sources or fault is not None:
+            raise DataError(f"{board.name} has a camera of its own: it needs no pictures")
+        return nullcontext
+    if not board.cameras:
+        raise DataError(f"{board.name} has no camera")
+    if not sources:
+        raise DataError(
+            "the virtual board's camera has nothing to look at",
+            hint="Name pictures, a folder, a video, or webcam.",
+        )
+
+    @contextmanager
+    def opened() -> Iterator[CameraFeed]:
+        with CameraFeed(VirtualBoard(board.name).camera_socket, open_images(sources, fps), fps, fault) as feed:
+            yield feed
+
+    return opened
+
+
+class CameraLive(Live):
+    """A board that looks for itself: a :class:`vww_deploy.session.source.Source` whose frames are the board's own.
+
+    Args:
+        connect: opens the board.
+        model: the one on it.
+        feed: gives the virtual board's camera something to look at, see :func:`feed_for`.
+        frame: size and pixel format of the camera's frames.
+        raw: bring the camera's frames, too; they take longer than what the model saw.
+        fps: the most shots a second; 0 for no limit.
+        title: of the board.
+        boards: lists the boards that can be chosen: port and name of each.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        model: Model,
+        feed: FeedOpener,
+        frame: FrameFormat,
+        *,
+        raw: bool = True,
+        fps: float = 0.0,
+        title: str = "",
+        boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
+    ) -> None:
+        super().__init__(connect, model, fps=fps, title=title, boards=boards)
+        self._feed = feed
+        self._frame = frame
+        self._keep = FrameKind.MODEL | FrameKind.RAW if raw else FrameKind.MODEL
+        table = preprocess.quantisation_table(model.card.input, model.graph.input_activation.quantization)
+        self._pixel_of = pixel_values(table)
+
+    def _watch(self, device: Device, control: Control) -> Iterator[Event]:
+        told: deque[Event] = deque()
+        device.on_console = listener(told)
+        with self._feed() as feed:
+            prepare(device, self._model)
+            camera = DeviceCamera.open(device, self._frame)
+            yield Connection("connected", board=self._board(device))
+            yield from self._layer_times(device)
+            yield from self._shots(camera, feed, control, told)
+
+    def _shots(
+        self, camera: DeviceCamera, feed: CameraFeed | None, control: Control, told: deque[Event]
+    ) -> Iterator[Event]:
+        device = camera.device
+        live = False
+        waited = 0.0
+        failed = 0  # frames, until the last shot
+        missed = 0
+        try:
+            while not control.leaving:
+                step = control.paused and control.take_steps() > 0
+                sent = control.take_picture()
+                if live and (sent is not None or (control.paused and not step)):
+                    camera.stop()
+                    live = False
+                if sent is not None:
+                    yield from self._show_sent(device, sent.name, sent.data)
+                elif control.paused and not step:
+                    device.poll(_IDLE_S)
+                else:
+                    if not live:
+                        kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
+                        live, failed = True, 0
+                        if kept != self._keep:
+                            told.append(Console(_no_room(self._keep, kept)))
+                    shot = camera.next_shot(_LOOK_S)
+                    waited = 0.0 if shot is not None else waited + _LOOK_S
+                    if feed is not None and feed.failure is not None:
+                        raise feed.failure
+                    if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
+                        raise trouble(device.info.board, camera.status)
+                    if shot is not None:
+                        failed = shot.failures
+                        missed += shot.missed
+                        yield from self._told(device, camera, shot, missed)
+                while told:
+                    yield told.popleft()
+        finally:
+            if live:
+                camera.stop()
+
+    def _told(self, device: Device, camera: DeviceCamera, shot: Shot, missed: int) -> Iterator[Event]:
+        if shot.model_frame is not None:
+            number = self._number
+            self._number += 1
+            raw = None
+            if shot.raw_frame is not None:
+                raw = decode_frame(shot.raw_frame, camera.frame)
+                raw = raw if raw.ndim == 3 else raw[:, :, np.newaxis]
+            yield Frame(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
+            graph, card = self._model.graph, self._model.card
+            yield Result(
+                number=number,
+                p_person=person_probability(shot.output, graph.output_activation.quantization, card.labels),
+                latency_us=shot.latency_us,
+                ticks=shot.ticks,
+                outputs=tuple(shot.output.tolist()),
+                stages=tuple(("transfer" if name == "transmit" else name, us) for name, us in shot.stages_us.items()),
+            )
+        link = device.link
+        yield LinkStats(
+            bytes_in=link.bytes_received,
+            bytes_out=link.bytes_sent,
+            retries=link.retries,
+            errors=link.bad_frames,
+            drops=missed + shot.drops + shot.failures,
+        )
+
+
+def pixel_values(table: npt.NDArray[np.int8]) -> Pixels:
+    """The inverse of a quantisation table: the pixel value that each int8 value, seen as uint8, stands for."""
+    wide = table.astype(np.int32)
+    values = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int32)
+    pixels: Pixels = np.abs(wide[None, :] - values[:, None]).argmin(axis=1).astype(np.uint8)
+    return pixels
+
+
+def _no_room(wanted: FrameKind, kept: FrameKind) -> str:
+    lost = " and ".join(kind.name.lower() for kind in wanted if kind not in kept and kind.name)
+    return f"the board has no room to keep the {lost} frame beside this model"
+
+
+def stills(device: Device, model: Model, frame: FrameFormat, count: int, pattern: int = 0) -> Iterator[bytes]:
+    """Single frames of the board's camera, in the camera's format.
+
+    Raises:
+        BoardError: no camera, no frames, or the board has no room to keep one beside its model.
+    """
+    prepare(device, model)
+    camera = DeviceCamera.open(device, frame, pattern)
+    if FrameKind.RAW not in camera.start(keep=FrameKind.RAW):
+        camera.stop()
+        raise BoardError(
+            f"{device.info.board}: beside the model there is room for {camera.room:,} bytes of frames, "
+            f"not for {frame.bytes:,}",
+            hint="Take a smaller frame (--frame qqvga), or flash a smaller model.",
+        )
+    try:
+        taken = 0
+        failed = 0  # frames, until the last shot
+        waited = 0.0
+        while taken < count:
+            shot = camera.next_shot(_LOOK_S)
+            waited = 0.0 if shot is not None else waited + _LOOK_S
+            if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
+                raise trouble(device.info.board, camera.status)
+            if shot is None:
+                continue
+            failed = shot.failures
+            if shot.raw_frame is not None:
+                taken += 1
+                yield shot.raw_frame
+    finally:
+        camera.stop()
+
+
+def save_frame(data: bytes, frame: FrameFormat, path: Path) -> None:
+    """Write a camera frame as a PNG file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    from PIL import Image
+
+    try:
+        Image.fromarray(decode_frame(data, frame)).save(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

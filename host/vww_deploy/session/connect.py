@@ -1,0 +1,107 @@
+"""From a board's name, or none, to a connected device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vww_deploy.boards import ports
+from vww_deploy.boards.catalogue import UNLISTED, Board, get_board, load_boards
+from vww_deploy.boards.platformio import work_folder
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.errors import BoardError
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device
+from vww_deploy.link.faults import Faults, FaultyTransport
+from vww_deploy.link.transport import Transport, open_transport
+from vww_deploy.pictures.camera_format import FrameFormat
+from vww_deploy.session.session import Session
+
+
+def choose_board(name: str | None = None, port: str | None = None) -> Board:
+    """The named board; else the one at ``port``; without either the one attached, and the virtual one if none is.
+
+    A port where no board of the catalogue is seen has :data:`UNLISTED`: what is there says itself what it is.
+
+    Raises:
+        BoardError: there is no such board, or several are attached and none is named.
+    """
+    if name is not None:
+        return get_board(name)
+    if port is not None:
+        return next((found.board for found in ports.attached() if found.port == port), UNLISTED)
+    attached = sorted({found.board.name for found in ports.attached() if not found.board.is_virtual})
+    if len(attached) > 1:
+        raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
+    return get_board(attached[0] if attached else "virtual")
+
+
+def firmware_image(name: str) -> Path | None:
+    """The image that this machine put last on the board of that name; None if it has not flashed one."""
+    board = next((board for board in load_boards() if board.name == name), None)
+    if board is None:
+        return None
+    image = work_folder(board) / ".pio" / "build" / board.environment / "firmware.elf"
+    if board.is_virtual:
+        image = VirtualBoard(board.name).firmware
+    return image if image.is_file() else None
+
+
+@contextmanager
+def open_device(
+    model: Model, *, board: str | None = None, port: str | None = None, faults: Faults | None = None
+) -> Iterator[Device]:
+    """A connected device that runs ``model``; closed at the end.
+
+    Args:
+        model: that must be on the board.
+        board: catalogue name.
+        port: device path or pyserial URL; the board's own when None. See :func:`choose_board`.
+        faults: what to do to the line, on purpose.
+
+    Raises:
+        BoardError: the board cannot be found.
+        LinkError: its port cannot be opened, or no firmware of ours answers.
+        ProtocolMismatch: it speaks another protocol version or runs another model.
+    """
+    chosen = choose_board(board, port)
+
+    def locate() -> str | None:
+        try:
+            return ports.find_port(chosen)
+        except BoardError:
+            return None
+
+    transport: Transport
+    if port is None:  # a board that restarts may come back under another name
+        transport = open_transport(ports.find_port(chosen), chosen.baudrate, locate)
+    else:
+        transport = open_transport(port, chosen.baudrate)
+    if faults is not None:
+        transport = FaultyTransport(transport, faults)
+    with Device.connect(transport, expect_model=model.sha256) as device:
+        yield device
+
+
+@contextmanager
+def open_session(
+    model: Model,
+    *,
+    board: str | None = None,
+    port: str | None = None,
+    compare: bool = True,
+    raw_camera: FrameFormat | None = None,
+    faults: Faults | None = None,
+) -> Iterator[Session]:
+    """A session with a board that runs ``model``; arguments and errors as :func:`open_device` has them.
+
+    Args:
+        compare: run the host reference beside the device.
+        raw_camera: as :class:`Session` has it.
+    """
+    with open_device(model, board=board, port=port, faults=faults) as device:
+        image = firmware_image(device.info.board)
+        firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image is not None else ""
+        yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)

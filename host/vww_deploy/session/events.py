@@ -1,0 +1,184 @@
+"""What a live session tells, as it happens: the one language between boards, recordings and the monitor's two faces.
+
+A source (:mod:`vww_deploy.session.live`, a recording, a test) yields these in order. For each frame comes one
+:class:`Frame` and then one :class:`Result` of the same ``number``; the others come whenever there is something to tell.
+Every event carries ``at``, the host's clock in seconds since 1970 (UTC) when it was known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+_MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
+
+STAGES: Final = ("capture", "preprocess", "upload", "inference", "transfer")
+"""The stages of a frame's way, in its order. A source reports those that it has measured."""
+
+
+@dataclass(frozen=True)
+class BoardInfo:
+    """Who is at the other end.
+
+    Attributes:
+        board: catalogue name.
+        port: device path or URL.
+        firmware: version, as the device reports it.
+        model: name of the model.
+        model_sha256: of the ``.tflite`` file.
+        labels: of the two classes, no person first.
+        threshold: P(person) from which the model card counts a frame as one with a person.
+        clock: unit of ticks: ``instructions``, ``cycles`` or ``micros``.
+        clock_hz: ticks a second.
+        height: of the model's input, pixels.
+        width: of the model's input, pixels.
+        channels: of the model's input: 1 gray, 3 RGB.
+    """
+
+    board: str
+    port: str
+    firmware: str
+    model: str
+    model_sha256: str
+    labels: tuple[str, str]
+    threshold: float
+    clock: str
+    clock_hz: int
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame on its way to the result of the same number.
+
+    Attributes:
+        number: counts up by one within a session; a gap is a frame that was dropped on the way.
+        pixels: what the model sees: uint8 ``[height, width, channels]``, 1 (gray) or 3 (RGB) channels.
+        raw: what the camera gave (or the picture it was made from): uint8 ``[h, w, 1 or 3]``; None if not sent.
+        source: the file's name or the camera's.
+        sha256: of the picture file; empty for camera frames.
+        truth: 1 person, 0 none, None if nobody has said.
+    """
+
+    number: int
+    pixels: Pixels
+    raw: Pixels | None = None
+    source: str = ""
+    sha256: str = ""
+    truth: int | None = None
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model said about a frame.
+
+    Attributes:
+        number: of the frame.
+        p_person: 0..1.
+        latency_us: of the inference alone, by the device's clock; microseconds.
+        ticks: the same in :attr:`BoardInfo.clock` units.
+        retries: messages that had to be sent again for this frame.
+        outputs: the model's int8 outputs, as sent.
+        reference: what the host reference gives for the same input; None if it did not run.
+        stages: microseconds by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
+    """
+
+    number: int
+    p_person: float
+    latency_us: int
+    ticks: int
+    retries: int = 0
+    outputs: tuple[int, ...] = ()
+    reference: tuple[int, ...] | None = None
+    stages: tuple[tuple[str, int], ...] = ()
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that could not be used."""
+
+    source: str
+    reason: str
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where one inference spent its time: ticks of each layer, in the network's order."""
+
+    layers: tuple[tuple[str, int], ...]
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Console:
+    """A line of text that the device printed beside the frames; shown as text, never interpreted."""
+
+    text: str
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class LinkStats:
+    """The link's counters since it was opened.
+
+    Attributes:
+        bytes_in: from the device.
+        bytes_out: to the device.
+        retries: requests sent again.
+        errors: frames that arrived damaged (CRC, COBS or length).
+        drops: frames that the device or the camera had to drop.
+    """
+
+    bytes_in: int
+    bytes_out: int
+    retries: int
+    errors: int
+    drops: int
+    at: float = field(default_factory=time.time)
+
+
+ConnectionState: TypeAlias = Literal["connecting", "connected", "lost", "ended"]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The board came, went, or the source has nothing more.
+
+    Attributes:
+        state: ``connected`` comes with ``board``; ``lost`` with the reason; ``ended`` is the last event of a source.
+        reason: one line for the user, with what to do.
+        board: who is at the other end.
+    """
+
+    state: ConnectionState
+    reason: str = ""
+    board: BoardInfo | None = None
+    at: float = field(default_factory=time.time)
+
+
+Event: TypeAlias = Frame | Result | Skipped | Timing | Console | LinkStats | Connection
+
+
+def listener(told: deque[Event]) -> Callable[[str], None]:
+    """For a device's ``on_console``: appends each line to ``told`` up to a limit, and says when lines are dropped."""
+
+    def hear(text: str) -> None:
+        if len(told) < _MOST_WAITING:
+            told.append(Console(text))
+        elif len(told) == _MOST_WAITING:
+            told.append(Console("(too many lines at once: the next ones are dropped)"))
+
+    return hear

@@ -1,0 +1,325 @@
+"""A board watched without an end: pictures in a loop and what viewers send, through every loss of the board."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.boards import ports
+from vww_deploy.errors import BoardError, DataError, LinkError
+from vww_deploy.graph.model import Model
+from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.transport import Transport, open_transport
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.gather import Picture, thumbnail
+from vww_deploy.runs.metrics import person_probability
+from vww_deploy.session.connect import choose_board
+from vww_deploy.session.events import (
+    BoardInfo,
+    Connection,
+    Event,
+    Frame,
+    LinkStats,
+    Result,
+    Skipped,
+    Timing,
+    listener,
+)
+from vww_deploy.session.layers import measure_layers
+from vww_deploy.session.source import Control
+
+_RETRY_S: Final = 1.0  # between two looks for a board that went away
+_FLASHED_S: Final = 2.0  # what flash needs to open a port that has come back
+_IDLE_S: Final = 0.25  # between two looks at the console while the board has nothing to do
+_LINK_EVERY_S: Final = 1.0  # between two reports of the link's counters
+_PREPARED: Final = 128  # pictures of the loop that are kept ready
+_RAW_SIDE: Final = 320  # pictures are shown and collected no larger than a small camera's
+
+
+Connect: TypeAlias = Callable[[str | None], AbstractContextManager[Device]]
+"""Opens the board at a port; where the board usually is when None."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A picture ready to be sent."""
+
+    frame: Frame
+    values: npt.NDArray[np.int8]
+
+
+def board_at(model: Model, board: str | None = None, port: str | None = None) -> Connect:
+    """Opens a board with ``model`` on it: by name, by port, or the one that is attached.
+
+    What it gives raises BoardError, LinkError and ProtocolMismatch as
+    :func:`vww_deploy.session.connect.open_device` does, and LinkError as soon as the port fails: :class:`Live`
+    reports the loss and connects again.
+    """
+
+    @contextmanager
+    def connect(chosen_port: str | None) -> Iterator[Device]:
+        chosen = choose_board(board, chosen_port or port)
+        where = chosen_port or port or ports.find_port(chosen)
+        baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
+        with Device.connect(_NoReopen(open_transport(where, baudrate)), expect_model=model.sha256) as device:
+            yield device
+
+    return connect
+
+
+def attached_boards() -> list[tuple[str, str]]:
+    """Port and name of each board that is plugged in or running."""
+    return [(found.port, found.board.name) for found in ports.attached()]
+
+
+class Live:
+    """Streams pictures to a board, again and again, as fast as it goes or at a given rate.
+
+    Args:
+        connect: opens the board.
+        model: the one on it.
+        pictures: shown in a loop; with none, the board waits for what viewers send.
+        fps: the most frames a second; 0 for no limit.
+        title: what to call the board before it is connected.
+        boards: lists the boards that can be chosen: port and name of each.
+    """
+
+    takes_pictures = True
+    replays = False
+
+    def __init__(
+        self,
+        connect: Connect,
+        model: Model,
+        pictures: Sequence[Picture] = (),
+        *,
+        fps: float = 0.0,
+        title: str = "",
+        boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
+    ) -> None:
+        self.title = title or model.name
+        self._connect = connect
+        self._model = model
+        self._pictures = tuple(pictures)
+        self._fps = fps
+        self._list_boards = boards
+        self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
+        self._last: BoardInfo | None = None  # connected last
+        self._listed = False  # whether it was among the boards that are attached
+        self._number = 0  # of the next frame; goes on through a loss
+        self._next = 0  # place in the loop
+
+    def ports(self) -> list[tuple[str, str]]:
+        """Boards that can be chosen: port and name of each."""
+        return list(self._list_boards())
+
+    def events(self, control: Control) -> Iterator[Event]:
+        """Everything from the board, until stopped.
+
+        Raises:
+            VwwError: the board could not be reached even once; later it is waited for.
+        """
+        port: str | None = None
+        seen = False
+        while not control.stopped:
+            yield Connection("connecting", f"looking for {port or self.title}")
+            try:
+                with self._connect(port) as device:
+                    seen = True
+                    self._last = self._board(device)
+                    self._listed = self._is_listed()  # a port given as an address never is
+                    yield from self._watch(device, control)
+            except (LinkError, BoardError) as error:
+                if not seen:
+                    raise
+                yield Connection("lost", f"{error.message}; {error.hint}" if error.hint else error.message)
+                self._wait_for_board(control)
+            port = control.take_port() or port
+
+    def _wait_for_board(self, control: Control) -> None:
+        """A moment; if the board has gone from the list of boards, until it is back and a moment more.
+
+        It often comes back because somebody flashes it, who then has to speak to it first.
+        """
+        control.rest(_RETRY_S)
+        if not self._listed or self._is_listed():
+            return
+        while not control.leaving and not self._is_listed():
+            control.rest(_RETRY_S)
+        control.rest(_FLASHED_S)
+
+    def _is_listed(self) -> bool:
+        last = self._last
+        return last is not None and any(p == last.port or name == last.board for p, name in self._list_boards())
+
+    def _watch(self, device: Device, control: Control) -> Iterator[Event]:
+        """One connection: until it is lost, the source is stopped or another port chosen."""
+        told: deque[Event] = deque()
+        device.on_console = listener(told)
+        yield Connection("connected", board=self._board(device))
+        yield from self._layer_times(device)
+        link_told = 0.0
+        while not control.leaving:
+            if (sent := control.take_picture()) is not None:
+                yield from self._show_sent(device, sent.name, sent.data)
+            elif control.paused and control.take_steps() > 0:
+                yield from self._show(device, self._fresh(told))
+            elif control.paused or not self._pictures:
+                device.poll(_IDLE_S)
+            elif self._fps:
+                due = time.monotonic() + 1 / self._fps
+                yield from self._show(device, self._fresh(told))
+                control.sleep(due - time.monotonic())
+            else:
+                yield from self._stream(device, control, told)
+            while told:
+                yield told.popleft()
+            if time.monotonic() - link_told >= _LINK_EVERY_S:
+                link_told = time.monotonic()
+                yield _link_stats(device)
+
+    def _stream(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
+        """Pictures without a pause between them, the upload of one during the inference of the one before."""
+        sent: deque[Frame] = deque()
+        until = time.monotonic() + _LINK_EVERY_S
+
+        def inputs() -> Iterator[npt.NDArray[np.int8]]:
+            while not control.interrupted and time.monotonic() < until:
+                prepared = self._fresh(told)
+                sent.append(prepared.frame)
+                yield prepared.values
+
+        for inference in device.infer_many(inputs()):
+            while told:
+                yield told.popleft()
+            yield from self._answer(device, sent.popleft(), inference)
+
+    def _show(self, device: Device, prepared: _Prepared) -> Iterator[Event]:
+        yield from self._answer(device, prepared.frame, device.infer(prepared.values))
+
+    def _show_sent(self, device: Device, name: str, data: bytes) -> Iterator[Event]:
+        try:
+            prepared = self._prepare(name, data, None)
+        except DataError as error:
+            yield Skipped(name, error.message)
+            return
+        yield from self._show(device, self._numbered(prepared))
+
+    def _answer(self, device: Device, frame: Frame, inference: Inference) -> Iterator[Event]:
+        outputs = inference.output.reshape(-1)
+        card, graph = self._model.card, self._model.graph
+        hz = device.info.clock_hz
+        yield frame
+        yield Result(
+            number=frame.number,
+            p_person=person_probability(outputs, graph.output_activation.quantization, card.labels),
+            latency_us=inference.latency_us,
+            ticks=inference.ticks,
+            retries=inference.retries,
+            outputs=tuple(outputs.tolist()),
+            stages=tuple((name, ticks * 1_000_000 // hz) for name, ticks in inference.stages.items()),
+        )
+
+    def _layer_times(self, device: Device) -> Iterator[Event]:
+        """The ticks of each layer, measured once a connection."""
+        if layers := measure_layers(device, self._model):
+            yield Timing(layers)
+
+    def _board(self, device: Device) -> BoardInfo:
+        info = device.info
+        labels = self._model.card.labels
+        return BoardInfo(
+            board=info.board,
+            port=device.port,
+            firmware=info.firmware_version,
+            model=self._model.name,
+            model_sha256=info.model_sha256,
+            labels=(labels[0], labels[-1]),
+            threshold=self._model.card.threshold,
+            clock=info.clock,
+            clock_hz=info.clock_hz,
+            height=info.height,
+            width=info.width,
+            channels=info.channels,
+        )
+
+    def _fresh(self, told: deque[Event]) -> _Prepared:
+        """The next picture of the loop that can be read."""
+        for _ in self._pictures:
+            picture = self._pictures[self._next % len(self._pictures)]
+            self._next += 1
+            try:
+                return self._numbered(self._from_file(picture))
+            except DataError as error:
+                if self._next <= len(self._pictures):  # say it once, not in every round
+                    told.append(Skipped(picture.path, error.message))
+        raise DataError("none of the pictures can be used", hint="PNG, JPEG and BMP files are read.")
+
+    def _numbered(self, prepared: _Prepared) -> _Prepared:
+        number = self._number
+        self._number += 1
+        return replace(prepared, frame=replace(prepared.frame, number=number, at=time.time()))
+
+    def _from_file(self, picture: Picture) -> _Prepared:
+        prepared = self._prepared.get(picture.path)
+        if prepared is None:
+            data = preprocess.read_picture_file(Path(picture.path))
+            prepared = self._prepared[picture.path] = self._prepare(picture.path, data, picture.truth)
+            if len(self._prepared) > _PREPARED:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    def _prepare(self, name: str, data: bytes, truth: int | None) -> _Prepared:
+        image = preprocess.open_picture(data, name)
+        pixels = preprocess.to_pixels(image, self._model.card.input)
+        quantization = self._model.graph.input_activation.quantization
+        frame = Frame(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
+        return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
+
+
+class _NoReopen:
+    """A transport that gives up at once when its port fails, so that the loss is told; :class:`Live` connects again."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def name(self) -> str:
+        """As the transport's."""
+        return self._transport.name
+
+    def read(self, timeout_s: float) -> bytes:
+        """As the transport's."""
+        return self._transport.read(timeout_s)
+
+    def write(self, data: bytes) -> None:
+        """As the transport's."""
+        self._transport.write(data)
+
+    def reopen(self) -> None:
+        """Raises LinkError."""
+        raise LinkError(f"{self.name}: the board is gone", hint="plug it in again")
+
+    def close(self) -> None:
+        """As the transport's."""
+        self._transport.close()
+
+
+def _link_stats(device: Device) -> LinkStats:
+    link = device.link
+    return LinkStats(
+        bytes_in=link.bytes_received,
+        bytes_out=link.bytes_sent,
+        retries=link.retries,
+        errors=link.bad_frames,
+        drops=0,
+    )

@@ -1,0 +1,178 @@
+"""Where events come from, and what a viewer may ask of it while they come.
+
+A :class:`Source` is iterated in one thread; a :class:`Control` carries the wishes of other threads to it. A source
+looks at its control between two events and waits only through it, so that every wish is heard within milliseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vww_deploy.session.events import Event
+
+_MAX_PICTURES: Final = 32  # pictures from a browser that may wait for the board
+
+
+@dataclass(frozen=True)
+class SentPicture:
+    """A picture that a viewer wants the board to see: its name, for display, and the file's bytes."""
+
+    name: str
+    data: bytes
+
+
+class Control:
+    """Wishes from viewers to a source. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._paused = False
+        self._speed = 1.0
+        self._steps = 0
+        self._port: str | None = None
+        self._pictures: deque[SentPicture] = deque()
+        self._wishes = 0
+        self._heard = 0
+
+    # -- what viewers ask -------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End the source."""
+        with self._changed:
+            self._stopped = True
+            self._wake()
+
+    def pause(self, paused: bool) -> None:
+        """Hold the source after the frame in hand, or let it go on."""
+        with self._changed:
+            self._paused = paused
+            self._steps = 0
+            self._wake()
+
+    def step(self, frames: int = 1) -> None:
+        """While paused: show the next frame; a negative number goes back, where the source can."""
+        with self._changed:
+            self._steps += frames
+            self._wake()
+
+    def set_speed(self, speed: float) -> None:
+        """How fast a replay goes; 1 is as it was, 0 as fast as it can."""
+        with self._changed:
+            self._speed = max(0.0, speed)
+            self._wake()
+
+    def send(self, picture: SentPicture) -> bool:
+        """Have the board look at a picture next; False if too many wait already."""
+        with self._changed:
+            if len(self._pictures) >= _MAX_PICTURES:
+                return False
+            self._pictures.append(picture)
+            self._wake()
+        return True
+
+    def choose(self, port: str) -> None:
+        """Go on with the board at another port."""
+        with self._changed:
+            self._port = port
+            self._wake()
+
+    # -- what sources look at ---------------------------------------------------------------------------------------
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the source should end."""
+        return self._stopped
+
+    @property
+    def paused(self) -> bool:
+        """Whether the source should hold."""
+        return self._paused
+
+    @property
+    def speed(self) -> float:
+        """See :meth:`set_speed`."""
+        return self._speed
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a source that just shows one frame after another has something else to do."""
+        return self._stopped or self._paused or self._port is not None or bool(self._pictures)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a source should let go of its board: stopped, or another port was chosen."""
+        return self._stopped or self._port is not None
+
+    def take_picture(self) -> SentPicture | None:
+        """The next picture that a viewer sent."""
+        with self._changed:
+            return self._pictures.popleft() if self._pictures else None
+
+    def take_port(self) -> str | None:
+        """The port that a viewer chose since last asked."""
+        with self._changed:
+            port, self._port = self._port, None
+            return port
+
+    def take_steps(self) -> int:
+        """The frames to step since last asked."""
+        with self._changed:
+            steps, self._steps = self._steps, 0
+            return steps
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until a viewer asks for something, or has asked since the last time."""
+        with self._changed:
+            if self._heard == self._wishes:
+                self._changed.wait(seconds)
+            self._heard = self._wishes
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep the whole time, unless the source is stopped, paused, or has something else to do."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self.interrupted and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep the whole time, unless the source is :attr:`leaving`."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self.leaving and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _wake(self) -> None:
+        self._wishes += 1
+        self._changed.notify_all()
+
+
+class Source(Protocol):
+    """Yields events; see :mod:`vww_deploy.session.events`.
+
+    Attributes:
+        title: what is watched, in a few words.
+        takes_pictures: whether :meth:`Control.send` reaches a board.
+        replays: whether :meth:`Control.step` and :meth:`Control.set_speed` do something.
+    """
+
+    title: str
+    takes_pictures: bool
+    replays: bool
+
+    def events(self, control: Control) -> Iterator[Event]:
+        """The events until the source ends or is stopped. A board that goes away is an event, not an error.
+
+        Raises:
+            VwwError: what waiting cannot mend (a model that does not match, a damaged recording).
+        """
+        ...
+
+    def ports(self) -> list[tuple[str, str]]:
+        """Boards that can be chosen: port and name of each. Asked from any thread."""
+        ...

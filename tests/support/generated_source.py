@@ -1,0 +1,124 @@
+"""A board made of a program: events at any rate, for the monitor's tests and benchmark. Nothing here is random."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+from vww_deploy.pictures.card import InputSpec
+from vww_deploy.pictures.preprocess import open_picture, to_pixels
+from vww_deploy.session.events import (
+    BoardInfo,
+    Connection,
+    Console,
+    Event,
+    Frame,
+    LinkStats,
+    Result,
+    Timing,
+)
+from vww_deploy.session.source import Control
+
+PICTURES = (("astronaut", 0.97), ("cat", 0.04), ("camera", 0.88), ("coffee", 0.02), ("rocket", 0.11))
+"""Names of scikit-image's photographs, and the P(person) that the generated board gives each."""
+
+LAYERS = (("conv2d 3x3", 1_200_000), ("depthwise 1", 700_000), ("pointwise 1", 900_000), ("mean", 40_000))
+
+
+def board_info(channels: int = 1, port: str = "/dev/generated") -> BoardInfo:
+    """What the generated board says about itself."""
+    return BoardInfo(
+        board="generated",
+        port=port,
+        firmware="1.2.3",
+        model="person_96_gray",
+        model_sha256="ab" * 32,
+        labels=("no person", "person"),
+        threshold=0.5,
+        clock="instructions",
+        clock_hz=1_000_000_000,
+        height=96,
+        width=96,
+        channels=channels,
+    )
+
+
+class GeneratedSource:
+    """Shows scikit-image's photographs in turn.
+
+    Args:
+        fps: frames a second; 0 for as fast as it goes.
+        frames: how many; None for no end.
+        console: a line of text to print with every tenth frame.
+        channels: of the model's input.
+    """
+
+    takes_pictures = True
+    replays = False
+    title = "generated"
+
+    def __init__(
+        self, fps: float = 10.0, frames: int | None = None, console: str = "frame {}", channels: int = 1
+    ) -> None:
+        self.fps = fps
+        self.frames = frames
+        self.console = console
+        self.channels = channels
+        self.gone = threading.Event()
+        """Set it, and the board is away until it is cleared."""
+        self.port = "/dev/generated"
+        self._pictures = []
+        for name, p_person in PICTURES:
+            image = Image.fromarray(getattr(skimage.data, name)())
+            image.thumbnail((320, 320))
+            self._pictures.append((name, p_person, self._pixels(image), np.asarray(image.convert("RGB"))))
+
+    def ports(self) -> list[tuple[str, str]]:
+        return [("/dev/generated", "generated"), ("/dev/another", "another generated")]
+
+    def events(self, control: Control) -> Iterator[Event]:
+        number = 0
+        due = time.monotonic()
+        while not control.stopped and number != self.frames:
+            yield Connection("connected", board=board_info(self.channels, self.port))
+            yield Timing(LAYERS)
+            while not control.stopped and number != self.frames and not self.gone.is_set():
+                if (port := control.take_port()) is not None:
+                    self.port = port
+                    break
+                if (sent := control.take_picture()) is not None:
+                    image = open_picture(sent.data)
+                    raw = np.asarray(image.convert("RGB"))
+                    picture = (sent.name, 0.5, self._pixels(image), raw)
+                elif control.paused:
+                    control.wait(0.05)
+                    continue
+                else:
+                    picture = self._pictures[number % len(self._pictures)]
+                yield from self._frame(number, *picture)
+                number += 1
+                if self.fps:
+                    due = max(due + 1 / self.fps, time.monotonic() - 1)
+                    control.sleep(due - time.monotonic())
+            if self.gone.is_set():
+                yield Connection("lost", "/dev/generated has gone; plug it in again")
+                while self.gone.is_set() and not control.stopped:
+                    control.wait(0.02)
+        yield Connection("ended")
+
+    def _pixels(self, image: Image.Image) -> np.ndarray:
+        return to_pixels(image, InputSpec(96, 96, self.channels))
+
+    def _frame(self, number: int, name: str, p_person: float, pixels: np.ndarray, raw: np.ndarray) -> Iterator[Event]:
+        yield Frame(number, pixels, raw, source=name)
+        us = 70_000 + 1_500 * (number % 7)
+        stages = (("upload", 9_000 + 300 * (number % 5)), ("inference", us), ("transfer", 800))
+        yield Result(number, p_person, us, us * 1000, outputs=(int(127 - 255 * p_person), 0), stages=stages)
+        if number % 10 == 0:
+            yield Console(self.console.format(number))
+            yield LinkStats(number * 420, number * 9_300, number // 50, 0, 0)

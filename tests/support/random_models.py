@@ -1,0 +1,307 @@
+"""Random small models: all operators, odd sizes, zero points and scales at their edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.support.tflite_writer import ModelWriter, options
+
+ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU6": 3}
+
+
+@dataclass
+class Tensor:
+    """An int8 tensor of the model under construction."""
+
+    index: int
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+class RandomModel:
+    """Builds a model operator by operator; ``random`` decides everything."""
+
+    def __init__(self, random: np.random.Generator, height: int, width: int, channels: int) -> None:
+        self.random = random
+        self.writer = ModelWriter()
+        self.dead_channels = False
+        scale, zero_point = self.quantization()
+        index = self.writer.tensor((1, height, width, channels), scale=scale, zero_point=zero_point, name="input")
+        self.input = self.now = Tensor(index, (1, height, width, channels), scale, zero_point)
+        self.history: list[Tensor] = [self.input]
+
+    def quantization(self) -> tuple[float, int]:
+        """A scale and a zero point, often an extreme one."""
+        scale = float(np.float32(10 ** self.random.uniform(-3, 1)))
+        return scale, int(self.random.choice([-128, -128, 127, 0, int(self.random.integers(-128, 128))]))
+
+    def output(self, shape: tuple[int, ...], scale: float | None = None, zero_point: int | None = None) -> Tensor:
+        """A new tensor that becomes the current one."""
+        drawn = self.quantization()
+        scale = drawn[0] if scale is None else scale
+        zero_point = drawn[1] if zero_point is None else zero_point
+        index = self.writer.tensor(shape, scale=scale, zero_point=zero_point)
+        self.now = Tensor(index, shape, scale, zero_point)
+        self.history.append(self.now)
+        return self.now
+
+    def finish(self) -> bytes:
+        """The file."""
+        return self.writer.write([self.input.index], [self.now.index])
+
+    # --- operators ---
+
+    def conv(self, *, kernel: int | None = None, stride: int | None = None) -> None:
+        """A convolution that fits the current tensor."""
+        _, h, w, c = self.now.shape
+        kh, kw, padding, sh, sw, dh, dw, oh, ow = self._window(h, w, kernel, stride, dilate=True)
+        out_c = int(self.random.integers(1, 9))
+        weights, bias, scales = self._weights((out_c, kh, kw, c), 0, kh * kw * c)
+        source, out = self.now, self.output((1, oh, ow, out_c), *self._output_quantization(scales))
+        self.writer.op(
+            "CONV_2D",
+            [i for i in (source.index, weights, bias) if i >= 0],
+            [out.index],
+            options(
+                "Conv2DOptions",
+                Padding=padding,
+                StrideH=sh,
+                StrideW=sw,
+                DilationHFactor=dh,
+                DilationWFactor=dw,
+                FusedActivationFunction=self._activation(),
+            ),
+        )
+
+    def pointwise(self) -> None:
+        """A 1x1 convolution."""
+        self.conv(kernel=1, stride=1)
+
+    def depthwise(self) -> None:
+        """A depthwise convolution, often 3x3, with any depth multiplier."""
+        _, h, w, c = self.now.shape
+        dilate = bool(self.random.random() < 0.2)
+        kh, kw, padding, sh, sw, dh, dw, oh, ow = self._window(h, w, None, None, dilate=dilate, square=True)
+        multiplier = int(self.random.choice([1, 1, 1, 2, 3]))
+        weights, bias, scales = self._weights((1, kh, kw, c * multiplier), 3, kh * kw)
+        source, out = self.now, self.output((1, oh, ow, c * multiplier), *self._output_quantization(scales))
+        self.writer.op(
+            "DEPTHWISE_CONV_2D",
+            [i for i in (source.index, weights, bias) if i >= 0],
+            [out.index],
+            options(
+                "DepthwiseConv2DOptions",
+                Padding=padding,
+                StrideH=sh,
+                StrideW=sw,
+                DepthMultiplier=multiplier,
+                DilationHFactor=dh,
+                DilationWFactor=dw,
+                FusedActivationFunction=self._activation(),
+            ),
+        )
+
+    def layer(self, channels: int, kernel: int, stride: int) -> None:
+        """A SAME convolution with RELU."""
+        _, h, w, c = self.now.shape
+        weights, bias, scales = self._weights((channels, kernel, kernel, c), 0, kernel * kernel * c, per_tensor=False)
+        source = self.now
+        scale = float(np.float32(source.scale * float(scales.max()) * 2**8))
+        out = self.output((1, -(-h // stride), -(-w // stride), channels), scale, -128)
+        fields = {"StrideH": stride, "StrideW": stride, "DilationHFactor": 1, "DilationWFactor": 1}
+        table = options("Conv2DOptions", Padding=0, FusedActivationFunction=1, **fields)
+        self.writer.op("CONV_2D", [i for i in (source.index, weights, bias) if i >= 0], [out.index], table)
+
+    def separable(self, channels: int, stride: int) -> None:
+        """A 3x3 depthwise convolution and a pointwise one."""
+        _, h, w, c = self.now.shape
+        weights, bias, scales = self._weights((1, 3, 3, c), 3, 9, per_tensor=False)
+        source = self.now
+        scale = float(np.float32(source.scale * float(scales.max()) * 2**7))
+        out = self.output((1, -(-h // stride), -(-w // stride), c), scale, -128)
+        fields = {"StrideH": stride, "StrideW": stride, "DilationHFactor": 1, "DilationWFactor": 1}
+        table = options("DepthwiseConv2DOptions", Padding=0, DepthMultiplier=1, FusedActivationFunction=1, **fields)
+        self.writer.op("DEPTHWISE_CONV_2D", [i for i in (source.index, weights, bias) if i >= 0], [out.index], table)
+        self.layer(channels, 1, 1)
+
+    def pool(self) -> None:
+        """Average or maximum pooling."""
+        _, h, w, c = self.now.shape
+        kh, kw, padding, sh, sw, _, _, oh, ow = self._window(h, w, None, None, dilate=False)
+        source, out = self.now, self.output((1, oh, ow, c), self.now.scale, self.now.zero_point)
+        self.writer.op(
+            str(self.random.choice(["AVERAGE_POOL_2D", "MAX_POOL_2D"])),
+            [source.index],
+            [out.index],
+            options(
+                "Pool2DOptions",
+                Padding=padding,
+                StrideH=sh,
+                StrideW=sw,
+                FilterHeight=kh,
+                FilterWidth=kw,
+                FusedActivationFunction=self._activation(),
+            ),
+        )
+
+    def add(self) -> None:
+        """A sum with any earlier tensor of the same shape (maybe itself)."""
+        others = [t for t in self.history if t.shape == self.now.shape]
+        other = others[int(self.random.integers(len(others)))]
+        source = self.now
+        scale = float(np.float32(max(source.scale, other.scale) * self.random.uniform(0.5, 3)))
+        out = self.output(source.shape, scale)
+        pair = [source.index, other.index] if self.random.random() < 0.5 else [other.index, source.index]
+        self.writer.op("ADD", pair, [out.index], options("AddOptions", FusedActivationFunction=self._activation()))
+
+    def pad(self) -> None:
+        """Padding of height and width, sometimes of the channels."""
+        _, h, w, c = self.now.shape
+        amounts = self.random.integers(0, 3, (4, 2))
+        amounts[0] = 0
+        if self.random.random() < 0.6:
+            amounts[3] = 0
+        shape = (1, h + int(amounts[1].sum()), w + int(amounts[2].sum()), c + int(amounts[3].sum()))
+        source, out = self.now, self.output(shape, self.now.scale, self.now.zero_point)
+        index = self.writer.tensor((4, 2), dtype="INT32", data=amounts)
+        self.writer.op("PAD", [source.index, index], [out.index], options("PadOptions"))
+
+    def requantize(self) -> None:
+        """QUANTIZE from int8 to int8."""
+        scale = float(np.float32(self.now.scale * self.random.uniform(0.3, 3)))
+        source, out = self.now, self.output(self.now.shape, scale)
+        self.writer.op("QUANTIZE", [source.index], [out.index], options("QuantizeOptions"))
+
+    def reshape(self) -> None:
+        """The same values in another shape."""
+        _, h, w, c = self.now.shape
+        shape = (1, w, h, c) if self.random.random() < 0.5 else (1, h * w, 1, c) if c > 1 else (1, 1, h, w)
+        self._reshape(shape)
+
+    def _reshape(self, shape: tuple[int, ...]) -> None:
+        source, out = self.now, self.output(shape, self.now.scale, self.now.zero_point)
+        index = self.writer.tensor((len(shape),), dtype="INT32", data=np.array(shape))
+        self.writer.op("RESHAPE", [source.index, index], [out.index], options("ReshapeOptions"))
+
+    def tail(self) -> None:
+        """From a picture to a vector: mean or flattening, then maybe a dense layer and softmax."""
+        _, h, w, c = self.now.shape
+        if self.random.random() < 0.5:
+            keep = bool(self.random.random() < 0.5)
+            scale = float(np.float32(self.now.scale * self.random.uniform(0.5, 1.5)))
+            same = bool(self.random.random() < 0.5)
+            source = self.now
+            shape = (1, 1, 1, c) if keep else (1, c)
+            out = self.output(shape, *((source.scale, source.zero_point) if same else (scale, None)))
+            index = self.writer.tensor((2,), dtype="INT32", data=np.array([1, 2]))
+            self.writer.op("MEAN", [source.index, index], [out.index], options("ReducerOptions", KeepDims=keep))
+            if keep:
+                self._reshape((1, c))
+        else:
+            self._reshape((1, h * w * c))
+        for _ in range(int(self.random.integers(0, 3))):
+            self._dense(int(self.random.integers(1, 7)))
+        # LiteRT itself aborts on a softmax over many values that are all but equal.
+        if self.random.random() < 0.5 and self.now.shape[1] < 20 and self.now.scale > 1e-3:
+            source, out = self.now, self.output(self.now.shape, 1 / 256, -128)
+            beta = float(self.random.choice([1.0, 1.0, 0.3]))
+            self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
+
+    def _dense(self, units: int) -> None:
+        size = self.now.shape[1]
+        weights, bias, scales = self._weights((units, size), 0, size, per_tensor=bool(self.random.random() < 0.6))
+        source, out = self.now, self.output((1, units), *self._output_quantization(scales))
+        activation = self._activation()
+        self.writer.op(
+            "FULLY_CONNECTED",
+            [i for i in (source.index, weights, bias) if i >= 0],
+            [out.index],
+            options("FullyConnectedOptions", FusedActivationFunction=activation),
+        )
+
+    # --- helpers ---
+
+    def _activation(self) -> int:
+        return int(self.random.choice(list(ACTIVATIONS.values())))
+
+    def _window(
+        self, h: int, w: int, kernel: int | None, stride: int | None, *, dilate: bool, square: bool = False
+    ) -> tuple[int, ...]:
+        kh, kw = (int(k) for k in self.random.choice([1, 2, 3, 3, 3, 5], 2)) if kernel is None else (kernel, kernel)
+        sh, sw = (int(s) for s in self.random.choice([1, 1, 2, 3], 2)) if stride is None else (stride, stride)
+        dh = dw = 1
+        if dilate and kernel is None and self.random.random() < 0.3:
+            dh, dw = int(self.random.integers(1, 3)), int(self.random.integers(1, 3))
+            sh = sw = 1
+        if square:
+            kw, sw, dw = kh, sh, dh
+        same = bool(self.random.random() < 0.6)
+        if (kh - 1) * dh + 1 > h or (kw - 1) * dw + 1 > w:
+            same = True
+        oh = -(-h // sh) if same else -(-(h - (kh - 1) * dh) // sh)
+        ow = -(-w // sw) if same else -(-(w - (kw - 1) * dw) // sw)
+        return kh, kw, 0 if same else 1, sh, sw, dh, dw, oh, ow
+
+    def _weights(
+        self, shape: tuple[int, ...], axis: int, taps: int, *, per_tensor: bool | None = None
+    ) -> tuple[int, int, np.ndarray]:
+        """(weights tensor, bias tensor or -1, scales)."""
+        per_tensor = bool(self.random.random() < 0.3) if per_tensor is None else per_tensor
+        channels = shape[axis]
+        count = 1 if per_tensor else channels
+        scales = (10 ** self.random.uniform(-3.5, -1.5) * self.random.uniform(0.2, 2.0, count)).astype(np.float32)
+        data = self.random.integers(-128 if self.random.random() < 0.2 else -127, 128, shape)
+        if self.dead_channels:
+            index = [slice(None)] * len(shape)
+            index[axis] = self.random.random(channels) < 0.5
+            data[tuple(index)] = 0
+        weights = self.writer.tensor(shape, scale=scales, data=data, axis=axis if count > 1 else 0)
+        if axis == 3 and self.random.random() < 0.15:  # LiteRT's int8 CONV_2D wants a bias
+            return weights, -1, scales
+        spread = 127 * 60 * np.sqrt(taps)
+        bias = self.random.normal(0, spread, channels)
+        index = self.writer.tensor((channels,), dtype="INT32", scale=scales * np.float32(self.now.scale), data=bias)
+        return weights, index, scales
+
+    def _output_quantization(self, scales: np.ndarray) -> tuple[float, int | None]:
+        """An output scale that makes most multipliers ordinary ones, and now and then an extreme."""
+        real = 2.0 ** self.random.uniform(-12, -4)
+        if self.random.random() < 0.15:
+            real = 2.0 ** self.random.uniform(-34, 2)
+        return float(np.float32(self.now.scale * float(scales.max()) / real)), None
+
+
+def random_model(seed: int, *, dead_channels: bool = False) -> bytes:
+    """A random model of one to six operators and a tail."""
+    random = np.random.default_rng(seed)
+    height, width = (int(n) for n in random.integers(1, 14, 2))
+    model = RandomModel(random, height, width, int(random.choice([1, 1, 3, 3, 2, 5])))
+    model.dead_channels = dead_channels
+    steps = [model.conv, model.pointwise, model.depthwise, model.depthwise, model.pool, model.pad, model.requantize]
+    for _ in range(int(random.integers(1, 7))):
+        chosen = int(random.integers(len(steps) + 2))
+        if chosen < len(steps):
+            steps[chosen]()
+        elif chosen == len(steps) and sum(t.shape == model.now.shape for t in model.history) > 1:
+            model.add()
+        else:
+            model.pointwise()
+    if random.random() < 0.15:
+        model.reshape()
+    if random.random() < 0.8:
+        model.tail()
+    return model.finish()
+
+
+def small_mobilenet(*, channels: int = 1, seed: int = 5) -> bytes:
+    """A MobileNet in small: a strided convolution, separable layers, mean, dense, softmax."""
+    random = np.random.default_rng(seed)
+    model = RandomModel(random, 24, 24, channels)
+    model.layer(8, 3, 2)
+    for out, stride in ((12, 1), (16, 2), (16, 1), (24, 2)):
+        model.separable(out, stride)
+    model.tail()
+    return model.finish()

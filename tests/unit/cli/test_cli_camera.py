@@ -1,0 +1,64 @@
+"""The camera's commands: what they refuse before a board is looked for, and runs that remember raw frames."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vww_deploy.boards.camera_feed import Fault, Pictures, open_images
+from vww_deploy.boards.catalogue import get_board
+from vww_deploy.cli import build
+from vww_deploy.errors import DataError, VwwError
+from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session.camera import feed_for
+
+
+def refused(*arguments: str) -> VwwError:
+    result = CliRunner().invoke(build(), list(arguments))
+    assert isinstance(result.exception, VwwError), result.output
+    return result.exception
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    assert "walking-one" in refused("camera", "--pattern", "stripes").hint
+    assert "swapped-lines" in refused("camera", "--fault", "rust").hint
+    assert "qcif" in refused("camera", "--frame", "huge").hint
+
+
+def test_only_the_virtual_camera_is_shown_pictures() -> None:
+    with pytest.raises(DataError, match="of its own"):
+        feed_for(get_board("nano33ble"), ["photos"])
+    with pytest.raises(DataError, match="of its own"):
+        feed_for(get_board("nano33ble"), [], fault=Fault.TORN)
+    with pytest.raises(DataError, match="nothing to look at"):
+        feed_for(get_board("virtual"), [])
+    with feed_for(get_board("nano33ble"), [])() as feed:
+        assert feed is None
+
+
+def test_what_the_camera_looks_at_is_told_by_its_name(tmp_path: Path) -> None:
+    assert isinstance(open_images([__file__], 10.0), Pictures)
+    pytest.importorskip("cv2", reason="needs the extra 'camera'")
+    with pytest.raises(DataError, match="webcam 99 cannot be opened"):
+        open_images(["webcam:99"], 10.0)
+    with pytest.raises(DataError, match="no video"):
+        open_images([str(tmp_path / "none.mp4")], 10.0)
+
+
+def test_runs_from_before_raw_frames_are_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    header = RunHeader("virtual", "/dev/null", "m", "0" * 64)
+    with Store(path) as store:
+        store.begin(header).finish("complete")
+    old = json.loads(header.to_json())
+    del old["raw_camera"]
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE runs SET header = ?", (json.dumps(old),))
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    with Store(path) as store:
+        assert store.runs()[0].header == header

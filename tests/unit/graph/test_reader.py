@@ -1,0 +1,312 @@
+"""Reading .tflite files: what is folded, what is repaired, what is refused and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.random_models import RandomModel, random_model
+from tests.support.tflite_writer import ModelWriter, options
+from vww_deploy.compiler import HostEngine, compile_model
+from vww_deploy.errors import ModelError
+from vww_deploy.graph import Reference, read_model
+from vww_deploy.graph.ir import Conv2D, Mean
+from vww_deploy.graph.multipliers import activation_clamp, quantize_multiplier
+
+
+def refusal(model: bytes) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        read_model(model)
+    return caught.value
+
+
+# --- files that are no models ---
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.tflite"
+    path.write_bytes(b"")
+    with pytest.raises(ModelError, match=r"nothing\.tflite: the file is empty") as caught:
+        read_model(path)
+    assert caught.value.hint
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_model(tmp_path / "absent.tflite")
+
+
+def test_something_else() -> None:
+    assert "not a .tflite file" in refusal(b"\x89PNG\r\n\x1a\n" * 10).message
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_random_bytes(data: bytes) -> None:
+    assert refusal(data[:4] + b"TFL3" + data[4:]).message
+
+
+def test_every_truncation(mobilenet: bytes) -> None:
+    for size in range(0, len(mobilenet) - 1, 97):
+        assert refusal(mobilenet[:size]).message
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_damage_is_refused_or_harmless(mobilenet: bytes, seed: int) -> None:
+    """A flatbuffer has no checksum: flipped bytes may go unseen, but never as anything but a ModelError."""
+    random = np.random.default_rng(seed)
+    data = bytearray(mobilenet)
+    for position in random.integers(0, len(data), int(random.integers(1, 8))):
+        data[position] = int(random.integers(256))
+    try:
+        graph = read_model(bytes(data))
+    except ModelError:
+        return
+    if graph.input_activation.size < 1 << 16:
+        compile_or_refuse(bytes(data))
+
+
+def compile_or_refuse(model: bytes) -> None:
+    try:
+        compile_model(model)
+    except ModelError as error:
+        assert error.message
+
+
+# --- models that cannot be compiled ---
+
+
+def test_unsupported_operators_are_all_named() -> None:
+    model = RandomModel(np.random.default_rng(1), 8, 8, 3)
+    model.conv()
+    for kind in ("LOGISTIC", "TANH"):
+        source, out = model.now, model.output(model.now.shape)
+        model.writer.op(kind, [source.index], [out.index])
+        model.conv()
+    error = refusal(model.finish())
+    assert "1 LOGISTIC 't4': this operator is not supported" in error.message
+    assert "3 TANH 't8': this operator is not supported" in error.message
+    assert "CONV_2D" in error.hint
+
+
+def test_float_model() -> None:
+    writer = ModelWriter()
+    source = writer.tensor((1, 4, 4, 1), dtype="FLOAT32")
+    weights = writer.tensor((2, 3, 3, 1), dtype="FLOAT32", data=np.ones((2, 3, 3, 1)))
+    bias = writer.tensor((2,), dtype="FLOAT32", data=np.zeros(2))
+    out = writer.tensor((1, 4, 4, 2), dtype="FLOAT32", name="result")
+    fields = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    writer.op("CONV_2D", [source, weights, bias], [out], options("Conv2DOptions", Padding=0, **fields))
+    error = refusal(writer.write([source], [out]))
+    assert "float model (CONV_2D 'result' computes in FLOAT32)" in error.message
+    assert "quantize" in error.hint
+
+
+@pytest.mark.parametrize("dtype", ["INT8", "FLOAT32"])
+def test_an_operator_without_an_output(dtype: str) -> None:
+    writer = ModelWriter()
+    a, b = writer.tensor((1, 2, 2, 1), dtype=dtype), writer.tensor((1, 2), dtype=dtype)
+    writer.op("CONV_2D", [a], [])
+    with pytest.raises(ModelError, match="leads nowhere"):
+        read_model(writer.write([a], [b]))
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [([-1], [0]), ([0], [-1])])
+def test_an_input_or_output_that_is_no_tensor(inputs: list[int], outputs: list[int]) -> None:
+    writer = ModelWriter()
+    writer.tensor((1, 2, 2, 1), dtype="FLOAT32")
+    with pytest.raises(ModelError, match="leads nowhere"):
+        read_model(writer.write(inputs, outputs))
+
+
+def test_uint8_activations() -> None:
+    writer = ModelWriter()
+    source = writer.tensor((1, 4, 4, 2), dtype="UINT8", scale=1.0)
+    out = writer.tensor((1, 2, 2, 2), dtype="UINT8", scale=1.0)
+    fields = {"StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2}
+    writer.op("MAX_POOL_2D", [source], [out], options("Pool2DOptions", Padding=1, **fields))
+    assert "uint8 activations" in refusal(writer.write([source], [out])).message
+
+
+def test_batches() -> None:
+    writer = ModelWriter()
+    source = writer.tensor((2, 4, 4, 2), scale=1.0)
+    out = writer.tensor((2, 4, 4, 2), scale=2.0)
+    writer.op("QUANTIZE", [source], [out])
+    assert "batch 1" in refusal(writer.write([source], [out])).message
+
+
+def test_two_inputs() -> None:
+    writer = ModelWriter()
+    left, right = writer.tensor((1, 4, 4, 2), scale=1.0), writer.tensor((1, 4, 4, 2), scale=1.0)
+    out = writer.tensor((1, 4, 4, 2), scale=2.0)
+    writer.op("ADD", [left, right], [out], options("AddOptions"))
+    assert "2 inputs" in refusal(writer.write([left, right], [out])).message
+
+
+def test_broadcasting_is_named() -> None:
+    writer = ModelWriter()
+    source = writer.tensor((1, 4, 4, 2), scale=1.0)
+    pooled = writer.tensor((1, 1, 1, 2), scale=1.0)
+    axes = writer.tensor((2,), dtype="INT32", data=np.array([1, 2]))
+    out = writer.tensor((1, 4, 4, 2), scale=2.0, name="sum")
+    writer.op("MEAN", [source, axes], [pooled], options("ReducerOptions", KeepDims=True))
+    writer.op("ADD", [source, pooled], [out], options("AddOptions"))
+    assert "1 ADD 'sum': inputs of different shapes" in refusal(writer.write([source], [out])).message
+
+
+# --- what is folded ---
+
+
+def exact(model: bytes) -> None:
+    compiled = compile_model(model)
+    engine, reference = HostEngine(compiled), Reference(compiled.graph)
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        picture = random.integers(-128, 128, compiled.graph.input_activation.shape).astype(np.int8)
+        np.testing.assert_array_equal(engine.run(picture), reference.run(picture))
+
+
+def edges(dtype: str) -> bytes:
+    """A model whose input and output are uint8 or float, its core int8."""
+    inner = RandomModel(np.random.default_rng(2), 6, 6, 3)
+    writer = inner.writer
+    first = inner.now
+    scales = {} if dtype == "FLOAT32" else {"scale": first.scale, "zero_point": first.zero_point + 128}
+    source = writer.tensor(first.shape, dtype=dtype, **scales)
+    writer.op("QUANTIZE", [source], [first.index], options("QuantizeOptions"))
+    inner.conv()
+    last = inner.now
+    scales = {} if dtype == "FLOAT32" else {"scale": last.scale, "zero_point": last.zero_point + 128}
+    out = writer.tensor(last.shape, dtype=dtype, **scales)
+    writer.op("DEQUANTIZE" if dtype == "FLOAT32" else "QUANTIZE", [last.index], [out])
+    return writer.write([source], [out])
+
+
+@pytest.mark.parametrize("dtype", ["UINT8", "FLOAT32"])
+def test_edges_present_the_int8_core(dtype: str) -> None:
+    graph = read_model(edges(dtype))
+    assert [op.kind for op in graph.ops] == ["CONV_2D"]
+    assert graph.folded
+    exact(edges(dtype))
+
+
+def test_pad_folds_into_the_convolution() -> None:
+    model = RandomModel(np.random.default_rng(4), 9, 7, 2)
+    amounts = model.writer.tensor((4, 2), dtype="INT32", data=np.array([[0, 0], [1, 2], [2, 0], [0, 0]]))
+    source, out = model.now, model.output((1, 12, 9, 2), model.now.scale, model.now.zero_point)
+    model.writer.op("PAD", [source.index, amounts], [out.index])
+    model.conv(kernel=3, stride=2)
+    graph = read_model(model.finish())
+    assert [op.kind for op in graph.ops] == ["CONV_2D"]
+    assert isinstance(graph.ops[0], Conv2D)
+    assert graph.ops[0].window.padding.top >= 1
+    exact(model.finish())
+
+
+def test_paddings_are_whole_numbers() -> None:
+    """Halves were once cut off in silence, and numpy warned of what is no number."""
+    model = RandomModel(np.random.default_rng(4), 9, 7, 2)
+    amounts = model.writer.tensor((4, 2), dtype="FLOAT32", data=np.array([[0, 0], [1.5, 2], [2, 0], [0, 0]]), name="p")
+    source, out = model.now, model.output((1, 12, 9, 2), model.now.scale, model.now.zero_point)
+    model.writer.op("PAD", [source.index, amounts], [out.index])
+    assert "'p' is float32; whole numbers are needed" in refusal(model.finish()).message
+
+
+def test_dynamic_batch_tail_folds() -> None:
+    model = RandomModel(np.random.default_rng(6), 1, 1, 4)
+    model.pointwise()
+    writer, source = model.writer, model.now
+    shape = writer.tensor((4,), dtype="INT32")
+    zero, one = (writer.tensor((1,), dtype="INT32", data=np.array([n])) for n in (0, 1))
+    batch = writer.tensor((), dtype="INT32")
+    size = writer.tensor((), dtype="INT32", data=np.array(source.shape[3]))
+    packed = writer.tensor((2,), dtype="INT32")
+    writer.op("SHAPE", [source.index], [shape], options("ShapeOptions", OutType=2))
+    writer.op("STRIDED_SLICE", [shape, zero, one, one], [batch], options("StridedSliceOptions", ShrinkAxisMask=1))
+    writer.op("PACK", [batch, size], [packed], options("PackOptions", ValuesCount=2, Axis=0))
+    out = model.output((1, source.shape[3]), source.scale, source.zero_point)
+    writer.op("RESHAPE", [source.index, packed], [out.index])
+    graph = read_model(model.finish())
+    assert [op.kind for op in graph.ops] == ["CONV_2D"]
+    exact(model.finish())
+
+
+@pytest.mark.parametrize("axes", [(3, 2), (2, 2), (2, 3)])
+def test_transposed_means(axes: tuple[int, int]) -> None:
+    """PyTorch's export: channels first, then a mean over one axis after the other."""
+    model = RandomModel(np.random.default_rng(7), 5, 6, 3)
+    model.conv(kernel=3, stride=1)
+    writer, source = model.writer, model.now
+    _, h, w, c = source.shape
+    order = writer.tensor((4,), dtype="INT32", data=np.array([0, 3, 1, 2]))
+    turned = model.output((1, c, h, w), source.scale, source.zero_point)
+    writer.op("TRANSPOSE", [source.index, order], [turned.index], options("TransposeOptions"))
+    if axes == (2, 3):
+        both = writer.tensor((2,), dtype="INT32", data=np.array(axes))
+        out = model.output((1, c), source.scale, source.zero_point)
+        writer.op("MEAN", [turned.index, both], [out.index], options("ReducerOptions", KeepDims=False))
+    else:
+        for axis in axes:
+            shape = tuple(d for i, d in enumerate(model.now.shape) if i != axis)
+            index = writer.tensor((1,), dtype="INT32", data=np.array([axis]))
+            before, out = model.now, model.output(shape, source.scale, source.zero_point)
+            writer.op("MEAN", [before.index, index], [out.index], options("ReducerOptions", KeepDims=False))
+    graph = read_model(model.finish())
+    assert all(isinstance(op, Conv2D | Mean) for op in graph.ops)
+    exact(model.finish())
+
+
+def test_impossible_quantized_dimension_is_repaired(shared: Path) -> None:
+    graph = read_model(shared / "models" / "person_detect.tflite")
+    assert "quantized_dimension" in graph.notices[0]
+    assert Reference(graph).run(np.zeros((96, 96, 1), np.int8)).shape == (1, 1, 2)
+
+
+def test_person_detect_on_its_own_pictures(shared: Path) -> None:
+    """The outputs that TFLM gives for the two pictures of its example."""
+    graph = read_model(shared / "models" / "person_detect.tflite")
+    engine = HostEngine(compile_model(graph))
+    for name, expected in (("tflm_person", [-113, 113]), ("tflm_no_person", [57, -57])):
+        data = (shared / "models" / "pictures" / f"{name}.bmp").read_bytes()
+        picture = np.frombuffer(data[-96 * 96 :], np.int8).reshape(96, 96, 1)[::-1]
+        assert engine.run(picture).ravel().tolist() == expected
+
+
+# --- numbers ---
+
+
+@pytest.mark.parametrize(
+    ("real", "expected"),
+    [(1.0, (1 << 30, 1)), (0.5, (1 << 30, 0)), (0.0, (0, 0)), (2.0**-40, (0, 0)), (1 - 2.0**-40, (1 << 30, 1))],
+)
+def test_multipliers(real: float, expected: tuple[int, int]) -> None:
+    assert quantize_multiplier(real) == expected
+
+
+def test_clamps() -> None:
+    assert activation_clamp("NONE", 0.1, 3) == (-128, 127)
+    assert activation_clamp("RELU", 0.1, 3) == (3, 127)
+    assert activation_clamp("RELU6", 0.1, 3) == (3, 63)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_clamp_of_endless_range() -> None:
+    """numpy once warned about it, over the reader's own words."""
+    with pytest.raises(ValueError, match="scale of 1e-39"):
+        activation_clamp("RELU6", 1e-39, 0)
+
+
+def test_options_outside_the_file() -> None:
+    """Options are read when an operator is; these damages once left the reader as struct.error."""
+    for seed in (1252, 1540, 1612, 1886, 2118):
+        data = bytearray(random_model(seed % 50))
+        random = np.random.default_rng(seed)
+        for position in random.integers(0, len(data), int(random.integers(1, 6))):
+            data[position] = int(random.choice([0, 255, 128, int(random.integers(256))]))
+        assert "malformed" in refusal(bytes(data)).message

@@ -1,0 +1,96 @@
+"""Which pictures a run streams, and their labels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vww_deploy.errors import DataError
+from vww_deploy.pictures.gather import gather, read_labels
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("person/b.jpg", "person/a.PNG", "no_person/c.bmp", "deep/er/d.jpeg", "notes.txt", "person/e.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(tree: Path, *sources: str) -> list[str]:
+    return [str(Path(p.path).relative_to(tree)) for p in gather([str(tree / s) for s in sources])]
+
+
+def test_folders_are_searched_to_any_depth_in_order(tree: Path) -> None:
+    assert names(tree, ".") == ["deep/er/d.jpeg", "no_person/c.bmp", "person/a.PNG", "person/b.jpg"]
+
+
+def test_files_globs_and_folders_mix_and_each_picture_comes_once(tree: Path) -> None:
+    assert names(tree, "person/b.jpg", "person/*.jpg", "**/*.bmp", "person") == [
+        "person/b.jpg",
+        "no_person/c.bmp",
+        "person/a.PNG",
+    ]
+
+
+def test_a_named_file_is_taken_whatever_its_ending(tree: Path) -> None:
+    assert names(tree, "notes.txt") == ["notes.txt"]
+
+
+def test_person_folders_are_labels(tree: Path) -> None:
+    truths = {Path(p.path).name: p.truth for p in gather([str(tree)])}
+    assert truths == {"a.PNG": 1, "b.jpg": 1, "c.bmp": 0, "d.jpeg": None}
+
+
+def test_a_labels_file_is_relative_to_itself_and_wins(tree: Path) -> None:
+    labels = tree / "labels.csv"
+    labels.write_text("file,label,more\nperson/a.PNG,0,x\ndeep/er/d.jpeg,1,y\n")
+    truths = {Path(p.path).name: p.truth for p in gather([str(tree)], labels)}
+    assert truths == {"a.PNG": 0, "b.jpg": 1, "c.bmp": 0, "d.jpeg": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "no column file and no column label"),
+        ("file,kind\na,1\n", "no column label"),
+        ("file,label\na,1\nb,2\n", "line 3"),
+        ("file,label\na,\n", "line 2"),
+        ("file,label\na\n", "line 2"),
+        ("file,label\n,1\n", "line 2"),
+        ("file,label\nb,1\na\0b,1\n", "line 3"),
+        ("file,label\nb,1\ncircle,1\n", "line 3"),
+    ],
+)
+def test_wrong_labels_are_named_with_their_line(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(DataError, match=expected):
+        read_labels(path)
+
+
+def test_unreadable_labels_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_labels(tmp_path / "none.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="no file"):
+        read_labels(tmp_path / "pipe.csv")
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(b"\xff\xfe\x00file,label")
+    with pytest.raises(DataError, match="no CSV"):
+        read_labels(binary)
+
+
+@pytest.mark.parametrize(("source", "expected"), [("none.png", "there is no"), ("*.gif", "nothing matches")])
+def test_what_is_not_there_is_named(tree: Path, source: str, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        gather([str(tree / source)])
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pictures"):
+        gather([str(tmp_path)])

@@ -1,0 +1,243 @@
+"""The live source over a device that is a program: what it yields, and what it does with wishes and losses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.link.device import Inference, LinkStats
+from vww_deploy.link.messages import Feature
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.pictures.preprocess import open_picture
+from vww_deploy.runs.metrics import person_probability
+from vww_deploy.session import events
+from vww_deploy.session.events import Connection, Event, Frame, Result
+from vww_deploy.session.live import Live
+from vww_deploy.session.source import Control, SentPicture
+
+pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
+
+
+class Program:
+    """Answers as a board would; ``gone`` makes every call fail, as a pulled cable does."""
+
+    def __init__(self, model: Model, port: str) -> None:
+        card = model.card.input
+        self.info = SimpleNamespace(
+            board="nano33ble",
+            firmware_version="1.2.3",
+            model_sha256=model.sha256,
+            clock="cycles",
+            clock_hz=64_000_000,
+            height=card.height,
+            width=card.width,
+            channels=card.channels,
+            input_shape=(card.height, card.width, card.channels),
+            features=Feature.LAYERS,
+        )
+        self.port = port
+        self.link = LinkStats()
+        self.on_console: Callable[[str], None] | None = None
+        self.gone = threading.Event()
+        self._model = model
+        self._layers = 30
+
+    def infer(self, image: npt.NDArray[np.int8]) -> Inference:
+        return next(iter(self.infer_many([image])))
+
+    def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
+        for image in images:
+            self._check()
+            assert self.on_console is not None
+            self.on_console("hello")
+            output = self._model.reference.run(image).reshape(-1)
+            yield Inference(1, output, 640_000, "cycles", 10_000, 1, {"inference": 640_000, "transfer": 64_000})
+
+    def layer_ticks(self, image: npt.NDArray[np.int8]) -> list[int]:
+        self._check()
+        from vww_deploy.compiler import compile_model
+
+        return [100 + layer.index for layer in compile_model(self._model.path).layers]
+
+    def poll(self, duration_s: float) -> None:
+        self._check()
+        time.sleep(0.01)
+
+    def _check(self) -> None:
+        if self.gone.is_set():
+            raise LinkError(f"{self.port}: the board is gone", hint="plug it in")
+
+
+class Place:
+    """A live source over the program, and what a viewer does with it."""
+
+    def __init__(self, tmp_path: Path, pictures: int = 3, fps: float = 0.0) -> None:
+        self.model = Model.load()
+        self.device = Program(self.model, "/dev/ttyTEST")
+        self.control = Control()
+        self.pictures = []
+        for number in range(pictures):
+            path = tmp_path / f"{number}.png"
+            Image.fromarray(np.random.default_rng(number).integers(0, 255, (300, 500, 3), np.uint8)).save(path)
+            self.pictures.append(Picture(str(path), number % 2))
+        self.asked: list[str | None] = []
+        self.live = Live(self._connect, self.model, self.pictures, fps=fps, boards=self._boards)
+        self.events = self.live.events(self.control)
+
+    def _boards(self) -> list[tuple[str, str]]:
+        return [] if self.device.gone.is_set() else [("/dev/ttyTEST", "nano33ble")]
+
+    @contextmanager
+    def _connect(self, port: str | None) -> Iterator[Program]:
+        self.asked.append(port)
+        self.device._check()
+        self.device.port = port or "/dev/ttyTEST"
+        yield self.device
+
+    def take(self, condition: Callable[[list[Event]], object], limit: int = 500) -> list[Event]:
+        """Events until the condition holds for those taken."""
+        taken: list[Event] = []
+        for _ in range(limit):
+            taken.append(next(self.events))
+            if condition(taken):
+                return taken
+        raise AssertionError([type(event).__name__ for event in taken])
+
+
+def results(taken: list[Event]) -> list[Result]:
+    return [event for event in taken if isinstance(event, Result)]
+
+
+def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    taken = place.take(lambda taken: len(results(taken)) == 7)
+    first = [type(event).__name__ for event in taken[:3]]
+    assert first == ["Connection", "Connection", "Timing"]
+    connected, timing = taken[1], taken[2]
+    assert isinstance(connected, Connection) and connected.board is not None
+    assert (connected.board.board, connected.board.clock, connected.board.labels) == (
+        "nano33ble",
+        "cycles",
+        place.model.card.labels,
+    )
+    assert isinstance(timing, events.Timing)
+    assert timing.layers[0] == ("0 conv", 100)
+    frames = [event for event in taken if isinstance(event, Frame)]
+    assert [frame.number for frame in frames] == list(range(7))
+    assert [frame.source for frame in frames] == [place.pictures[n % 3].path for n in range(7)]
+    assert [frame.truth for frame in frames] == [n % 3 % 2 for n in range(7)]
+    for frame, result in zip(frames, results(taken), strict=True):
+        image = open_picture(Path(frame.source).read_bytes())
+        outputs = place.model.reference.run(place.model.to_input(image)).reshape(-1)
+        quantization = place.model.graph.output_activation.quantization
+        assert result.number == frame.number
+        assert result.p_person == person_probability(outputs, quantization, place.model.card.labels)
+        assert result.stages == (("inference", 10_000), ("transfer", 1_000))
+        assert frame.raw is not None
+        assert max(frame.raw.shape) == 320
+    assert any(isinstance(event, events.Console) and event.text == "hello" for event in taken)
+
+
+def test_a_loss_is_told_and_the_numbers_go_on(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    last = results(place.take(lambda taken: len(results(taken)) == 2))[-1].number
+    place.device.gone.set()
+    lost = place.take(lambda taken: isinstance(taken[-1], Connection))[-1]
+    assert isinstance(lost, Connection)
+    assert (lost.state, lost.reason) == ("lost", "/dev/ttyTEST: the board is gone; plug it in")
+    asked = len(place.asked)
+    back: list[float] = []
+
+    def come_back() -> None:
+        back.append(time.monotonic())
+        place.device.gone.clear()
+
+    threading.Timer(1.5, come_back).start()
+    taken = place.take(lambda taken: results(taken))
+    assert time.monotonic() - back[0] >= 2  # whoever flashed the board comes first
+    assert len(place.asked) == asked + 1
+    assert [event.state for event in taken if isinstance(event, Connection)][-2:] == ["connecting", "connected"]
+    assert results(taken)[0].number > last
+
+
+def test_a_board_that_was_never_there_is_an_error(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.device.gone.set()
+    with pytest.raises(LinkError, match="the board is gone"):
+        list(place.events)
+
+
+def test_a_paused_board_shows_single_steps_and_what_viewers_send(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.control.pause(True)
+    place.control.step(2)
+    taken = place.take(lambda taken: len(results(taken)) >= 1)
+    assert results(taken)[0].number == 0
+    place.control.send(SentPicture("sent.png", Path(place.pictures[1].path).read_bytes()))
+    taken = place.take(lambda taken: results(taken))
+    frame = next(event for event in taken if isinstance(event, Frame))
+    assert frame.source == "sent.png"
+    place.control.send(SentPicture("broken.png", b"broken"))
+    skipped = place.take(lambda taken: isinstance(taken[-1], events.Skipped))[-1]
+    assert isinstance(skipped, events.Skipped)
+    assert skipped.source == "broken.png"
+
+
+def test_another_port_can_be_chosen(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.take(lambda taken: results(taken))
+    place.control.choose("/dev/ttyOTHER")
+    connected = place.take(lambda taken: isinstance(taken[-1], Connection) and taken[-1].state == "connected")[-1]
+    assert isinstance(connected, Connection) and connected.board is not None
+    assert connected.board.port == "/dev/ttyOTHER"
+    assert place.asked == [None, "/dev/ttyOTHER"]
+
+
+def test_pictures_that_cannot_be_read_are_named_once(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    Path(place.pictures[1].path).write_bytes(b"")
+    taken = place.take(lambda taken: len(results(taken)) == 6)
+    skipped = [event for event in taken if isinstance(event, events.Skipped)]
+    assert [event.source for event in skipped] == [place.pictures[1].path]
+
+
+def test_a_loop_without_any_usable_picture_ends(tmp_path: Path) -> None:
+    place = Place(tmp_path, pictures=1)
+    Path(place.pictures[0].path).write_bytes(b"")
+    with pytest.raises(Exception, match="none of the pictures can be used"):
+        place.take(lambda taken: False)
+
+
+def test_a_rate_is_kept(tmp_path: Path) -> None:
+    place = Place(tmp_path, fps=10)
+    place.take(lambda taken: results(taken))
+    begin = time.monotonic()
+    place.take(lambda taken: len(results(taken)) == 5)
+    assert time.monotonic() - begin >= 0.39
+
+
+def test_stopping_ends_it_at_once(tmp_path: Path) -> None:
+    place = Place(tmp_path, pictures=0)
+    place.take(lambda taken: isinstance(taken[-1], events.LinkStats))
+    place.control.stop()
+    begin = time.monotonic()
+    list(place.events)
+    assert time.monotonic() - begin < 1
+
+
+def test_an_unknown_board_is_said(tmp_path: Path) -> None:
+    from vww_deploy.session.live import board_at
+
+    with pytest.raises(BoardError, match="no board"), board_at(Model.load(), "toaster")(None):
+        pass

@@ -1,0 +1,170 @@
+"""Sessions.
+
+What is recorded, told, and left when something ends them. The device is the reference itself, behind the client's
+interface.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from tests.support.reference_device import ReferenceDevice
+from vww_deploy.errors import LinkError, ProtocolMismatch, StoreError
+from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.link.device import Inference
+from vww_deploy.pictures.gather import Picture
+from vww_deploy.runs.store import Store
+from vww_deploy.session import events
+from vww_deploy.session.session import Session
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    if not shipped_models():
+        pytest.skip("no model is shipped yet")
+    return Model.load()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Picture]:
+    generator = np.random.default_rng(0)
+    found = []
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(generator.integers(0, 256, (50, 40 + number, 3), dtype=np.uint8)).save(path)
+        found.append(Picture(str(path), number % 2))
+    (tmp_path / "2.png").write_bytes(b"")
+    return found
+
+
+def session(model: Model, **how: Any) -> Session:
+    compare = how.pop("compare", True)
+    return Session(ReferenceDevice(model, **how), model, compare=compare)  # type: ignore[arg-type]
+
+
+def test_results_are_recorded_and_told_in_order(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    running = session(model)
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(running.header, pictures)
+        told = list(running.stream(writer, dict(enumerate(pictures))))
+        summary = store.run(writer.run)
+        results = list(store.results(writer.run))
+    assert (summary.state, summary.results, summary.skipped, summary.equal) == ("complete", 3, 1, 3)
+    assert (summary.header.clock, summary.header.port) == ("cycles", "/dev/ttyTEST")
+    assert [result.position for result in results] == [0, 1, 3]
+    assert [result.truth for result in results] == [0, 1, 1]
+    for result in results:
+        data = Path(result.path).read_bytes()
+        assert result.sha256 == hashlib.sha256(data).hexdigest()
+        assert (result.latency_us, result.ticks, result.equal) == (10_000, 640_000, True)
+    assert [type(event) for event in told if not isinstance(event, events.Console)].count(events.Skipped) == 1
+    frames = [event for event in told if isinstance(event, events.Frame)]
+    answers = [event for event in told if isinstance(event, events.Result)]
+    assert [frame.number for frame in frames] == [answer.number for answer in answers] == [0, 1, 3]
+    assert all(answer.reference == answer.outputs for answer in answers)
+    assert [event.text for event in told if isinstance(event, events.Console)] == [f"inference {i}" for i in range(3)]
+
+
+def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    class Talker(ReferenceDevice):
+        def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
+            assert self.on_console is not None
+            for number in range(5000):
+                self.on_console(str(number))
+            return super().infer_many(images)
+
+    running = Session(Talker(model), model)  # type: ignore[arg-type]
+    with Store(tmp_path / "r") as store:
+        told = list(running.stream(store.begin(running.header, pictures), dict(enumerate(pictures))))
+    lines = [event.text for event in told if isinstance(event, events.Console)]
+    assert lines[:1000] == [str(number) for number in range(1000)]
+    assert "dropped" in lines[1000]
+    assert lines[1001:] == ["inference 1", "inference 2"]  # the next ones are told again
+
+
+def test_a_wrong_answer_is_recorded_as_different(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    running = session(model, spoil=True)
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(running.header, pictures[:1])
+        list(running.stream(writer, {0: pictures[0]}))
+        assert (store.run(writer.run).equal, store.run(writer.run).compared) == (0, 1)
+
+
+def test_without_the_reference_nothing_is_compared(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    running = session(model, compare=False)
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(running.header, pictures[:1])
+        list(running.stream(writer, {0: pictures[0]}))
+        assert store.run(writer.run).compared == 0
+        assert next(store.results(writer.run)).reference is None
+
+
+def test_a_lost_board_leaves_the_run_to_be_resumed(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    with Store(tmp_path / "r") as store:
+        broken = session(model, fail_at=1)
+        writer = store.begin(broken.header, pictures)
+        with pytest.raises(LinkError, match="gone"):
+            list(broken.stream(writer, dict(enumerate(pictures))))
+        summary = store.run(writer.run)
+        assert (summary.state, summary.results, summary.note) == ("failed", 1, "/dev/ttyTEST: the board is gone")
+        again, rest = store.resume(writer.run)
+        assert sorted(rest) == [1, 2, 3]
+        list(session(model).stream(again, rest))
+        summary = store.run(writer.run)
+        assert (summary.state, summary.results, summary.skipped, summary.note) == ("complete", 3, 1, "")
+
+
+def test_a_caller_that_stops_leaves_an_interrupted_run(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    with Store(tmp_path / "r") as store:
+        running = session(model)
+        writer = store.begin(running.header, pictures)
+        stream = running.stream(writer, dict(enumerate(pictures)))
+        while not isinstance(next(stream), events.Result):
+            pass
+        stream.close()  # type: ignore[attr-defined]
+        assert (store.run(writer.run).state, store.run(writer.run).results) == ("interrupted", 1)
+
+
+def test_a_full_store_stops_the_run_and_keeps_what_it_has(
+    tmp_path: Path, model: Model, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "r") as store:
+        running = session(model)
+        writer = store.begin(running.header, pictures)
+        stream = running.stream(writer, dict(enumerate(pictures)))
+        while not isinstance(next(stream), events.Result):
+            pass
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+
+        def full() -> str:
+            return "x" * 100_000  # a timestamp too long for the pages that are left
+
+        monkeypatch.setattr("vww_deploy.runs.store._now", full)
+        with pytest.raises(StoreError, match="full"):
+            list(stream)
+    monkeypatch.undo()
+    with Store(tmp_path / "r") as store:
+        assert store.run(1).results == 1
+
+
+def test_another_model_is_refused(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+    device = ReferenceDevice(model)
+    device.info.model_sha256 = "00" * 32
+    with pytest.raises(ProtocolMismatch, match="another model") as caught:
+        Session(device, model)  # type: ignore[arg-type]
+    assert "vww-deploy flash" in caught.value.hint
+    with Store(tmp_path / "r") as store:
+        running = session(model)
+        other = store.begin(running.header.__class__(board="b", port="p", model="n", model_sha256="11" * 32), pictures)
+        with pytest.raises(StoreError, match="another model"):
+            next(running.stream(other, {}))
+        assert store.run(other.run).state == "running"
