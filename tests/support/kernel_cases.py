@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy import resources
-from vww_deploy.compiler import packing
+from vww_deploy.compiler import profile
+from vww_deploy.compiler.kernels.conv2d import conv_scratch_bytes, pack_conv
+from vww_deploy.compiler.kernels.depthwise_conv2d import depthwise_scratch_bytes, pack_depthwise
+from vww_deploy.compiler.kernels.scaling import Scale
 from vww_deploy.graph.multipliers import quantize_multiplier
 
-HARNESS = Path(packing.__file__).parent / "profile" / "harness"
+HARNESS = Path(profile.__file__).parent / "harness"
 NN = resources.firmware_dir() / "lib" / "vww_nn"
 ARM_FLAGS = [
     *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
@@ -50,7 +53,7 @@ def carray(ctype: str, name: str, values: npt.NDArray[np.generic]) -> str:
 
 _HEAD = """#include <stddef.h>
 #include <string.h>
-#include "vww_nn.h"
+INCLUDES
 using namespace vww;
 extern "C" {
 void harness_write(const void*, size_t);
@@ -70,7 +73,12 @@ void harness_end() {}
 
 def source(cases: list[Case]) -> str:
     """A program that makes every call once between the profiler's markers and writes the buffers out."""
-    text = _HEAD + "".join(f"// {c.name}\n{c.declarations}" for c in cases) + "int main() {\n"
+    includes = "\n".join(f'#include "{path.name}"' for path in sorted(NN.glob("*.h")))
+    text = (
+        _HEAD.replace("INCLUDES", includes)
+        + "".join(f"// {c.name}\n{c.declarations}" for c in cases)
+        + "int main() {\n"
+    )
     for c in cases:
         text += f"  memset(out_buffer, 0, sizeof out_buffer);\n  {c.setup}\n"
         text += f"  harness_begin();\n  {c.call}\n  harness_end();\n  harness_write({c.out}, {c.expected.size});\n"
@@ -119,7 +127,7 @@ def failures(cases: list[Case], written: bytes) -> list[str]:
     return result
 
 
-def requantize(acc: npt.NDArray[np.int64], scale: packing.Scale) -> npt.NDArray[np.int8]:
+def requantize(acc: npt.NDArray[np.int64], scale: Scale) -> npt.NDArray[np.int8]:
     """LiteRT's two-step scaling of accumulators of shape (channels, ...), with exact integers."""
     shape = (-1,) + (1,) * (acc.ndim - 1)
     multiplier = scale.multipliers.astype(np.int64).reshape(shape)
@@ -197,7 +205,7 @@ class Layer:
         m, s = np.array([quantize_multiplier(float(r)) for r in real]).T
         zero = {"relu": -128, "saturate": int(rng.integers(-60, 60))}.get(self.kind, int(rng.integers(-128, 128)))
         low, high = (zero, min(127, zero + 90)) if self.kind in ("clamp", "generic") else (-128, 127)
-        self.scale = packing.Scale(m.astype(np.int32), s.astype(np.int32), zero, low, high)
+        self.scale = Scale(m.astype(np.int32), s.astype(np.int32), zero, low, high)
 
     def expected(self) -> npt.NDArray[np.int8]:
         """The output, planar."""
@@ -230,14 +238,14 @@ class Layer:
         n = "".join(ch if ch.isalnum() else "_" for ch in name)
         (ih, iw), (oh, ow) = self.in_hw, self.out_hw
         if self.depthwise:
-            packed = packing.pack_depthwise(
+            packed = pack_depthwise(
                 np.ascontiguousarray(self.w[:, :, :, 0].transpose(1, 2, 0)), self.bias, self.zero, self.scale
             )
-            scratch = packing.depthwise_scratch_bytes(*self.kernel, self.stride[1], *self.dilation, in_w=iw, out_w=ow)
+            scratch = depthwise_scratch_bytes(*self.kernel, self.stride[1], *self.dilation, in_w=iw, out_w=ow)
             ptype, tail, mid = "DepthwiseParams", "", f"{oh},{ow},{self.out_c // self.in_c}"
         else:
-            packed = packing.pack_conv(self.w, self.bias, self.zero, self.scale, input_is_hwc=hwc)
-            scratch = packing.conv_scratch_bytes(*self.kernel, self.in_c, input_is_hwc=hwc)
+            packed = pack_conv(self.w, self.bias, self.zero, self.scale, input_is_hwc=hwc)
+            scratch = conv_scratch_bytes(*self.kernel, self.in_c, input_is_hwc=hwc)
             ptype, tail, mid = "ConvParams", f",{'true' if hwc else 'false'}", f"{oh},{ow},{self.out_c}"
         d = carray("int8_t", f"{n}_constants", packed.constants)
         requant = f"{{{packed.output_offset},{packed.clamp_min},{packed.clamp_max},RequantKind::{packed.kind.value}}}"

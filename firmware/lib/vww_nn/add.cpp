@@ -1,6 +1,7 @@
 // ADD of two tensors of one shape.
+#include "add.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 namespace {

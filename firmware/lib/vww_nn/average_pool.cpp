@@ -1,6 +1,7 @@
 // AVERAGE_POOL_2D: the mean of the window's part that lies inside the input, rounded half away from zero.
+#include "average_pool.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 

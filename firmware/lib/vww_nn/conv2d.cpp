@@ -2,8 +2,8 @@
 // then multiplied with every output channel's weights. The same code serves pointwise convolutions, whose windows are
 // columns of channels.
 //
-// Order of the taps (packing.pack_conv knows it too): a planar input has for each kernel position its channels in
-// pairs, an odd last one alone; an interleaved input has for each kernel row its kernel_w * in_c bytes in groups of
+// Order of the taps (compiler/kernels/conv2d.py knows it too): a planar input has for each kernel position its channels
+// in pairs, an odd last one alone; an interleaved input has for each kernel row its kernel_w * in_c bytes in groups of
 // four as pairs (0, 2), (1, 3), and a rest of one to three bytes as (0, -), (0, 1) or (0, 2), (1, -). What pairs lack
 // is zero, with a zero weight.
 //
@@ -13,8 +13,9 @@
 // (c0 k, c1 k, c0 k + 1, c1 k + 1). Otherwise they are two int16, c0 + 256 * c1 for each tap, and the second bias is
 // likewise b0 + 256 * b1: one multiplication by such a word sums up for both channels, and what belongs to c1 is left
 // when the sum for c0 (whose weights are the low bytes) is taken away; that saves widening c1's weights.
+#include "conv2d.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 namespace {

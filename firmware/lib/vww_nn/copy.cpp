@@ -1,8 +1,9 @@
 // Copies between layouts.
+#include "copy.h"
+
 #include <string.h>
 
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 

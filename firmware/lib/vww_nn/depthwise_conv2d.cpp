@@ -3,8 +3,9 @@
 //
 // Constants, for each output channel and without gaps: the bias with the input's zero point folded in (int32), twice
 // the Q31 multiplier (a word), the weights (kernel_h * kernel_w bytes), 32 + TFLite's shift (a byte).
+#include "depthwise_conv2d.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 namespace {
@@ -199,9 +200,9 @@ __attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& 
 // Word j of row r lies at scratch[j * kRows + r], so that two rows come with one LDRD, and distances don't depend on
 // the width.
 
-constexpr int kRows = 14;       // rows in scratch (packing.py knows it too)
+constexpr int kRows = 14;       // rows in scratch (compiler/kernels/depthwise_conv2d.py knows it too)
 constexpr int kWordBytes = 56;  // from one pair of columns to the next: 4 * kRows, written out in the assembly
-constexpr int kWidest = 60;     // input columns (packing.py knows it too)
+constexpr int kWidest = 60;     // input columns (compiler/kernels/depthwise_conv2d.py knows it too)
 constexpr int kMostChunks = 10;
 
 // Rows of one plane that are computed together; offsets of rows in scratch are in bytes.

@@ -1,6 +1,7 @@
 // MAX_POOL_2D.
+#include "max_pool.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 namespace {

@@ -1,8 +1,9 @@
 // PAD with a constant.
+#include "pad.h"
+
 #include <string.h>
 
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 

@@ -1,6 +1,7 @@
 // QUANTIZE between two int8 tensors.
+#include "requantize.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 

@@ -1,7 +1,8 @@
 // SOFTMAX in fixed point: e^x by a polynomial on (-1/4, 0] and a product of constants, one reciprocal by Newton's
 // iteration.
+#include "softmax.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 namespace {

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from vww_deploy.compiler.emit import emit, layer_table
-from vww_deploy.compiler.lower import Kernel, lower
+from vww_deploy.compiler.kernels import Kernel, lower
 from vww_deploy.compiler.passes import PASSES
-from vww_deploy.compiler.plan import Layout, Plan
+from vww_deploy.compiler.plan import Plan
 from vww_deploy.compiler.planner import choose_plan
 from vww_deploy.compiler.report import PassReport, Report, make_report, parameter_bytes
 from vww_deploy.errors import ModelError
@@ -84,7 +84,7 @@ def compile_model(source: str | Path | bytes | Graph, *, optimize: Optimize = "s
     """
     read = source if isinstance(source, Graph) else read_model(source, name=name)
     graph, passes = _prepared(read)
-    kernels = {i: lower(graph, op, _input_layout(graph, op)) for i, op in enumerate(graph.ops)}
+    kernels = {i: lower(graph, op) for i, op in enumerate(graph.ops)}
     scratch = {i: kernel.scratch_bytes for i, kernel in kernels.items()}
     plan = choose_plan(graph, scratch, optimize=optimize)
     return Compiled(read, graph, plan, kernels, passes)
@@ -111,12 +111,6 @@ def _prepared(read: Graph) -> tuple[Graph, tuple[PassReport, ...]]:
         saved = parameter_bytes(before) - parameter_bytes(graph)
         reports.append(PassReport(step.name, step.text, before.macs - graph.macs, saved))
     return graph, tuple(reports)
-
-
-def _input_layout(graph: Graph, op: Op) -> Layout:
-    source = graph.activations[op.inputs[0]]
-    interleaved = op.inputs[0] == graph.input and source.channels > 1 and source.height * source.width > 1
-    return Layout.INTERLEAVED if interleaved else Layout.PLANAR
 
 
 def _named(graph: Graph, op: Op) -> tuple[str, str, Activation, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 
 import jinja2
@@ -12,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy import __version__
-from vww_deploy.compiler.lower import FromInterleaved, Kernel, ToInterleaved
+from vww_deploy.compiler.kernels import Kernel, rule_of
 from vww_deploy.compiler.plan import Plan
 from vww_deploy.compiler.schedule import Segment, rows_read
-from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph, Mean, Op, Pad, Pool, Softmax
+from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph, Op, Pad, Pool
 from vww_deploy.resources import firmware_dir
 
 _LINE = 30  # numbers on a line of an array
@@ -47,12 +48,20 @@ def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> dict[str, s
         "library.json": _library_json(),
         "library.properties": _library_properties(graph),
     }
-    kernels_dir = firmware_dir() / "lib" / "vww_nn"
-    wanted = {kernel.source for kernel in kernels.values()}
-    for path in sorted(kernels_dir.iterdir()):
-        if path.suffix == ".h" or (path.suffix == ".cpp" and path.stem in wanted):
-            files[f"src/vww_nn/{path.name}"] = path.read_text(encoding="utf-8")
+    for path in _kernel_files({kernel.source for kernel in kernels.values()}):
+        files[f"src/vww_nn/{path.name}"] = path.read_text(encoding="utf-8")
     return files
+
+
+def _kernel_files(used: Set[str]) -> list[Path]:
+    """The files of the kernels used, and the headers that are no single kernel's."""
+    found = sorted((firmware_dir() / "lib" / "vww_nn").iterdir())
+    operators = {path.stem for path in found if path.suffix == ".cpp"}
+    return [
+        path
+        for path in found
+        if path.suffix in (".h", ".cpp") and (path.stem in used or (path.suffix == ".h" and path.stem not in operators))
+    ]
 
 
 def _library_json() -> str:
@@ -94,7 +103,7 @@ class _Writer:
         self.plan = plan
         self.kernels = kernels
         self.layer_of = {position: i for i, position in enumerate(layer_table(graph).positions)}
-        self.view_names: dict[tuple[int, int, int, int], str] = {}
+        self.view_names: dict[tuple[int, ...], str] = {}
         self.views: list[dict[str, object]] = []
 
     def values(self) -> dict[str, object]:
@@ -111,6 +120,7 @@ class _Writer:
             "output_offset": plan.places[graph.output].offset,
             "arena_bytes": plan.arena_bytes,
             "layers": self.layer_of,
+            "headers": _headers(self.kernels.values()),
             "arrays": arrays,
             "structs": structs,
             "views": self.views,
@@ -130,23 +140,25 @@ class _Writer:
                     seen[key] = f"k{name.capitalize()}{position}"
                     arrays.append({"type": kind, "name": seen[key], "text": _numbers(values)})
                 names[name] = seen[key]
-            if kernel.struct:
-                fields = ", ".join(f"/*{label}=*/{Template(text).substitute(names)}" for label, text in kernel.fields)
-                structs.append({"struct": kernel.struct, "name": f"kLayer{position}", "fields": _wrap(fields)})
+            if kernel.params:
+                fields = ", ".join(
+                    f"/*{label}=*/{Template(text).substitute(names)}" for label, text in kernel.params.fields
+                )
+                structs.append(
+                    {"struct": kernel.params.struct.name, "name": f"kLayer{position}", "fields": _wrap(fields)}
+                )
         return arrays, structs
 
     # --- calls ---
 
-    def _view(self, tensor: int) -> str:
+    def view(self, tensor: int, changes: Mapping[str, int]) -> str:
         place = self.plan.places[tensor]
-        return self._view_named(place.offset, place.channel_stride, place.row_stride, place.rows)
-
-    def _view_named(self, offset: int, channel_stride: int, row_stride: int, rows: int) -> str:
-        key = (offset, channel_stride, row_stride, rows)
+        fields = {name: getattr(place, name) for name in ("offset", "channel_stride", "row_stride", "rows")}
+        fields.update(changes)
+        key = tuple(fields.values())
         if key not in self.view_names:
-            name = self.view_names[key] = f"kView{len(self.views)}"
-            fields = zip(("offset", "channel_stride", "row_stride", "rows"), key, strict=True)
-            self.views.append({"name": name, **dict(fields)})
+            self.view_names[key] = f"kView{len(self.views)}"
+            self.views.append({"name": self.view_names[key], **fields})
         return self.view_names[key]
 
     def _segment(self, segment: Segment) -> list[str]:
@@ -210,53 +222,44 @@ class _Writer:
         return text if constant >= -1 or first > 0 else f"({expression} < 0 ? 0 : {text})"
 
     def _call(self, position: int, begin: str, end: str) -> list[str]:
-        op, kernel = self.graph.ops[position], self.kernels[position]
-        params = f"kLayer{position}"
-        places = self.plan.places
-        out = f"g_arena + {places[op.output].offset}"
-        source = f"g_arena + {places[op.inputs[0]].offset}"
-        if isinstance(op, Softmax):
-            return [f"vww::softmax({params}, {source}, {out});"]
-        if isinstance(op, ToInterleaved | FromInterleaved):
-            leading = ", ".join(str(n) for n in kernel.leading)
-            if isinstance(op, ToInterleaved):
-                arguments = f"{self._view(op.inputs[0])}, {out}"
-            else:
-                arguments = f"{source}, {self._view(op.output)}"
-            return [f"vww::{kernel.function}({leading}, {arguments}, {begin}, {end});"]
-        if isinstance(op, Mean):
-            return self._mean(position, op)
-        views = ", ".join(self._view(i) for i in (*op.inputs, op.output))
-        scratch = ""
-        if kernel.function in ("conv2d", "depthwise_conv2d"):
-            offset = self.plan.scratch.get(position)
-            scratch = f", g_arena + {offset}" if offset is not None else ", nullptr"
-        return [f"vww::{kernel.function}({params}, {views}, {begin}, {end}{scratch});"]
-
-    def _mean(self, position: int, op: Mean) -> list[str]:
-        source = self.graph.activations[op.inputs[0]]
-        place, out = self.plan.places[op.inputs[0]], self.plan.places[op.output].offset
-        params = f"kLayer{position}"
-        if op.axes == (1,):
-            view = self._view_named(place.offset, place.row_stride, place.row_stride, 1)
-            return [f"vww::mean_hw({params}, {view}, g_arena + {out});"]
-        if op.axes == (0,) and source.width > 1:
-            data = f"g_arena + {place.offset} + c * {place.channel_stride}"
-            view = f"vww::View{{{data}, 1, {place.row_stride}, {place.rows}}}"
-            return [
-                f"for (int c = 0; c < {source.channels}; ++c)",
-                f"  vww::mean_hw({params}, {view}, g_arena + {out} + c * {source.width});",
-            ]
-        return [f"vww::mean_hw({params}, {self._view(op.inputs[0])}, g_arena + {out});"]
+        op = self.graph.ops[position]
+        return rule_of(op).call(self.graph, op, self.kernels[position], _Site(self, position, f"{begin}, {end}"))
 
     def _report(self, position: int, begin: str, end: str) -> list[str]:
         layer = self.layer_of.get(position)
         if layer is None:
             return []
         out = self.graph.activations[self.graph.ops[position].output]
-        view = self._view(out.id)
+        view = self.view(out.id, {})
         shape = f"{out.channels}, {out.width}, {out.height}"
         return [f"if constexpr (kHooked) report(hook, context, {layer}, {view}, {shape}, {begin}, {end});"]
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Names of what a call may mention."""
+
+    writer: _Writer
+    position: int
+    rows: str
+
+    @property
+    def params(self) -> str:
+        return f"kLayer{self.position}"
+
+    def view(self, tensor: int, **changes: int) -> str:
+        return self.writer.view(tensor, changes)
+
+    def fields(self, tensor: int) -> tuple[int, int, int, int]:
+        place = self.writer.plan.places[tensor]
+        return place.offset, place.channel_stride, place.row_stride, place.rows
+
+    def address(self, tensor: int) -> str:
+        return f"g_arena + {self.writer.plan.places[tensor].offset}"
+
+    def scratch(self) -> str:
+        offset = self.writer.plan.scratch.get(self.position)
+        return "nullptr" if offset is None else f"g_arena + {offset}"
 
 
 def _numbers(values: npt.NDArray[np.generic]) -> str:
@@ -265,6 +268,11 @@ def _numbers(values: npt.NDArray[np.generic]) -> str:
         texts = ["INT32_MIN" if text == "-2147483648" else text for text in texts]
     per_line = _LINE if values.dtype.itemsize == 1 else _LINE // 3
     return "\n".join("    " + ", ".join(texts[i : i + per_line]) + "," for i in range(0, len(texts), per_line))
+
+
+def _headers(kernels: Iterable[Kernel]) -> list[str]:
+    """What declares the functions that are called."""
+    return sorted({kernel.source for kernel in kernels})
 
 
 def _wrap(fields: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vww_deploy.compiler.lower import Kernel
+from vww_deploy.compiler.kernels import Kernel
 from vww_deploy.compiler.plan import Plan
 
 CODE_BYTES: Final[Mapping[str, int]] = {
@@ -19,7 +19,7 @@ CODE_BYTES: Final[Mapping[str, int]] = {
     "copy": 460,
     "depthwise_conv2d": 4430,
     "max_pool": 640,
-    "mean_hw": 320,
+    "mean": 320,
     "pad": 210,
     "requantize": 390,
     "softmax": 1060,
@@ -33,7 +33,7 @@ STACK_BYTES: Final[Mapping[str, int]] = {
     "copy": 50,
     "depthwise_conv2d": 660,
     "max_pool": 80,
-    "mean_hw": 50,
+    "mean": 50,
     "pad": 50,
     "requantize": 70,
     "softmax": 140,
@@ -44,17 +44,6 @@ _CALL_BYTES: Final = 24  # passing a call's arguments
 _BAND_BYTES: Final = 60  # a band's loop and row arithmetic, for each of its layers
 _VIEW_BYTES: Final = 16
 _INVOKE_STACK_BYTES: Final = 160  # vww_model_invoke itself, its hooked variant being the deeper one
-_STRUCT_BYTES: Final[Mapping[str, int]] = {
-    "": 0,
-    "AddParams": 36,
-    "ConvParams": 44,
-    "DepthwiseParams": 44,
-    "MeanParams": 20,
-    "PadParams": 20,
-    "PoolParams": 26,
-    "RequantizeParams": 20,
-    "SoftmaxParams": 16,
-}
 
 
 def constant_bytes(kernels: Mapping[int, Kernel]) -> int:
@@ -66,7 +55,7 @@ def constant_bytes(kernels: Mapping[int, Kernel]) -> int:
 def table_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:
     """Flash for parameter structs and views."""
     views = {(p.offset, p.channel_stride, p.row_stride, p.rows) for p in plan.places.values()}
-    return sum(_STRUCT_BYTES[k.struct] for k in kernels.values()) + _VIEW_BYTES * len(views)
+    return sum(k.params.struct.size for k in kernels.values() if k.params) + _VIEW_BYTES * len(views)
 
 
 def code_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vww_deploy.compiler.folding import fold_constant_channels
-from vww_deploy.compiler.lower import FromInterleaved, ToInterleaved
-from vww_deploy.graph.ir import Activation, Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
+from vww_deploy.graph.ir import Activation, Conv2D, Copy, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,22 @@ def add_copies(graph: Graph) -> Graph:
     readers = [op for op in graph.ops if graph.input in op.inputs]
     if not _same_in_both_orders(source) and not all(isinstance(op, Conv2D) for op in readers):
         planes = copy_of(source)
-        ops.append(FromInterleaved(-1, "COPY", (graph.input,), planes))
+        ops.append(Copy(-1, "COPY", (graph.input,), planes, to_interleaved=False))
         renamed[graph.input] = planes
     for op in graph.ops:
         if isinstance(op, Reshape):
             tensor = renamed.get(op.inputs[0], op.inputs[0])
             if not _same_in_both_orders(activations[tensor]):
                 flat = copy_of(activations[tensor])
-                ops.append(ToInterleaved(-1, "COPY", (tensor,), flat))
+                ops.append(Copy(-1, "COPY", (tensor,), flat, to_interleaved=True))
                 tensor = flat
-            ops.append(FromInterleaved(op.index, op.kind, (tensor,), op.output))
+            ops.append(Copy(op.index, op.kind, (tensor,), op.output, to_interleaved=False))
             continue
         ops.append(dataclasses.replace(op, inputs=tuple(renamed.get(i, i) for i in op.inputs)))
     output = graph.output
     if not _same_in_both_orders(activations[output]):
         output = copy_of(activations[output])
-        ops.append(ToInterleaved(-1, "COPY", (graph.output,), output))
+        ops.append(Copy(-1, "COPY", (graph.output,), output, to_interleaved=True))
     return graph.replace(ops=tuple(ops), activations=activations, output=output)
 
 

@@ -11,24 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.compiler import packing
+from vww_deploy.compiler.kernels import InPlace, rule_of
 from vww_deploy.compiler.schedule import Call, Segment, calls_of, ring_rows, rows_read, segments_of
-from vww_deploy.graph.ir import (
-    Activation,
-    Add,
-    Conv2D,
-    DepthwiseConv2D,
-    Graph,
-    Mean,
-    Op,
-    Pool,
-    Requantize,
-    Softmax,
-)
+from vww_deploy.graph.ir import Activation, Graph, Op
+
+READ_PAST_BYTES: Final = 4
+"""The arena ends with so many bytes that no tensor uses: kernels may read up to 3 bytes past a tensor."""
 
 Extents = npt.NDArray[np.int64]
 
@@ -125,16 +118,6 @@ def make_plan(
     return _Builder(graph, choice, scratch_bytes).build(effort, below)
 
 
-def is_pointwise(op: Op) -> bool:
-    """True for 1x1 convolutions that read just the pixel they write."""
-    return (
-        isinstance(op, Conv2D)
-        and op.window.kernel == (1, 1)
-        and op.window.stride == (1, 1)
-        and not any((op.window.padding.top, op.window.padding.left, op.window.padding.bottom, op.window.padding.right))
-    )
-
-
 class _Builder:
     def __init__(self, graph: Graph, choice: Choice, scratch_bytes: Mapping[int, int]) -> None:
         self.graph = graph
@@ -188,7 +171,7 @@ class _Builder:
             scratch=scratch,
             scratch_bytes=dict(self.scratch_bytes),
             storages=uses,
-            arena_bytes=arena + packing.READ_PAST_BYTES,
+            arena_bytes=arena + READ_PAST_BYTES,
         )
 
     # --- which tensors share a storage ---
@@ -232,7 +215,7 @@ class _Builder:
 
     def _ring_in_place(self, index: int) -> bool:
         op = self.graph.ops[index]
-        return is_pointwise(op) or isinstance(op, Add | Requantize)
+        return InPlace.ROWS in rule_of(op).in_place(self.graph, op)
 
     def _in_place(self, index: int, op: Op, layout: Layout, rows: int) -> int | None:
         """The input whose storage the output may take over, or None."""
@@ -241,6 +224,9 @@ class _Builder:
         band = self.band_of.get(index)
         if band is not None and band.backward:
             return None
+        allowed = rule_of(op).in_place(graph, op)
+        if band is not None:
+            allowed &= InPlace.ROWS
         for tensor in op.inputs:
             source = graph.activations[tensor]
             storage = self.storage_of[tensor]
@@ -256,18 +242,9 @@ class _Builder:
             if graph.input in storage.tensors and out.channels > storage.channels:
                 continue
             same = (source.height, source.width) == (out.height, out.width) and storage.rows == rows
-            if is_pointwise(op) or isinstance(op, Requantize | Add):
-                if same:
-                    return tensor
-            elif band is not None:
-                continue
-            elif isinstance(op, DepthwiseConv2D) and op.depth_multiplier == 1:
-                if same or (layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width):
-                    return tensor
-            elif isinstance(op, Pool) and op.window.padding.top == op.window.padding.left == 0:
-                if layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width:
-                    return tensor
-            elif isinstance(op, Softmax) or (isinstance(op, Mean) and out.size == out.channels):
+            smaller = layout is Layout.PLANAR and out.height <= source.height and out.width <= source.width
+            fits = {InPlace.ROWS: same, InPlace.SAME: same, InPlace.SHRINK: smaller, InPlace.ANY: True}
+            if any(fits[way] for way in allowed if way in fits):
                 return tensor
         return None
 

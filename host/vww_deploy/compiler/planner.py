@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from vww_deploy.compiler.plan import Choice, Plan, is_pointwise, make_plan
+from vww_deploy.compiler.kernels import InPlace, rule_of
+from vww_deploy.compiler.plan import Choice, Plan, make_plan
 from vww_deploy.compiler.schedule import Segment, can_stream
 from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph
 
@@ -132,13 +133,13 @@ def _stays_in_place(graph: Graph, index: int) -> bool:
     op = graph.ops[index]
     source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
     same = (source.height, source.width) == (out.height, out.width)
-    return is_pointwise(op) or (isinstance(op, DepthwiseConv2D) and op.depth_multiplier == 1 and same)
+    return same and InPlace.SAME in rule_of(op).in_place(graph, op)
 
 
 def _grows(graph: Graph, index: int) -> bool:
     """True for layers that widen every row: with rows packed tight they can still work in place, from the last row."""
     op = graph.ops[index]
-    return is_pointwise(op) and graph.activations[op.output].channels > graph.activations[op.inputs[0]].channels
+    return InPlace.BACKWARD in rule_of(op).in_place(graph, op)
 
 
 def _bands(graph: Graph, choice: Choice, plan: Plan) -> Iterator[Choice]:
@@ -200,7 +201,7 @@ def slowdown(graph: Graph, choice: Choice) -> float:
 
 def _row_blocks(op: Conv2D, width: int, height: int) -> float:
     """The share that blocks of fewer than four pixels at the ends of rows add, against whole planes in one row."""
-    if not is_pointwise(op) or width % 4 == 0:
+    if not op.is_pointwise or width % 4 == 0:
         return 0.0
     short = width % 4
     whole = width * height

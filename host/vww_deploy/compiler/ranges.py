@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.compiler.packing import mean_multiplier
 from vww_deploy.graph.ir import (
     Activation,
     Add,
@@ -27,6 +26,7 @@ from vww_deploy.graph.ir import (
     Requantize,
     Window,
 )
+from vww_deploy.graph.multipliers import mean_multiplier
 
 Values = npt.NDArray[np.int64]
 Factor = int | Values

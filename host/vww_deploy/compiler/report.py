@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vww_deploy.compiler import footprint
 from vww_deploy.compiler.emit import layer_table
 from vww_deploy.compiler.instructions import estimate
-from vww_deploy.compiler.lower import Kernel
+from vww_deploy.compiler.kernels import Kernel
 from vww_deploy.compiler.plan import Plan
 from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op
 

@@ -139,6 +139,13 @@ class Conv2D(Op):
         out = graph.activations[self.output]
         return out.height * out.width * int(self.weights.size)
 
+    @property
+    def is_pointwise(self) -> bool:
+        """True for 1x1 convolutions that read just the pixel they write."""
+        padding = self.window.padding
+        unpadded = not any((padding.top, padding.left, padding.bottom, padding.right))
+        return self.window.kernel == self.window.stride == (1, 1) and unpadded
+
 
 @dataclass(frozen=True, eq=False)
 class DepthwiseConv2D(Op):
@@ -210,6 +217,13 @@ class Reshape(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Copy(Op):
+    """Copies planes to height, width, channel order, or back; ours, not the file's."""
+
+    to_interleaved: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Softmax(Op):
     """Softmax over the channels, ``beta`` as in the file."""
 
@@ -252,6 +266,11 @@ class Graph:
     def output_activation(self) -> Activation:
         """The int8 output."""
         return self.activations[self.output]
+
+    def is_interleaved(self, activation: int) -> bool:
+        """True for an input that lies pixel after pixel, as the host sends it, where planes would lie otherwise."""
+        given = self.activations[activation]
+        return activation == self.input and given.channels > 1 and given.height * given.width > 1
 
     @property
     def macs(self) -> int:

@@ -25,6 +25,12 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def mean_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:
+    """MEAN's (multiplier, shift): the ratio of the scales with LiteRT's division by ``count`` elements worked in."""
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
+
+
 def _round_half_away(value: float) -> int:
     return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
 

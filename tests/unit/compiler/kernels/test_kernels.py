@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.kernel_cases import Case, Layer, add_case, build, failures, pad_case, pool_case, run
-from vww_deploy.compiler import packing
+from vww_deploy.compiler.kernels.scaling import Scale
 
 arm = pytest.mark.skipif(
     shutil.which("arm-none-eabi-g++") is None or shutil.which("qemu-system-arm") is None,
@@ -129,7 +129,7 @@ def test_scaling_agrees_on_every_rounding_edge(tmp_path: Path) -> None:
         layer.bias = (halves * np.where(multipliers == 1 << 30, 2, 1) + rng.integers(-1, 2, layer.out_c)).astype(
             np.int32
         )
-        layer.scale = packing.Scale(
+        layer.scale = Scale(
             multipliers.astype(np.int32), shifts.astype(np.int32), zero, layer.scale.clamp_min, layer.scale.clamp_max
         )
         cases.append(layer.case(f"edges {kind}"))

@@ -1,10 +1,11 @@
 // MEAN over height and width.
+#include "mean.h"
+
 #include "requant.h"
-#include "vww_nn.h"
 
 namespace vww {
 
-void mean_hw(const MeanParams& p, const View& in, int8_t* out) {
+void mean(const MeanParams& p, const View& in, int8_t* out) {
   for (int c = 0; c < p.channels; ++c) {
     int32_t sum = -p.input_zero_point * p.h * p.w;
     for (int y = 0; y < p.h; ++y) {

@@ -1,0 +1,168 @@
+"""CONV_2D: the kernel for windows over all channels, and for dense layers, whose window is the whole picture."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.params import struct_of
+from vww_deploy.compiler.kernels.scaling import (
+    Int8,
+    Int32,
+    Packed,
+    RequantKind,
+    Scale,
+    even,
+    even_long,
+    folded_scales,
+    kind_of,
+    live_weights,
+    packed,
+    scale_of,
+)
+from vww_deploy.compiler.kernels.windows import window_fields
+from vww_deploy.graph.ir import Conv2D, Graph
+
+PIXELS_PER_BLOCK: Final = 4
+"""Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""
+
+_SHORT_BLOCK: Final = 2.5  # what a block of fewer than four pixels takes, against its share of a full one
+
+
+class _Conv2D(KernelRule[Conv2D]):
+    name = "conv2d"
+
+    def lower(self, graph: Graph, op: Conv2D, *, interleaved: bool) -> Kernel:
+        source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
+        # With one channel both layouts are the same, and the kernel for interleaved pictures is the faster one.
+        hwc = interleaved or source.channels == 1
+        zero_point = source.quantization.zero_point
+        constants = pack_conv(
+            op.weights, op.requantization.bias, zero_point, scale_of(op.requantization, out), input_is_hwc=hwc
+        )
+        params = struct_of("conv2d", "ConvParams").fill(
+            constants="$constants",
+            requant=constants.requant,
+            in_h=source.height,
+            in_w=source.width,
+            in_c=source.channels,
+            out_h=out.height,
+            out_w=out.width,
+            out_c=out.channels,
+            **window_fields(op.window),
+            input_zero_point=zero_point,
+            input_is_hwc=hwc,
+        )
+        scratch = conv_scratch_bytes(*op.window.kernel, source.channels, input_is_hwc=hwc)
+        return Kernel("conv2d", "conv2d", params, (("constants", "int8_t", constants.constants),), scratch)
+
+    def in_place(self, graph: Graph, op: Conv2D) -> InPlace:
+        if not op.is_pointwise:
+            return InPlace.NEVER
+        widens = graph.activations[op.output].channels > graph.activations[op.inputs[0]].channels
+        return InPlace.ROWS | InPlace.SAME | (InPlace.BACKWARD if widens else InPlace.NEVER)
+
+    def call(self, graph: Graph, op: Conv2D, kernel: Kernel, site: Site) -> list[str]:
+        views = f"{site.view(op.inputs[0])}, {site.view(op.output)}"
+        return [f"vww::conv2d({site.params}, {views}, {site.rows}, {site.scratch()});"]
+
+    def work(self, graph: Graph, op: Conv2D) -> Work:
+        out, macs = graph.activations[op.output], op.macs(graph)
+        places = out.height * out.width
+        pointwise = op.window.kernel == (1, 1)
+        if places == 1:  # four pixels at a time are computed, one is needed
+            case = "conv2d vector" if pointwise else "conv2d one window"
+        else:
+            case = "conv2d pointwise" if pointwise else "conv2d windows"
+        return Work(case, {"layers": 1, "macs": macs, "outputs": out.size, "places": places})
+
+    def work_of_short_rows(self, graph: Graph, op: Conv2D) -> Work:
+        out = graph.activations[op.output]
+        if not op.is_pointwise or out.width % PIXELS_PER_BLOCK == 0:
+            return Work("rows")
+        short = out.width % PIXELS_PER_BLOCK * out.height / (out.width * out.height)
+        return Work("rows", {"macs": short * (_SHORT_BLOCK - 1) * op.macs(graph)})
+
+    def work_of_rows(self, graph: Graph, op: Conv2D, calls: int) -> Work:
+        return Work("rows", {"calls": calls, **self.work_of_short_rows(graph, op).amounts})
+
+
+RULE: Final = _Conv2D()
+
+
+def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale, *, input_is_hwc: bool) -> Packed:
+    """A CONV_2D or FULLY_CONNECTED layer's constants.
+
+    ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
+    The order of the bytes is told at the top of conv2d.cpp.
+
+    Raises ValueError when a folded bias leaves 32 bits.
+    """
+    channels = weights.shape[0]
+    live = live_weights(weights, scale)
+    taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
+    bias, multipliers, exponents = folded_scales(taps, bias, input_zero_point, scale)
+    kind = kind_of(exponents, multipliers, scale)
+    pairs = np.zeros((even(channels), taps.shape[1]), np.int8)
+    pairs[:channels] = taps
+    biases = even_long(bias)
+    if kind is not RequantKind.GENERIC and not _can_combine(pairs[::2], pairs[1::2], biases[1::2]):
+        kind = RequantKind.GENERIC
+    blocks: list[npt.NDArray[np.generic]] = []
+    for first, second in zip(range(0, len(pairs), 2), range(1, len(pairs), 2), strict=True):
+        if kind is RequantKind.GENERIC:
+            weights = np.stack([pairs[first], pairs[second]], axis=1).reshape(-1).view(np.int16)
+            bias_of_second = int(biases[second])
+        else:
+            weights = pairs[first] + 256 * pairs[second].astype(np.int16)
+            bias_of_second = int(biases[first]) + 256 * int(biases[second])
+        two_biases = np.array([int(biases[first]), bias_of_second], np.int64).astype(np.int32)
+        both = slice(first, second + 1)
+        blocks += [
+            two_biases,
+            weights,
+            even_long(multipliers)[both],
+            even_long(exponents)[both],
+            np.zeros(2, np.int8),
+        ]
+    return packed(blocks, kind, scale)
+
+
+def _can_combine(low: Int8, high: Int8, high_bias: Int32) -> bool:
+    """Whether weights low + 256 * high fit 16 bits, and the sums of the high channels 24."""
+    weights = low.astype(np.int32) + 256 * high.astype(np.int32)
+    most = np.abs(high_bias.astype(np.int64)) + 128 * np.abs(high.astype(np.int64)).sum(axis=1)
+    return bool(weights.min() >= -(1 << 15)) and bool(most.max() < 1 << 23)
+
+
+def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc: bool) -> int:
+    """Scratch of ``vww::conv2d``: the windows of a block of pixels as int16."""
+    if input_is_hwc:
+        row = kernel_w * in_c
+        taps = kernel_h * (row // 4 * 4 + (0, 2, 2, 4)[row % 4])
+    else:
+        taps = kernel_h * kernel_w * even(in_c)
+    return PIXELS_PER_BLOCK * taps * 2
+
+
+def _planar_taps(weights: Int8) -> Int8:
+    """(channels, taps): by kernel position, input channels padded to an even number."""
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    taps = np.zeros((out_c, kernel_h, kernel_w, even(in_c)), np.int8)
+    taps[..., :in_c] = weights
+    return taps.reshape(out_c, -1)
+
+
+def _interleaved_taps(weights: Int8) -> Int8:
+    """(channels, taps): by kernel row, its bytes in pairs as conv2d.cpp gathers them."""
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    row = kernel_w * in_c
+    rest = {0: [], 1: [0, -1], 2: [0, 1], 3: [0, 2, 1, -1]}[row % 4]
+    order = [4 * group + i for group in range(row // 4) for i in (0, 2, 1, 3)]
+    order += [row // 4 * 4 + i if i >= 0 else row for i in rest]
+    with_zero = np.zeros((out_c, kernel_h, row + 1), np.int8)
+    with_zero[..., :row] = weights.reshape(out_c, kernel_h, row)
+    return with_zero[..., order].reshape(out_c, -1)

@@ -1,0 +1,9 @@
+"""MAX_POOL_2D."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vww_deploy.compiler.kernels.pool import PoolRule
+
+RULE: Final = PoolRule("max_pool")
