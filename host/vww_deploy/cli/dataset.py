@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
-from vww_deploy.cli.train import DataArgument, PicturesOption
+from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 app = typer.Typer(help="Check, show and build sets of labelled pictures.")
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
-from vww_deploy.cli.train import DataArgument, PicturesOption
+from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 if TYPE_CHECKING:
     from vww_deploy.graph.model import Model

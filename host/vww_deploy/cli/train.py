@@ -7,15 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.cli.data_options import DataArgument, PicturesOption
+from vww_deploy.cli.packed import show
 
-DataArgument = Annotated[
-    Path, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
-]
-PicturesOption = Annotated[
-    Path | None, typer.Option("--pictures", help="The folder of pictures that COCO JSON or Wake Vision speaks of.")
-]
 _SMALLEST = 8  # pixels; below, a picture has no room for what training does to it
 
 
@@ -73,7 +70,30 @@ def command(
     views_folder: Annotated[
         Path | None, typer.Option("--views-folder", help="Where views are kept; default: OUTPUT/views.")
     ] = None,
-    initial: Annotated[Path | None, typer.Option("--initial", help="Weights to begin from.")] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            "--initial",
+            help="Weights to begin from: a file, or imagenet for those that Keras downloads. With --recipe: the file "
+            "of ImageNet's weights, where there is no internet.",
+        ),
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--more",
+            help="One more set to train on and the part of it that an epoch shows, as DATA=0.3; may be repeated.",
+            metavar="DATA=PART",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Fine-tune this shipped model on a few hundred pictures of your own, to int8.",
+            metavar="NAME",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1)] = 1,
     threads: Annotated[int, typer.Option("--threads", help="CPU threads; 0: as many as there are.", min=0)] = 0,
     smoke: Annotated[
@@ -84,6 +104,8 @@ def command(
     """Train MobileNet v1, with a teacher if there is one. Run it again to go on where it was stopped.
 
     Example: vww-deploy train photos/ -o training --teacher teacher.tflite --epochs 60
+
+    With pictures of your own: vww-deploy train my_photos/ --from person_96_gray
     """
     from vww_deploy.training.mobilenet import require_tensorflow
     from vww_deploy.training.run import Job, run
@@ -91,8 +113,12 @@ def command(
     tf = require_tensorflow()
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-    from vww_deploy.training.train import Recipe
+    from vww_deploy.training.recipe import Recipe
 
+    if base is not None:
+        _fine_tune(base, data, output, pictures, seed, as_json)
+        return
+    further = tuple(_with_part(one) for one in more or ())
     recipe = Recipe(
         depth_multiplier=depth_multiplier,
         size=size,
@@ -112,8 +138,8 @@ def command(
         common.err.print(_line(row), soft_wrap=True)
 
     if recipe_name is not None:
-        from vww_deploy.cli.quantize import show
         from vww_deploy.training.recipes import make_shipped
+        from vww_deploy.training.weights import IMAGENET
 
         with common.err.status("Reading") as status:
             packed = make_shipped(
@@ -122,6 +148,8 @@ def command(
                 output,
                 pictures=pictures,
                 teacher=teacher,
+                more=further,
+                imagenet=initial or IMAGENET,
                 seed=seed,
                 smoke=smoke,
                 say=say,
@@ -133,7 +161,7 @@ def command(
         else:
             show(packed)
         return
-    job = Job(data, output, recipe, pictures, teacher, views_folder, initial)
+    job = Job(data, output, recipe, pictures, teacher, views_folder, initial, further)
     with common.err.status("Reading") as status:
         weights = run(job, smoke=smoke, say=say, note=common.notice, step=lambda text: status.update(text.capitalize()))
     last: dict[str, Any] = rows[-1] if rows else {}
@@ -143,6 +171,55 @@ def command(
         figure = f", top-1 on val {last['val_accuracy']:.2%}" if last else ": nothing left to do"
         common.out.print(f"[green]✓[/] {escape(str(weights))}{figure}")
         common.out.print(f"Make it int8 with: vww-deploy quantize {escape(str(weights.parent))} {escape(str(data))}")
+
+
+def _with_part(text: str) -> tuple[Path, float]:
+    """``DATA=PART`` as a path and a number; the part is 1 where none is named."""
+    from vww_deploy.errors import DataError
+
+    name, equals, part = text.rpartition("=")
+    if not equals:
+        return Path(text), 1.0
+    try:
+        share = float(part)
+    except ValueError:
+        share = 0.0
+    if not 0.0 < share <= 1.0:
+        raise DataError(f"--more {text}: {part!r} is no part of a set", hint="For example --more more_photos/=0.3")
+    return Path(name), share
+
+
+def _fine_tune(base: str, data: Path, output: Path, pictures: Path | None, seed: int, as_json: bool) -> None:
+    """A shipped model, fine-tuned on the user's own pictures, and what that gained."""
+    from vww_deploy.training.transfer import fine_tune_shipped
+
+    with common.err.status("Reading") as status:
+        tuned = fine_tune_shipped(
+            base,
+            data,
+            output,
+            pictures=pictures,
+            seed=seed,
+            note=common.notice,
+            step=lambda text: status.update(text.capitalize()),
+        )
+    if as_json:
+        common.print_json(tuned)
+        return
+    table = Table("", "top-1", "person", "no person", box=None, pad_edge=False)
+    for name, one in ((base, tuned.before), ("fine-tuned", tuned.after)):
+        table.add_row(escape(name), f"{one.top1:.1%}", f"{one.person:.1%}", f"{one.no_person:.1%}")
+    common.out.print(table)
+    common.out.print(
+        f"on the {tuned.before.pictures} pictures held back, the last fifth of each class by name; "
+        f"{tuned.learned} were learned from in {tuned.epochs} epochs",
+        soft_wrap=True,
+    )
+    if tuned.path is None:
+        common.notice(f"that is no better than {base}: nothing was written")
+        raise typer.Exit(1)
+    common.out.print(f"[green]✓[/] {escape(str(tuned.path))}")
+    common.out.print(f"Put it on a board with: vww-deploy flash {escape(str(tuned.path))}")
 
 
 def _line(row: dict[str, float]) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from vww_deploy.training.mobilenet import require_tensorflow
 
 # ITU-R BT.601 luma, as vww_deploy.pictures.preprocess has it in integers.
@@ -30,14 +32,18 @@ class Augmentation:
     paste: float = 0.3
     """Part of the pictures that another one is pasted onto, at a side of 0.3 to 0.75: persons before other backgrounds.
     Only a teacher knows what is to be seen then, so none without one."""
-    nudge: float = 0.0
+    shift: float = 0.0
     """How far a picture is moved and stretched anew in each epoch, as a part of its side; so little that the teacher's
     word on it still holds."""
-    hide: float = 0.0
+    rotate: float = 0.0
+    """Largest angle in degrees by which a picture is turned anew in each epoch."""
+    cutout: float = 0.0
     """Part of the pictures that lose a rectangle of 0.15 to 0.4 of their sides in each epoch."""
-    blend: float = 0.0
+    mixup: float = 0.0
     """Part of the pictures that another one shines through in each epoch, at up to half; what is to be learned of both
-    is blended likewise (mixup, Zhang et al. 2018)."""
+    is mixed likewise (Zhang et al. 2018)."""
+    exposure: float = 0.0
+    """Part of the pictures that are exposed for 0.3 to 1.7 times as long in each epoch."""
     brightness: float = 0.15
     contrast: float = 0.3
     colour: float = 0.15
@@ -121,8 +127,8 @@ def any_luma(x: Any, seed: Any, how: Augmentation) -> Any:
     return tf.matmul(x, tf.reshape(weights, [-1, 1, 3, 1]))
 
 
-def nudge(x: Any, seed: Any, how: Augmentation) -> Any:
-    """A batch moved and stretched a little.
+def shift(x: Any, seed: Any, how: Augmentation) -> Any:
+    """A batch moved, stretched and turned a little.
 
     Args:
         x: float32 ``[N, s, s, 1 or 3]`` in 0..255.
@@ -131,13 +137,26 @@ def nudge(x: Any, seed: Any, how: Augmentation) -> Any:
     tf = require_tensorflow()
     count, size = tf.shape(x)[0], x.shape[1]
     uniform = _Uniform(tf.reverse(seed, [0]), count)  # other numbers than degrade draws
-    height, width, y, x_ = (uniform(-how.nudge, how.nudge)[:, 0, 0, 0] for _ in range(4))
-    boxes = tf.stack([y - height, x_ - width, 1.0 + y + height, 1.0 + x_ + width], axis=1)
-    return tf.image.crop_and_resize(x, boxes, tf.range(count), [size, size], extrapolation_value=118.0)
+    height, width, y, x_ = (uniform(-how.shift, how.shift)[:, 0, 0, 0] for _ in range(4))
+    angle = uniform(-how.rotate, how.rotate)[:, 0, 0, 0] * (np.pi / 180.0)
+    # Each row maps a pixel of the result to the place that it is taken from, about the picture's middle.
+    middle, cos, sin, none = (size - 1) / 2, tf.cos(angle), tf.sin(angle), tf.zeros([count])
+    a, b, c, d = (1.0 + 2.0 * width) * cos, -sin, sin, (1.0 + 2.0 * height) * cos
+    transforms = tf.stack(
+        [a, b, middle * (1.0 - a - b) + x_ * size, c, d, middle * (1.0 - c - d) + y * size, none, none], axis=1
+    )
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=x,
+        transforms=transforms,
+        output_shape=[size, size],
+        fill_value=118.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
 
 
-def blend(parts: Sequence[Any], seed: Any, how: Augmentation) -> list[Any]:
-    """A batch of which some pictures are blended with another one of it, and so is all that belongs to them.
+def mixup(parts: Sequence[Any], seed: Any, how: Augmentation) -> list[Any]:
+    """A batch of which some pictures are mixed with another one of it, and so is all that belongs to them.
 
     Args:
         parts: float tensors ``[N, ...]``: the pictures, and what is to be learned of them.
@@ -145,13 +164,13 @@ def blend(parts: Sequence[Any], seed: Any, how: Augmentation) -> list[Any]:
     """
     tf = require_tensorflow()
     uniform = _Uniform(tf.bitwise.invert(tf.reverse(seed, [0])), tf.shape(parts[0])[0])  # other numbers than the others
-    other = tf.where(uniform(0.0, 1.0) < how.blend, uniform(0.0, 0.5), 0.0)[:, 0, 0, 0]
+    other = tf.where(uniform(0.0, 1.0) < how.mixup, uniform(0.0, 0.5), 0.0)[:, 0, 0, 0]
 
-    def blended(part: Any) -> Any:
+    def mixed(part: Any) -> Any:
         share = tf.cast(tf.reshape(other, [-1] + [1] * (len(part.shape) - 1)), part.dtype)
         return part + share * (tf.roll(part, 1, axis=0) - part)
 
-    return [blended(part) for part in parts]
+    return [mixed(part) for part in parts]
 
 
 def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
@@ -174,8 +193,10 @@ def degrade(x: Any, seed: Any, how: Augmentation) -> Any:
     middle = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     x = (x - middle) * uniform(1.0 - how.contrast, 1.0 + how.contrast) + middle
     x += 255.0 * uniform(-how.brightness, how.brightness)
-    if how.hide:
-        x = _hidden(x, uniform, uniform(0.0, 1.0) < how.hide)
+    if how.exposure:
+        x = _some(uniform(0.0, 1.0) < how.exposure, x * uniform(0.3, 1.7), x)
+    if how.cutout:
+        x = _cut_out(x, uniform, uniform(0.0, 1.0) < how.cutout)
     deviation = tf.maximum(0.0, uniform(-how.noise, how.noise)) * 255.0
     x += deviation * tf.random.stateless_normal(tf.shape(x), uniform.seed())
     return tf.clip_by_value(x, 0.0, 255.0)
@@ -202,7 +223,7 @@ def _some(chosen: Any, changed: Any, x: Any) -> Any:
     return x + require_tensorflow().cast(chosen, x.dtype) * (changed - x)
 
 
-def _hidden(x: Any, uniform: _Uniform, chosen: Any) -> Any:
+def _cut_out(x: Any, uniform: _Uniform, chosen: Any) -> Any:
     """The chosen pictures of a batch, bool ``[N, 1, 1, 1]``, each behind a rectangle of some gray."""
     tf = require_tensorflow()
     size = x.shape[1]

@@ -41,6 +41,8 @@ class Picture:
     split: str
     source: str = ""
     person_area: float | None = None
+    teacher_score: float | None = None
+    """P(person) by a teacher, where the label was made by a machine: then this is learned, not the label."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ class PictureArrays:
     labels: npt.NDArray[np.int64]
     one_label_source: npt.NDArray[np.bool_]
     """Whether the picture's source knows one label only, ``[N]``: there the source gives the label away."""
+    teacher_score: npt.NDArray[np.float32]
+    """P(person) by a teacher where the label was made by a machine, else NaN, ``[N]``."""
+    share: npt.NDArray[np.float32]
+    """The part of an epoch's views that show the picture, ``[N]``: below 1 for a data set that counts less."""
     unreadable: tuple[str, ...] = field(default=())
     """What was wrong with the pictures that were left out."""
 
@@ -170,7 +176,8 @@ def read_labels_csv(path: Path) -> Dataset:
         except ValueError as error:
             raise DataError(f"{path}, line {line}: person_area_fraction {area!r} is no number") from error
         label = _label(path, line, row["label"])
-        found.append(Picture(path.parent / row["file"], label, split, row.get("source") or "", fraction))
+        score = _score(path, line, row.get("teacher_score"))
+        found.append(Picture(path.parent / row["file"], label, split, row.get("source") or "", fraction, score))
     return _whole(path, found)
 
 
@@ -261,7 +268,9 @@ def split_of(name: str) -> str:
     return "train" if at < 0.84 else "val" if at < 0.92 else "test"
 
 
-def load_arrays(dataset: Dataset, side: int = 128, *, step: Callable[[str], None] = lambda text: None) -> PictureArrays:
+def load_arrays(
+    dataset: Dataset, side: int = 128, *, share: float = 1.0, step: Callable[[str], None] = lambda text: None
+) -> PictureArrays:
     """Decode all pictures, squashed to ``side`` x ``side`` by area average; unreadable ones are left out and reported.
 
     ``step`` is told in words, often, how far it is.
@@ -291,7 +300,20 @@ def load_arrays(dataset: Dataset, side: int = 128, *, step: Callable[[str], None
         by_source.setdefault(picture.source, set()).add(picture.label)
     one = np.array([len(by_source[picture.source]) == 1 for picture in kept])
     labels = np.array([picture.label for picture in kept], np.int64)
-    return PictureArrays(pixels[: len(kept)], labels, one, tuple(wrong))
+    scores = [np.nan if picture.teacher_score is None else picture.teacher_score for picture in kept]
+    shares = np.full(len(kept), share, np.float32)
+    return PictureArrays(pixels[: len(kept)], labels, one, np.array(scores, np.float32), shares, tuple(wrong))
+
+
+def joined(parts: Sequence[PictureArrays]) -> PictureArrays:
+    """Several sets of decoded pictures of the same side as one."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("pictures", "labels", "one_label_source", "teacher_score", "share")
+    }
+    return PictureArrays(**arrays, unreadable=tuple(text for part in parts for text in part.unreadable))
 
 
 def check_classes(origin: Path, pictures: Iterable[Picture]) -> None:
@@ -375,6 +397,18 @@ def _rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, Any]]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no CSV text: {error}") from error
     return rows
+
+
+def _score(path: Path, line: int, text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        score = float(text)
+    except ValueError as error:
+        raise DataError(f"{path}, line {line}: teacher_score {text!r} is no number") from error
+    if not 0.0 <= score <= 1.0:
+        raise DataError(f"{path}, line {line}: teacher_score {text}", hint="It is P(person), from 0 to 1.")
+    return score
 
 
 def _label(path: Path, line: int, text: str) -> int:

@@ -111,9 +111,16 @@ def probability_of(model: Model, outputs: npt.NDArray[np.int8], scale: float, ze
 
 
 def answer_all(
-    model: Model, dataset: Dataset, probability: Probability, tick: Callable[[], None] = lambda: None
+    model: Model,
+    dataset: Dataset,
+    probability: Probability,
+    tick: Callable[[], None] = lambda: None,
+    *,
+    change: Callable[[Image.Image], Image.Image] = lambda image: image,
 ) -> tuple[list[Answer], list[str]]:
     """Ask the model about every picture; unreadable ones are left out and reported (second value).
+
+    ``change`` is done to each picture before the model sees it.
 
     Raises:
         DataError: none is readable.
@@ -122,6 +129,7 @@ def answer_all(
     for picture in dataset.pictures:
         try:
             image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
+            image = change(image)
             values = model.to_input(image)
         except DataError as error:
             skipped.append(error.message)

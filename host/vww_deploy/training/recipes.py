@@ -11,9 +11,10 @@ from vww_deploy.errors import DataError
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import SPLITS, read_dataset
 from vww_deploy.training.package import Packed
+from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import Job, run
 from vww_deploy.training.sources import quantise_source
-from vww_deploy.training.train import Recipe
+from vww_deploy.training.weights import IMAGENET
 
 
 @dataclass(frozen=True)
@@ -21,52 +22,52 @@ class Stage:
     """One training on the way to a shipped model."""
 
     recipe: Recipe
-    begins_from: str | None = None
-    """The stage whose weights it begins from; random ones without."""
+    begins_from: str
+    """``imagenet``, or the stage whose weights it begins from."""
 
 
 VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all stages share."""
 _COLOUR: Final = Recipe(
     channels=3,
-    epochs=110,
+    epochs=24,
     batch=128,
-    learning_rate=6e-3,
-    weight_decay=0.03,
-    averaging=0.999,
-    hard=0.3,
-    early_size=80,
-    early_part=0.9,
-    views=12,
-    augmentation=Augmentation(crop=(0.7, 1.2), paste=0.2, nudge=0.06, hide=0.1, blend=0.2),
-)
-"""No picture is seen twice in the same way, and the weights are a mean over several epochs: what the network would
-learn by heart in any one of them is not in the mean."""
-_GRAY: Final = replace(
-    _COLOUR,
-    channels=1,
-    epochs=65,
     learning_rate=2e-3,
-    weight_decay=0.02,
-    hard=0.25,
-    gray_word=0.5,
-    early_part=1.0,
+    weight_decay=0.03,
+    ema_decay=0.998,
+    distillation_weight=0.6,
+    feature_loss=1.0,
+    views=4,
+    early_size=64,
+    early_part=0.4,
+    augmentation=Augmentation(
+        crop=(0.65, 1.15),
+        paste=0.2,
+        shift=0.05,
+        rotate=10.0,
+        cutout=0.1,
+        mixup=0.15,
+        exposure=0.25,
+        blur=0.2,
+        low_resolution=0.15,
+        noise=0.04,
+    ),
 )
-
 STAGES: Final = {
-    "person_96_rgb": Stage(_COLOUR),
-    "person_96_gray": Stage(_GRAY, begins_from="person_96_rgb"),
+    "person_96_rgb": Stage(_COLOUR, begins_from="imagenet"),
+    "person_96_gray": Stage(
+        replace(_COLOUR, channels=1, epochs=22, learning_rate=1.5e-3, early_part=0.3), begins_from="person_96_rgb"
+    ),
     "person_64_small": Stage(
         replace(
             _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            epochs=45,
+            epochs=36,
             learning_rate=3e-3,
             weight_decay=0.02,
-            averaging=0.998,
             early_size=0,
-            augmentation=replace(_COLOUR.augmentation, blend=0.0),
+            augmentation=replace(_COLOUR.augmentation, mixup=0.0, cutout=0.05),
         ),
         begins_from="person_96_rgb",
     ),
@@ -81,6 +82,8 @@ def make_shipped(
     *,
     pictures: Path | None = None,
     teacher: Path | None = None,
+    more: tuple[tuple[Path, float], ...] = (),
+    imagenet: Path = IMAGENET,
     seed: int = 1,
     smoke: bool = False,
     say: Callable[[dict[str, float]], None] = lambda row: None,
@@ -93,20 +96,24 @@ def make_shipped(
     to folders called ``smoke``, the model to ``folder / NAME / "smoke"``. ``say``, ``note`` and ``step`` are those of
     :func:`vww_deploy.training.run.run`.
 
+    Args:
+        more: further sets of pictures to train on, as :class:`vww_deploy.training.run.Job` has them.
+        imagenet: a file of Keras's ImageNet weights; by default Keras downloads it.
+
     Raises:
         DataError: no shipped model has this name, or the data cannot be used.
     """
     if name not in SHIPPED:
         raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(SHIPPED)}.")
     stages = [name]
-    while (before := STAGES[stages[0]].begins_from) is not None:
+    while (before := STAGES[stages[0]].begins_from) in STAGES:
         stages.insert(0, before)
-    weights = None
+    weights = imagenet
     for number, stage in enumerate(stages, start=1):
         note(f"training {number} of {len(stages)}: {stage}")
         how = STAGES[stage]
         recipe = replace(how.recipe, seed=seed)
-        job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, VIEW_SIZE)
+        job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, more, VIEW_SIZE)
         weights = run(job, smoke=smoke, say=say, note=note, step=step)
     trained = folder / name / "smoke" if smoke else folder / name
     return quantise_source(

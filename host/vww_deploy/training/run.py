@@ -15,9 +15,10 @@ import numpy as np
 from vww_deploy.errors import DataError, ModelError
 from vww_deploy.files import locked
 from vww_deploy.training.augment import Augmentation
-from vww_deploy.training.datasets import Dataset, PictureArrays, load_arrays, read_dataset
+from vww_deploy.training.datasets import Dataset, PictureArrays, joined, load_arrays, read_dataset
+from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.teacher import Teacher
-from vww_deploy.training.train import Recipe, train
+from vww_deploy.training.train import train
 from vww_deploy.training.views import ViewCache
 
 _SMOKE_PICTURES = 192
@@ -34,6 +35,8 @@ class Job:
     teacher: Path | None = None
     views_folder: Path | None = None
     initial: Path | None = None
+    more: tuple[tuple[Path, float], ...] = ()
+    """Further sets of pictures to train on, each with the part of them that an epoch shows, above 0 and at most 1."""
     view_size: int = 0
     """Side in pixels of the views; 0 is the largest that the recipe trains on. Trainings that share views share it."""
 
@@ -67,17 +70,23 @@ def run(
     if dataset.held_out:
         note(f"no split val: {dataset.held_out} pictures of train are taken for it")
     training, validation = dataset.split("train"), dataset.split("val")
+    further = [(read_dataset(origin).split("train"), share) for origin, share in job.more]
     if smoke:
         recipe = replace(job.recipe, epochs=2, batch=min(job.recipe.batch, 16), views=1)
         views_folder = job.views_folder / "smoke" if job.views_folder else None
         job = replace(job, folder=job.folder / "smoke", recipe=recipe, views_folder=views_folder)
         training, validation = _few(training), _few(validation)
+        further = [(_few(one), share) for one, share in further]
     recipe = job.recipe
     size = max(job.view_size, recipe.size, recipe.early_size)
     with _alone(job.folder):
-        arrays, judged = (load_arrays(one, picture_side(size), step=step) for one in (training, validation))
-        for part in (arrays, judged):
+        side = picture_side(size)
+        parts = [load_arrays(training, side, step=step)]
+        parts += [load_arrays(one, side, share=share, step=step) for one, share in further]
+        judged = load_arrays(validation, side, step=step)
+        for part in (*parts, judged):
             _tell_unreadable(part, note)
+        arrays = joined(parts)
         folder = job.views_folder or job.folder / "views"
         teacher = Teacher(job.teacher) if job.teacher else None
         views = ViewCache(

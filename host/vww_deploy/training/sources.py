@@ -7,18 +7,17 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from vww_deploy.errors import ModelError
 from vww_deploy.pictures.card import InputSpec
-from vww_deploy.training.calibrate import shift_bias
+from vww_deploy.training.calibrate import calibrate
 from vww_deploy.training.datasets import Dataset
 from vww_deploy.training.interpret import PixelRange
-from vww_deploy.training.package import ALLOWED_LOSS, Packed, describe_data, pack, pixels_of, sample_of
+from vww_deploy.training.package import ALLOWED_LOSS, Packed, describe_data, pack, pixels_of
 from vww_deploy.training.run import read_recipe
-from vww_deploy.training.train import WEIGHTS_FILE, load_network
-
-_CALIBRATION_PICTURES: Final = 2000
+from vww_deploy.training.train import WEIGHTS_FILE
+from vww_deploy.training.weights import load_network
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,9 @@ def open_source(path: Path, dataset: Dataset) -> Source:
         return Source(path)
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
-    chosen = sample_of(dataset.split("train"), _CALIBRATION_PICTURES, recipe.seed)
     spec = InputSpec(recipe.size, recipe.size, recipe.channels)
-    pixels, labels = pixels_of(chosen, spec)
-    shift = shift_bias(model, pixels, labels)
+    pixels, labels = pixels_of(dataset.split("val"), spec)
+    found = calibrate(model, pixels, labels)
 
     def fine_tune() -> Any:
         from vww_deploy.training.finetune import fine_tune_int8
@@ -65,7 +63,7 @@ def open_source(path: Path, dataset: Dataset) -> Source:
     return Source(
         model,
         f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
-        {"training": {**asdict(recipe), "bias_shift": round(shift, 4), "log": _last_row(path / "log.csv")}},
+        {"training": {**asdict(recipe), "calibration": asdict(found), "log": _last_row(path / "log.csv")}},
         fine_tune,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ class Lesson:
     """What a teacher says of a batch of pictures."""
 
     logits: npt.NDArray[np.float32]
-    """log(P(person) / P(no person)), ``[N]``: the mean over each picture and its mirror image."""
+    """log(P(person) / P(no person)), ``[N]``."""
     gray_logits: npt.NDArray[np.float32]
     """The same of the pictures without their colour, ``[N]``: what a network that sees gray can hope to tell."""
     maps: tuple[npt.NDArray[np.float16], ...]
@@ -58,7 +59,7 @@ class Teacher:
                 signature.outputs = signature.outputs[:1]
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
             self._open = partial(_interpreter, content, threads)
-            self._interpreter = self._open()
+            self._own = threading.local()
         except VwwError:
             raise
         except Exception as error:  # a damaged flatbuffer makes the reader raise anything
@@ -78,14 +79,20 @@ class Teacher:
         if self._input["dtype"] is not np.float32 or self._output["dtype"] is not np.float32:
             raise ModelError(f"teacher {path} has no float32 input and output", hint="convert it with float edges")
         self.height, self.width, self.channels = shape[1:]
-        self._batch = 0
         self._one_by_one = not self._takes_two()
+
+    @property
+    def _interpreter(self) -> Any:
+        """The calling thread's own interpreter: one serves one thread."""
+        if not hasattr(self._own, "interpreter"):
+            self._own.interpreter, self._own.batch = self._open(), 0
+        return self._own.interpreter
 
     def _takes_two(self) -> bool:
         try:
             answers = self._logits(np.zeros((2, self.height, self.width, self.channels), np.float32))
         except (RuntimeError, ValueError):
-            self._interpreter, self._batch = self._open(), 0  # a failed one is of no use any more
+            del self._own.interpreter  # a failed one is of no use any more
             return False
         return len(answers) == 2
 
@@ -106,25 +113,21 @@ class Teacher:
         x = tf.image.resize(pictures, [self.height, self.width], "bilinear", antialias=True) / 127.5 - 1.0
         gray = luma(x)
         if self.channels == 1:
-            gray_logits = logits = self._both_ways(gray)
+            gray_logits = logits = self._logits(gray.numpy())
         else:
-            gray_logits = self._both_ways(tf.repeat(gray, 3, axis=-1))
-            logits = self._both_ways(x)
+            gray_logits = self._logits(tf.repeat(gray, 3, axis=-1).numpy())
+            logits = self._logits(x.numpy())  # last: the inner maps are then those of colour
         return Lesson(logits, gray_logits, tuple(self._map(one) for one in self._maps))
 
-    def _both_ways(self, x: Any) -> npt.NDArray[np.float32]:
-        """The mean logits over pictures and their mirror images; the inner maps are then those of the pictures."""
-        mirrored = self._logits(x[:, :, ::-1].numpy())
-        return np.asarray((mirrored + self._logits(x.numpy())) / 2, np.float32)
-
     def _logits(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if len(x) != self._batch:
-            self._batch = len(x)
-            self._interpreter.resize_tensor_input(self._input["index"], x.shape)
-            self._interpreter.allocate_tensors()
-        self._interpreter.set_tensor(self._input["index"], x)
-        self._interpreter.invoke()
-        out = self._interpreter.get_tensor(self._output["index"]).reshape(-1, 2)
+        interpreter = self._interpreter
+        if len(x) != self._own.batch:
+            self._own.batch = len(x)
+            interpreter.resize_tensor_input(self._input["index"], x.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(self._input["index"], x)
+        interpreter.invoke()
+        out = interpreter.get_tensor(self._output["index"]).reshape(-1, 2)
         if out.min() >= 0 and np.allclose(out.sum(axis=1), 1, atol=0.02):
             out = np.log(np.maximum(out, 1e-6))
         return np.asarray(out[:, 1] - out[:, 0], np.float32)

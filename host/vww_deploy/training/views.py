@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,17 @@ from vww_deploy.files import locked
 from vww_deploy.training.augment import OF_VIEWS, Augmentation, random_views
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import require_tensorflow
-from vww_deploy.training.teacher import Teacher
+from vww_deploy.training.teacher import Lesson, Teacher
+
+_THREADS: Final = 2
 
 
 @dataclass(frozen=True)
 class View:
-    """One random view of every training picture."""
+    """One random view of every training picture that is shown in an epoch."""
 
+    rows: npt.NDArray[np.int64]
+    """Which training pictures it shows, ``[N]``: all of a set with the share 1, else some of them."""
     pictures: npt.NDArray[np.uint8]
     """``[N, size, size, 3]``"""
     teacher: npt.NDArray[np.float32] | None
@@ -67,7 +71,7 @@ class ViewCache:
         self._folder, self._teacher, self._size, self._seed = folder, teacher, size, seed
         how = augmentation or Augmentation()
         self._how = how if teacher is not None else replace(how, paste=0.0)
-        self._worker = ThreadPoolExecutor(max_workers=1)  # one: a teacher's interpreter serves one thread
+        self._worker = ThreadPoolExecutor(max_workers=1)  # one view at a time
         self._coming: tuple[int, Future[View]] | None = None
         self._claim()
 
@@ -77,6 +81,7 @@ class ViewCache:
             "size": self._size,
             "seed": self._seed,
             "pictures": _sha256(self.training),
+            "shares": sorted({round(float(one), 6) for one in self.training.share}),
             "teacher": self._teacher.sha256 if self._teacher is not None else None,
             **{name: value for name, value in asdict(self._how).items() if name in OF_VIEWS},
         }
@@ -126,10 +131,11 @@ class ViewCache:
 
     def _make(self, number: int, path: Path, batch: int = 128) -> None:
         tf = require_tensorflow()
-        count = len(self.training.labels)
+        chosen = drawn(self.training.share, number, self._seed)
+        count = len(chosen)
         pictures = np.empty((count, self._size, self._size, 3), np.uint8)
         holds = np.zeros(count, bool)
-        lessons = []
+        lessons: dict[int, Lesson] = {}
 
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
         def views_of(rows: Any, seed: Any) -> Any:
@@ -138,21 +144,27 @@ class ViewCache:
         # Data sets are in the order of their sources and labels; one pasted onto another should be of any.
         order = np.random.default_rng((self._seed, number)).permutation(count)
         place = np.argsort(order)
-        for start in range(0, count, batch):
+
+        def make(start: int) -> None:
             rows = order[start : start + batch]
             seed = tf.constant([(self._seed * 1009 + number) % 2**31, start], tf.int32)
-            x, kept = views_of(tf.constant(self.training.pictures[rows]), seed)
+            x, kept = views_of(tf.constant(self.training.pictures[chosen[rows]]), seed)
             pictures[rows] = np.round(x.numpy())
             holds[rows] = kept.numpy()
             if self._teacher is not None:
-                lessons.append(self._teacher(x.numpy()))
+                lessons[start] = self._teacher(x.numpy())
             if number == self._awaited:
                 self._step(f"making view {number + 1}: {start + len(rows)} of {count} pictures")
-        parts = {"pictures": pictures, "label_holds": holds}
-        if lessons:
-            parts["teacher"] = np.concatenate([lesson.logits for lesson in lessons])[place]
-            parts["teacher_gray"] = np.concatenate([lesson.gray_logits for lesson in lessons])[place]
-            for index, maps in enumerate(zip(*(lesson.maps for lesson in lessons), strict=True)):
+
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            for _ in pool.map(make, range(0, count, batch)):
+                pass
+        parts = {"rows": chosen, "pictures": pictures, "label_holds": holds}
+        if self._teacher is not None:
+            said = [lessons[start] for start in range(0, count, batch)]
+            parts["teacher"] = np.concatenate([lesson.logits for lesson in said])[place]
+            parts["teacher_gray"] = np.concatenate([lesson.gray_logits for lesson in said])[place]
+            for index, maps in enumerate(zip(*(lesson.maps for lesson in said), strict=True)):
                 parts[f"map{index}"] = np.concatenate(maps)[place]
         unfinished = path.with_suffix(".part")
         try:
@@ -166,6 +178,21 @@ class ViewCache:
             ) from error
 
 
+def drawn(share: npt.NDArray[np.float32], number: int, seed: int) -> npt.NDArray[np.int64]:
+    """The pictures that view ``number`` shows: every one of share 1; of others that part, each picture in its turn.
+
+    Args:
+        share: ``[N]``, above 0 and at most 1.
+    """
+    chosen = []
+    for one in np.unique(share):
+        members = np.flatnonzero(share == one)
+        count = max(1, round(float(one) * len(members)))
+        order = np.random.default_rng(seed).permutation(len(members))
+        chosen.append(members[order[np.arange(number * count, (number + 1) * count) % len(members)]])
+    return np.sort(np.concatenate(chosen))
+
+
 def _kept(path: Path) -> View | None:
     """The view, or None if it is missing or damaged on the disk."""
     try:
@@ -177,7 +204,9 @@ def _kept(path: Path) -> View | None:
 def _read(path: Path) -> View:
     with np.load(path) as kept:
         maps = tuple(kept[name] for name in sorted(kept.files) if name.startswith("map"))
-        return View(kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"])
+        return View(
+            kept["rows"], kept["pictures"], kept.get("teacher"), kept.get("teacher_gray"), maps, kept["label_holds"]
+        )
 
 
 def _sha256(training: PictureArrays) -> str:
