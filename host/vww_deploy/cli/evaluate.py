@@ -15,6 +15,7 @@ from vww_deploy.cli.data_options import DataArgument, PicturesOption
 if TYPE_CHECKING:
     from vww_deploy.graph.model import Model
     from vww_deploy.training.datasets import Dataset
+    from vww_deploy.training.degradation import Degraded
     from vww_deploy.training.evaluate import Answer, Evaluation, Group, ThresholdChoice
 
 
@@ -35,6 +36,10 @@ def command(
     save_threshold: Annotated[
         bool,
         typer.Option("--save-threshold", help="Write that threshold into the model's card: run and monitor use it."),
+    ] = False,
+    degrade: Annotated[
+        bool,
+        typer.Option("--degrade", help="Also measure in the dark, blurred, noisy, turned, ...; on this computer only."),
     ] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a report.", metavar="FILE")] = None,
     store: common.StoreOption = None,
@@ -67,6 +72,7 @@ def command(
         common.notice(text)
     ran_on = "the reference on this computer" if on_board is None else f"board {on_board}"
     result = evaluation.evaluate(loaded, chosen, answers, split=split, ran_on=ran_on, skipped=len(skipped))
+    degraded = _degraded(loaded, chosen) if degrade else ()
     wanted = None
     if false_alarms is not None:
         person, labels = [one.person for one in answers], [one.picture.label for one in answers]
@@ -76,11 +82,22 @@ def command(
     if save_threshold and wanted is not None:
         _save(loaded, wanted)
     if as_json:
-        common.print_json({"evaluation": result, "wanted": wanted})
+        common.print_json({"evaluation": result, "wanted": wanted, "degraded": degraded})
     else:
         _print(result, wanted)
+        _print_degraded(degraded)
         if html is not None:
             common.out.print(f"[green]✓[/] {escape(str(html))}")
+
+
+def _degraded(model: Model, dataset: Dataset) -> tuple[Degraded, ...]:
+    """The model's accuracy under every degradation, by the reference."""
+    from vww_deploy.training.degradation import DEGRADATIONS, degraded_accuracy
+    from vww_deploy.training.evaluate import reference_probability
+
+    with common.progress() as bar:
+        task = bar.add_task("degrading", total=(1 + len(DEGRADATIONS)) * len(dataset.pictures))
+        return degraded_accuracy(model, dataset, reference_probability(model), lambda: bar.advance(task))
 
 
 def _limited(dataset: Dataset, limit: int) -> Dataset:
@@ -170,6 +187,19 @@ def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
             f"{choice.hit_rate:.2%}",
         )
     common.out.print(table)
+
+
+def _print_degraded(figures: tuple[Degraded, ...]) -> None:
+    if not figures:
+        return
+    from vww_deploy.training.degradation import mean_loss
+
+    table = Table("degraded", "top-1", "lost", "person", "no person", box=None, pad_edge=False)
+    for one in figures:
+        lost = f"{100 * (figures[0].top1 - one.top1):.1f}"
+        table.add_row(one.name, f"{one.top1:.2%}", lost, f"{one.person:.2%}", f"{one.no_person:.2%}")
+    common.out.print(table)
+    common.out.print(f"lost on average: {100 * mean_loss(figures):.1f} points")
 
 
 def _groups(title: str, groups: tuple[Group, ...]) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError
+from vww_deploy.pictures.card import ModelCard
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import SPLITS, read_dataset
+from vww_deploy.training.limits import describe_limits
 from vww_deploy.training.package import Packed
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import Job, run
@@ -30,7 +32,7 @@ VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all stages share."""
 _COLOUR: Final = Recipe(
     channels=3,
-    epochs=24,
+    epochs=20,
     batch=128,
     learning_rate=2e-3,
     weight_decay=0.03,
@@ -56,14 +58,14 @@ _COLOUR: Final = Recipe(
 STAGES: Final = {
     "person_96_rgb": Stage(_COLOUR, begins_from="imagenet"),
     "person_96_gray": Stage(
-        replace(_COLOUR, channels=1, epochs=22, learning_rate=1.5e-3, early_part=0.3), begins_from="person_96_rgb"
+        replace(_COLOUR, channels=1, epochs=16, learning_rate=1.5e-3, early_part=0.3), begins_from="person_96_rgb"
     ),
     "person_64_small": Stage(
         replace(
             _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            epochs=36,
+            epochs=30,
             learning_rate=3e-3,
             weight_decay=0.02,
             early_size=0,
@@ -116,11 +118,8 @@ def make_shipped(
         job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, more, VIEW_SIZE)
         weights = run(job, smoke=smoke, say=say, note=note, step=step)
     trained = folder / name / "smoke" if smoke else folder / name
-    return quantise_source(
-        trained,
-        read_dataset(data, pictures),
-        (trained if smoke else folder) / f"{name}.tflite",
-        splits=SPLITS,
-        fine_tune=not smoke,
-        say=note,
-    )
+    dataset = read_dataset(data, pictures)
+    output = (trained if smoke else folder) / f"{name}.tflite"
+    packed = quantise_source(trained, dataset, output, splits=SPLITS, fine_tune=not smoke, say=note)
+    describe_limits(output, dataset, step=step)
+    return replace(packed, card=ModelCard.load(output.with_suffix(".json")))

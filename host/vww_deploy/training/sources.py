@@ -17,7 +17,7 @@ from vww_deploy.training.interpret import PixelRange
 from vww_deploy.training.package import ALLOWED_LOSS, Packed, describe_data, pack, pixels_of
 from vww_deploy.training.run import read_recipe
 from vww_deploy.training.train import WEIGHTS_FILE
-from vww_deploy.training.weights import load_network
+from vww_deploy.training.weights import load_network, save_weights
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def quantise_source(
 ) -> Packed:
     """Make an int8 model and its card of what :func:`open_source` opens; see :func:`vww_deploy.training.package.pack`.
 
+    Beside those of a training lie its calibrated float weights, ``NAME.weights.h5``.
+
     Args:
         size: height and width for a model from elsewhere that takes any.
         pixel_range: the real numbers that pixel 0 and pixel 255 are to a model from elsewhere.
@@ -95,7 +97,7 @@ def quantise_source(
             f"{path} is a training: its size and pixel range are known", hint="Leave out --size and --pixel-range."
         )
     network = open_source(path, dataset)
-    return pack(
+    packed = pack(
         network.model,
         dataset,
         output,
@@ -108,6 +110,9 @@ def quantise_source(
         about={"data": describe_data(dataset), **network.about},
         say=say,
     )
+    if is_training(path):  # what fine-tuning on somebody's own pictures begins from
+        save_weights(network.model, output.with_suffix(".weights.h5"))
+    return packed
 
 
 def _last_row(path: Path) -> dict[str, float]:
