@@ -130,11 +130,14 @@ def _check_readable(weights: Path) -> None:
 
 def save_weights(model: Any, path: Path) -> None:
     """Write a network's weights, whole or not at all; raises OSError."""
+    # Keras files weights under the classes of layers: those of a network in training under its own normalisation's.
+    plain = build_mobilenet_v1(float(model.name.rsplit("_", 1)[1]), model.input_shape[1:], model.output_shape[1])
+    plain.set_weights(model.get_weights())
     unfinished = path.with_name(f"next.{path.name}")
     try:
         # HDF5 crashes when it closes a file that the disk has no space for, so the space is taken first.
         unfinished.write_bytes(bytes(_OVERHEAD + sum(one.nbytes for one in model.get_weights())))
-        model.save_weights(unfinished)
+        plain.save_weights(unfinished)
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise

@@ -296,7 +296,7 @@ def test_gray_is_seen_in_any_mixture_of_the_colours() -> None:
     np.testing.assert_allclose(white, 200.0, rtol=1e-5)
 
 
-def test_a_nudge_moves_a_picture_by_a_few_pixels() -> None:
+def test_a_shift_moves_a_picture_by_a_few_pixels() -> None:
     import tensorflow as tf
 
     ground = 118.0  # what is seen beyond a picture's edge
@@ -310,7 +310,7 @@ def test_a_nudge_moves_a_picture_by_a_few_pixels() -> None:
     assert np.std(middle) > 1.0
 
 
-def test_blended_pictures_and_all_that_belongs_to_them() -> None:
+def test_mixed_pictures_and_all_that_belongs_to_them() -> None:
     import tensorflow as tf
 
     count = 64
@@ -325,7 +325,7 @@ def test_blended_pictures_and_all_that_belongs_to_them() -> None:
         assert np.count_nonzero(part) == pytest.approx(share * count, abs=14)
 
 
-def test_hidden_rectangles_are_one_gray() -> None:
+def test_cut_out_rectangles_are_one_gray() -> None:
     import tensorflow as tf
 
     plain = dict.fromkeys(("brightness", "contrast", "blur", "low_resolution", "noise"), 0.0)
