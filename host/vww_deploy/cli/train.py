@@ -211,7 +211,7 @@ def _fine_tune(base: str, data: Path, output: Path, pictures: Path | None, seed:
         table.add_row(escape(name), f"{one.top1:.1%}", f"{one.person:.1%}", f"{one.no_person:.1%}")
     common.out.print(table)
     common.out.print(
-        f"on the {tuned.before.pictures} pictures held back, the last fifth of each class by name; "
+        f"on the {tuned.before.pictures} pictures held back, the last fifth of each class; "
         f"{tuned.learned} were learned from in {tuned.epochs} epochs",
         soft_wrap=True,
     )

@@ -114,17 +114,18 @@ def fine_tune_shipped(
 
 
 def deal(dataset: Dataset) -> Dataset:
-    """The set with new splits: of each class the last fifth by name is ``test``, a tenth before it ``val``.
+    """The set with new splits: of each class the last fifth is ``test``, the tenth before it ``val``.
 
-    Pictures that a camera took one after the other look alike. Dealt at random, those held back would be near copies of
-    those learned from, and the gain would look larger than it is.
+    The order is that of a labels CSV's lines, in which ``collect`` took the pictures, or of the files' names. Pictures
+    that a camera took one after the other look alike: dealt at random, those held back would be near copies of those
+    learned from, and the gain would look larger than it is.
 
     Raises:
         DataError: a class has fewer than 20 pictures.
     """
     dealt: list[Picture] = []
     for label, kind in ((0, "without a person"), (1, "with a person")):
-        own = sorted((one for one in dataset.pictures if one.label == label), key=lambda one: str(one.path))
+        own = [one for one in dataset.pictures if one.label == label]
         if len(own) < _FEWEST:
             raise DataError(
                 f"{dataset.origin} has {len(own)} pictures {kind}",
