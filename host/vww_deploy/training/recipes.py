@@ -32,7 +32,7 @@ VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all stages share."""
 _COLOUR: Final = Recipe(
     channels=3,
-    epochs=20,
+    epochs=13,
     batch=128,
     learning_rate=2e-3,
     weight_decay=0.03,
@@ -41,14 +41,13 @@ _COLOUR: Final = Recipe(
     feature_loss=1.0,
     views=4,
     early_size=64,
-    early_part=0.4,
+    early_part=0.46,
     augmentation=Augmentation(
         crop=(0.65, 1.15),
         paste=0.2,
         shift=0.05,
         rotate=10.0,
-        cutout=0.1,
-        mixup=0.15,
+        cutout=0.05,
         exposure=0.25,
         blur=0.2,
         low_resolution=0.15,
@@ -58,18 +57,17 @@ _COLOUR: Final = Recipe(
 STAGES: Final = {
     "person_96_rgb": Stage(_COLOUR, begins_from="imagenet"),
     "person_96_gray": Stage(
-        replace(_COLOUR, channels=1, epochs=16, learning_rate=1.5e-3, early_part=0.3), begins_from="person_96_rgb"
+        replace(_COLOUR, channels=1, epochs=8, learning_rate=1.5e-3, early_part=0.35), begins_from="person_96_rgb"
     ),
     "person_64_small": Stage(
         replace(
             _COLOUR,
             depth_multiplier=0.125,
             size=64,
-            epochs=30,
+            epochs=12,
             learning_rate=3e-3,
             weight_decay=0.02,
             early_size=0,
-            augmentation=replace(_COLOUR.augmentation, mixup=0.0, cutout=0.05),
         ),
         begins_from="person_96_rgb",
     ),
