@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -76,14 +77,15 @@ def train(
             started = time.monotonic()
             early = recipe.early_size and epoch < recipe.early_part * recipe.epochs
             size = recipe.early_size if early else recipe.size
-            losses = []
+            losses, recent = [], deque[Any](maxlen=_STATISTICS_BATCHES)
             for at, batch in enumerate(epoch_batches(recipe, views, epoch, size), start=epoch * steps):
                 rate, decay = _rate(recipe, at, steps), _decay(recipe, at)
                 losses.append(student.learn(batch, rate, decay, epoch))
+                recent.append(batch[0])
                 step(f"epoch {epoch + 1} of {recipe.epochs}: step {len(losses)} of {steps}")
             loss, feature_loss = (float(one) for one in np.mean(losses, axis=0))
             student.check_finite(epoch, loss)
-            student.measure_statistics(_statistics_batches(recipe, views, epoch))
+            student.measure_statistics(recent)
             row = {
                 "epoch": epoch + 1,
                 "size": size,
@@ -127,17 +129,6 @@ def _rate(recipe: Recipe, at: int, steps: int) -> float:
 def _decay(recipe: Recipe, at: int) -> float:
     """Of the moving average at a step: what the network was at the very beginning is soon forgotten."""
     return min(recipe.ema_decay, (1 + at) / (10 + at))
-
-
-def _statistics_batches(recipe: Recipe, views: ViewCache, epoch: int) -> Iterator[Any]:
-    """Some training pictures, whole as the finished network will see them, in batches."""
-    tf = require_tensorflow()
-    rng = np.random.default_rng((recipe.seed, epoch, 1))
-    count = len(views.training.labels)
-    chosen = rng.permutation(count)[: _STATISTICS_BATCHES * recipe.batch]
-    for rows in np.array_split(chosen, max(1, len(chosen) // recipe.batch)):
-        pictures = tf.cast(views.training.pictures[rows], tf.float32)
-        yield to_student(pictures, recipe.size, recipe.channels)
 
 
 def predict(
