@@ -74,8 +74,7 @@ def command(
         Path | None,
         typer.Option(
             "--initial",
-            help="Weights to begin from: a file, or imagenet for those that Keras downloads. With --recipe: the file "
-            "of ImageNet's weights, where there is no internet.",
+            help="Weights to begin from: a file, or imagenet for those that Keras downloads.",
         ),
     ] = None,
     more: Annotated[
@@ -139,7 +138,6 @@ def command(
 
     if recipe_name is not None:
         from vww_deploy.training.recipes import make_shipped
-        from vww_deploy.training.weights import IMAGENET
 
         with common.err.status("Reading") as status:
             packed = make_shipped(
@@ -149,7 +147,7 @@ def command(
                 pictures=pictures,
                 teacher=teacher,
                 more=further,
-                imagenet=initial or IMAGENET,
+                initial=initial,
                 seed=seed,
                 smoke=smoke,
                 say=say,

@@ -14,7 +14,7 @@ from vww_deploy.training.evaluate import Evaluation, answer_all, evaluate, refer
 
 LICENCES: Final = {
     "model": "MIT, as the project",
-    "initial_weights": "keras.applications.MobileNet 0.25, trained on ImageNet; released under the Apache License 2.0",
+    "initial_weights": "the project's own, trained from random weights",
     "teacher": "MCUNet for Visual Wake Words (mit-han-lab/tinyengine), MIT",
     "pictures": "public research sets (COCO, Flickr8k, VOC, ADE20K, ImageNet subsets and others), whose terms are for "
     "research; no picture is part of the model or of this project",

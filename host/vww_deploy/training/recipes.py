@@ -1,47 +1,35 @@
-"""How the shipped models are trained: each by name, with what it begins from."""
+"""How the shipped models are trained: a recipe for each by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from vww_deploy import resources
 from vww_deploy.errors import DataError
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.training.augment import Augmentation
-from vww_deploy.training.datasets import SPLITS, read_dataset
+from vww_deploy.training.datasets import read_dataset
 from vww_deploy.training.limits import describe_limits
 from vww_deploy.training.package import Packed
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import Job, run
 from vww_deploy.training.sources import quantise_source
-from vww_deploy.training.weights import IMAGENET
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training on the way to a shipped model."""
-
-    recipe: Recipe
-    begins_from: str
-    """``imagenet``, or the stage whose weights it begins from."""
-
 
 VIEW_SIZE: Final = 96
-"""Side in pixels of the views, which all stages share."""
+"""Side in pixels of the views, which all recipes share."""
 _COLOUR: Final = Recipe(
     channels=3,
-    epochs=13,
+    epochs=5,
     batch=128,
-    learning_rate=2e-3,
-    weight_decay=0.03,
-    ema_decay=0.998,
-    distillation_weight=0.6,
-    feature_loss=1.0,
+    learning_rate=1e-3,
+    warmup_epochs=0.5,
+    weight_decay=0.02,
+    ema_decay=0.997,
+    feature_loss=0.0,
     views=4,
-    early_size=64,
-    early_part=0.46,
     augmentation=Augmentation(
         crop=(0.65, 1.15),
         paste=0.2,
@@ -54,25 +42,17 @@ _COLOUR: Final = Recipe(
         noise=0.04,
     ),
 )
-STAGES: Final = {
-    "person_96_rgb": Stage(_COLOUR, begins_from="imagenet"),
-    "person_96_gray": Stage(
-        replace(_COLOUR, channels=1, epochs=8, learning_rate=1.5e-3, early_part=0.35), begins_from="person_96_rgb"
-    ),
-    "person_64_small": Stage(
-        replace(
-            _COLOUR,
-            depth_multiplier=0.125,
-            size=64,
-            epochs=12,
-            learning_rate=3e-3,
-            weight_decay=0.02,
-            early_size=0,
-        ),
-        begins_from="person_96_rgb",
-    ),
+RECIPES: Final = {
+    "person_96_gray": replace(_COLOUR, channels=1, epochs=6),
+    "person_96_rgb": _COLOUR,
+    "person_64_small": replace(_COLOUR, depth_multiplier=0.125, size=64, epochs=8),
 }
-SHIPPED: Final = ("person_96_gray", "person_96_rgb", "person_64_small")
+"""They go on from the weights that were shipped before (:func:`earlier_weights`), with more pictures and harder ones."""
+
+
+def earlier_weights(name: str) -> Path:
+    """The float weights of the shipped model before today's, which its recipe begins from."""
+    return resources.models_dir() / "float" / "earlier" / f"{name}.weights.h5"
 
 
 def make_shipped(
@@ -83,7 +63,7 @@ def make_shipped(
     pictures: Path | None = None,
     teacher: Path | None = None,
     more: tuple[tuple[Path, float], ...] = (),
-    imagenet: Path = IMAGENET,
+    initial: Path | None = None,
     seed: int = 1,
     smoke: bool = False,
     say: Callable[[dict[str, float]], None] = lambda row: None,
@@ -92,32 +72,25 @@ def make_shipped(
 ) -> Packed:
     """Make a shipped model anew, from the pictures to ``folder / "NAME.tflite"`` and its card.
 
-    What it begins from is trained first; a run that was killed goes on where it stopped. With ``smoke`` all is written
-    to folders called ``smoke``, the model to ``folder / NAME / "smoke"``. ``say``, ``note`` and ``step`` are those of
-    :func:`vww_deploy.training.run.run`.
+    A run that was killed goes on where it stopped. With ``smoke`` all is written to folders called ``smoke``, the model
+    to ``folder / NAME / "smoke"``. ``say``, ``note`` and ``step`` are those of :func:`vww_deploy.training.run.run`.
 
     Args:
         more: further sets of pictures to train on, as :class:`vww_deploy.training.run.Job` has them.
-        imagenet: a file of Keras's ImageNet weights; by default Keras downloads it.
+        initial: weights to begin from instead of :func:`earlier_weights`.
 
     Raises:
         DataError: no shipped model has this name, or the data cannot be used.
     """
-    if name not in SHIPPED:
-        raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(SHIPPED)}.")
-    stages = [name]
-    while (before := STAGES[stages[0]].begins_from) in STAGES:
-        stages.insert(0, before)
-    weights = imagenet
-    for number, stage in enumerate(stages, start=1):
-        note(f"training {number} of {len(stages)}: {stage}")
-        how = STAGES[stage]
-        recipe = replace(how.recipe, seed=seed)
-        job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, more, VIEW_SIZE)
-        weights = run(job, smoke=smoke, say=say, note=note, step=step)
+    if name not in RECIPES:
+        raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(RECIPES)}.")
+    recipe = replace(RECIPES[name], seed=seed)
+    begin = initial or earlier_weights(name)
+    job = Job(data, folder / name, recipe, pictures, teacher, folder / "views", begin, more, VIEW_SIZE)
+    run(job, smoke=smoke, say=say, note=note, step=step)
     trained = folder / name / "smoke" if smoke else folder / name
     dataset = read_dataset(data, pictures)
     output = (trained if smoke else folder) / f"{name}.tflite"
-    packed = quantise_source(trained, dataset, output, splits=SPLITS, fine_tune=not smoke, say=note)
+    packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, say=note)
     describe_limits(output, dataset, step=step)
     return replace(packed, card=ModelCard.load(output.with_suffix(".json")))

@@ -502,15 +502,23 @@ def test_the_commands(discs: Path, tmp_path: Path) -> None:
 
 
 def test_one_command_makes_a_shipped_model_anew(discs: Path, teacher: Path, tmp_path: Path) -> None:
-    arguments = ["train", str(discs), "--recipe", "person_96_gray", "--teacher", str(teacher), "--smoke", "--json"]
-    done = CliRunner().invoke(build(), [*arguments, "-o", str(tmp_path)])
+    arguments = ["train", str(discs), "--recipe", "person_64_small", "--teacher", str(teacher), "--smoke", "--json"]
+    done = CliRunner().invoke(build(), [*arguments, "--more", f"{discs}=0.5", "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    stages = ["person_96_rgb", "person_96_gray"]
-    assert [(tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 2
-    assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
-    model = Model.load(tmp_path / "person_96_gray" / "smoke" / "person_96_gray.tflite")
-    assert (model.card.input.height, model.card.input.channels) == (96, 1)
-    assert model.card.details["accuracy"]["test"]["pictures"] == 32
+    folder = tmp_path / "person_64_small" / "smoke"
+    assert (folder / train.WEIGHTS_FILE).is_file() and (folder / "person_64_small.weights.h5").is_file()
+    assert len(json.loads(done.stdout)["epochs"]) == 2
+    card = Model.load(folder / "person_64_small.tflite").card
+    assert (card.input.height, card.input.channels) == (64, 3)
+    assert card.details["accuracy"]["test"]["pictures"] == 32
+    assert [one["name"] for one in card.details["degraded"]][:2] == ["clean", "dark"]
+    assert card.details["not_for"] and card.details["licences"]["model"].startswith("MIT")
+
+
+@pytest.mark.parametrize("more", ["photos=much", "photos=0", "photos=1.5"])
+def test_a_part_that_no_set_can_have(more: str, discs: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(build(), ["train", str(discs), "-o", str(tmp_path), "--smoke", "--more", more])
+    assert isinstance(done.exception, DataError) and "is no part of a set" in done.exception.message
 
 
 def test_a_recipe_of_another_name(discs: Path, tmp_path: Path) -> None:
