@@ -14,7 +14,6 @@ from vww_deploy.training.evaluate import Evaluation, answer_all, evaluate, refer
 
 LICENCES: Final = {
     "model": "MIT, as the project",
-    "initial_weights": "the project's own, trained from random weights",
     "teacher": "MCUNet for Visual Wake Words (mit-han-lab/tinyengine), MIT",
     "pictures": "public research sets (COCO, Flickr8k, VOC, ADE20K, ImageNet subsets and others), whose terms are for "
     "research; no picture is part of the model or of this project",
@@ -29,10 +28,13 @@ _NOT_FOR: Final = (
 _POOR: Final = 0.8
 
 
-def describe_limits(path: Path, dataset: Dataset, *, step: Callable[[str], None] = lambda text: None) -> None:
+def describe_limits(
+    path: Path, dataset: Dataset, *, origin: str, step: Callable[[str], None] = lambda text: None
+) -> None:
     """Add to a model's card how it does by person size, brightness and degradation on ``test``, and its limits.
 
     Args:
+        origin: whose weights the training began from, and their licence.
         path: the int8 ``.tflite``; its card lies beside it and is written anew.
 
     Raises:
@@ -57,7 +59,7 @@ def describe_limits(path: Path, dataset: Dataset, *, step: Callable[[str], None]
         "degraded": [_rounded(asdict(one)) for one in degraded],
         "degraded_mean_loss": round(mean_loss(degraded), 4),
         "not_for": [*_poor_at(result), *_NOT_FOR],
-        "licences": LICENCES,
+        "licences": {"initial_weights": origin, **LICENCES},
     }
     replace(model.card, details=details).save(path.with_suffix(".json"))
 

@@ -17,6 +17,7 @@ from vww_deploy.training.package import Packed
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import Job, run
 from vww_deploy.training.sources import quantise_source
+from vww_deploy.training.weights import IMAGENET
 
 VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all recipes share."""
@@ -47,7 +48,7 @@ RECIPES: Final = {
     "person_96_rgb": _COLOUR,
     "person_64_small": replace(_COLOUR, depth_multiplier=0.125, size=64, epochs=8),
 }
-"""They go on from the weights that were shipped before (:func:`earlier_weights`), with more pictures and harder ones."""
+"""They go on from the weights that were shipped before, :func:`earlier_weights`, with more pictures and harder ones."""
 
 
 def earlier_weights(name: str) -> Path:
@@ -92,5 +93,13 @@ def make_shipped(
     dataset = read_dataset(data, pictures)
     output = (trained if smoke else folder) / f"{name}.tflite"
     packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, say=note)
-    describe_limits(output, dataset, step=step)
+    describe_limits(output, dataset, origin=_origin(begin), step=step)
     return replace(packed, card=ModelCard.load(output.with_suffix(".json")))
+
+
+def _origin(weights: Path) -> str:
+    """Whose weights a training began from, for the card."""
+    if weights == IMAGENET:
+        return "keras.applications.MobileNet trained on ImageNet, released under the Apache License 2.0"
+    own = resources.models_dir() / "float"
+    return "this project's own, trained from random weights; MIT" if own in weights.parents else weights.name
