@@ -36,3 +36,21 @@ def test_a_few_pictures_told_apart_without_a_mistake_leave_it_finite() -> None:
 def test_a_network_that_tells_nothing_apart_is_not_turned_round() -> None:
     log_odds = np.linspace(-2, 2, 1000)
     assert fit(log_odds, (log_odds < 0).astype(np.int64)).temperature > 0
+
+
+def test_what_is_found_is_folded_into_the_classifier() -> None:
+    pytest.importorskip("tensorflow")
+    from vww_deploy.training.calibrate import calibrate
+    from vww_deploy.training.mobilenet import build_mobilenet_v1
+
+    model = build_mobilenet_v1(0.07, (32, 32, 1))
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 32, 32, 1), dtype=np.uint8)
+
+    def log_odds() -> np.ndarray:
+        out = np.asarray(model((pixels.astype(np.float32) - 128) / 128), np.float64)
+        return np.log(out[:, 1] / out[:, 0])
+
+    before = log_odds()
+    found = calibrate(model, pixels, (before > np.median(before)).astype(np.int64))
+    assert found.temperature != 1.0 and found.bias != 0.0
+    np.testing.assert_allclose(log_odds(), before / found.temperature + found.bias, atol=1e-4)

@@ -30,7 +30,6 @@ pytestmark = pytest.mark.train
 
 from vww_deploy.training import batches, evaluate, mobilenet, train, weights  # noqa: E402
 from vww_deploy.training.augment import Augmentation, any_luma, degrade, mixup, random_views, shift  # noqa: E402
-from vww_deploy.training.calibrate import calibrate  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
 from vww_deploy.training.package import pack, pixels_of  # noqa: E402
@@ -381,7 +380,7 @@ def test_int8(trained: Path, discs: Path) -> None:
     assert graph.input_activation.quantization.zero_point == 0
     assert graph.input_activation.quantization.scale == 1 / 128  # so int8 is the pixel minus 128
     difference = np.abs(predict_tflite(exact, pixels) - predict_tflite(rough, pixels))
-    assert difference.mean() < 0.03
+    assert difference.mean() < 0.06
     with pytest.raises(DataError, match="representative"):
         quantise(exact, pixels[:0])
 
@@ -401,9 +400,10 @@ def test_no_picture_is_rounded_into_a_tie(discs: Path) -> None:
     tf.keras.utils.set_random_seed(4)
     model = mobilenet.build_mobilenet_v1(0.07, (32, 32, 1))
     kernel = model.get_layer("classes").get_weights()[0]
-    pixels, labels = pixels_of(read_dataset(discs).split("train"), GRAY32)
+    pixels, _ = pixels_of(read_dataset(discs).split("train"), GRAY32)
     model.get_layer("classes").set_weights([kernel / _odds(predict_model(model, pixels)).std(), np.zeros(2)])
-    calibrate(model, pixels, labels)
+    middle = _odds(predict_model(model, pixels)).mean() / 2
+    model.get_layer("classes").set_weights([model.get_layer("classes").get_weights()[0], np.array([middle, -middle])])
     exact = float_tflite(model)
     centred = centre_logits(exact)
     said = predict_tflite(exact, pixels)
