@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION
+from vww_deploy.compiler.targets import Target, get_target
 from vww_deploy.errors import BoardError
 
 _FILE: Final = Path(__file__).with_name("catalogue.toml")
@@ -24,7 +24,8 @@ class Board:
     name: str
     title: str
     mcu: str
-    core: str
+    target: Target | None
+    """The core; None where it is not known."""
     clock_hz: int
     flash_bytes: int
     """Flash that the framework and the firmware leave to the model."""
@@ -42,6 +43,11 @@ class Board:
     leds: Mapping[str, str]
 
     @property
+    def core(self) -> str:
+        """The core's name for people."""
+        return self.target.title if self.target else ""
+
+    @property
     def is_virtual(self) -> bool:
         """True for the board that the emulator runs."""
         return self.name == "virtual"
@@ -52,16 +58,17 @@ class Board:
         The virtual board's time is its instructions; a real Cortex-M4 needs some more cycles than it has instructions,
         a Cortex-M7 fewer than that.
         """
-        if self.core == "Cortex-M0+" or not self.clock_hz:
+        cycles = self.target.cycles_per_instruction if self.target else None
+        if cycles is None or not self.clock_hz:
             return None
-        return 1000.0 * instructions * (1 if self.is_virtual else CYCLES_PER_INSTRUCTION) / self.clock_hz
+        return 1000.0 * instructions * (1 if self.is_virtual else cycles) / self.clock_hz
 
 
 UNLISTED: Final = Board(
     name="arduino",  # as the library for the Arduino IDE calls itself on boards that it does not know
     title="board outside the catalogue",
     mcu="",
-    core="",
+    target=None,
     clock_hz=0,
     flash_bytes=0,
     ram_bytes=0,
@@ -85,7 +92,7 @@ def load_boards() -> tuple[Board, ...]:
             name=name,
             title=entry["title"],
             mcu=entry["mcu"],
-            core=entry["core"],
+            target=get_target(entry["target"]),
             clock_hz=entry["clock_hz"],
             flash_bytes=entry["flash_bytes"],
             ram_bytes=entry["ram_bytes"],

@@ -148,7 +148,7 @@ def _print_arithmetic() -> None:
 
 
 def _print_rows(rows: list[_Row]) -> None:
-    from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION, MEASURED_ERROR, MEASURED_NETWORKS
+    from vww_deploy.compiler.targets.cortex_m4 import CYCLES_PER_INSTRUCTION, MEASURED_ERROR, MEASURED_NETWORKS
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("multiplier", "picture", "MACs M", "parameters", "flash B", "RAM B"):

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from vww_deploy import __version__
 from vww_deploy.compiler.kernels import Kernel, rule_of
 from vww_deploy.compiler.plan import Plan
-from vww_deploy.compiler.schedule import Segment, rows_read
-from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph, Op, Pad, Pool
+from vww_deploy.compiler.schedule import Segment
+from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.resources import firmware_dir
 
 _LINE = 30  # numbers on a line of an array
@@ -205,19 +205,13 @@ class _Writer:
 
     def _rows_expression(self, op: Op, need: str, height: int) -> str:
         """C++ for the rows that an operator reads of its input, of ``height`` rows, to make its first ``need`` rows."""
-        if isinstance(op, Conv2D | DepthwiseConv2D | Pool):
-            window = op.window
-            stride = window.stride[0]
-            constant = (window.kernel[0] - 1) * window.dilation[0] + 1 - window.padding.top - stride
-            expression = need if stride == 1 else f"{need} * {stride}"
-        elif isinstance(op, Pad):
-            constant = -op.padding.top
-            expression = need
-        else:
-            constant, expression = 0, need
+        row_map = op.row_map(self.graph)
+        assert row_map is not None
+        constant = row_map.end - row_map.stride
+        expression = need if row_map.stride == 1 else f"{need} * {row_map.stride}"
         if constant:
             expression += f" {'+' if constant > 0 else '-'} {abs(constant)}"
-        first = rows_read(self.graph, op, 0, 1)[1]
+        first = row_map.rows(0, 1, height)[1]
         text = f"least({expression}, {height})"
         return text if constant >= -1 or first > 0 else f"({expression} < 0 ? 0 : {text})"
 

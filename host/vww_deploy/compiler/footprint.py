@@ -1,7 +1,6 @@
 """What a plan takes on a Cortex-M4: flash and stack, estimated before anything is built.
 
-Weights and tables are exact. Code and stack are looked up in figures measured with arm-none-eabi-gcc 12.2, -O2
--mcpu=cortex-m4; a test measures them again.
+Weights and tables are exact; code and stack are the target's measured figures.
 """
 
 from __future__ import annotations
@@ -11,34 +10,7 @@ from typing import Final
 
 from vww_deploy.compiler.kernels import Kernel
 from vww_deploy.compiler.plan import Plan
-
-CODE_BYTES: Final[Mapping[str, int]] = {
-    "add": 1180,
-    "average_pool": 400,
-    "conv2d": 4660,
-    "copy": 460,
-    "depthwise_conv2d": 4430,
-    "max_pool": 640,
-    "mean": 320,
-    "pad": 210,
-    "requantize": 390,
-    "softmax": 1060,
-}
-"""Code of each source file of vww_nn."""
-
-STACK_BYTES: Final[Mapping[str, int]] = {
-    "add": 170,
-    "average_pool": 80,
-    "conv2d": 290,
-    "copy": 50,
-    "depthwise_conv2d": 660,
-    "max_pool": 80,
-    "mean": 50,
-    "pad": 50,
-    "requantize": 70,
-    "softmax": 140,
-}
-"""Deepest stack of each source file of vww_nn, callees included."""
+from vww_deploy.compiler.targets.cortex_m4 import TARGET
 
 _CALL_BYTES: Final = 24  # passing a call's arguments
 _BAND_BYTES: Final = 60  # a band's loop and row arithmetic, for each of its layers
@@ -60,11 +32,11 @@ def table_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:
 
 def code_bytes(plan: Plan, kernels: Mapping[int, Kernel]) -> int:
     """Flash for the kernels used and the calls of them, without the hooked variant."""
-    kernel_code = sum(CODE_BYTES[source] for source in {kernel.source for kernel in kernels.values()})
+    kernel_code = sum(TARGET.code_bytes[source] for source in {kernel.source for kernel in kernels.values()})
     bands = sum(s.end - s.begin for s in plan.segments if s.is_band)
     return kernel_code + _CALL_BYTES * len(kernels) + _BAND_BYTES * bands
 
 
 def stack_bytes(kernels: Mapping[int, Kernel]) -> int:
     """The deepest stack of an inference."""
-    return _INVOKE_STACK_BYTES + max(STACK_BYTES[kernel.source] for kernel in kernels.values())
+    return _INVOKE_STACK_BYTES + max(TARGET.stack_bytes[kernel.source] for kernel in kernels.values())

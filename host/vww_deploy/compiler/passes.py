@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from vww_deploy.compiler.folding import fold_constant_channels
-from vww_deploy.graph.ir import Activation, Conv2D, Copy, DepthwiseConv2D, FullyConnected, Graph, Op, Reshape, Window
+from vww_deploy.graph.ir import Activation, Graph, Op
+from vww_deploy.graph.operators.copy import Copy
+from vww_deploy.graph.operators.reshape import Reshape
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,7 @@ def convolutions_only(graph: Graph) -> Graph:
 
     A depthwise convolution of one channel is a convolution; a dense layer is one whose window is the whole picture.
     """
-    ops: list[Op] = []
-    for op in graph.ops:
-        source = graph.activations[op.inputs[0]]
-        if isinstance(op, DepthwiseConv2D) and source.channels == 1:
-            weights = op.weights.transpose(2, 0, 1)[:, :, :, None]
-            op = Conv2D(op.index, op.kind, op.inputs, op.output, weights, op.window, op.requantization)
-        elif isinstance(op, FullyConnected):
-            weights = op.weights.reshape(-1, *source.shape)
-            window = Window((source.height, source.width), (1, 1))
-            op = Conv2D(op.index, op.kind, op.inputs, op.output, weights, window, op.requantization)
-        ops.append(op)
-    return graph.replace(ops=tuple(ops))
+    return graph.replace(ops=tuple(op.as_convolution(graph) for op in graph.ops))
 
 
 def add_copies(graph: Graph) -> Graph:
@@ -56,7 +47,7 @@ def add_copies(graph: Graph) -> Graph:
     renamed: dict[int, int] = {}
     source = graph.input_activation
     readers = [op for op in graph.ops if graph.input in op.inputs]
-    if not _same_in_both_orders(source) and not all(isinstance(op, Conv2D) for op in readers):
+    if not _same_in_both_orders(source) and not all(op.reads_interleaved for op in readers):
         planes = copy_of(source)
         ops.append(Copy(-1, "COPY", (graph.input,), planes, to_interleaved=False))
         renamed[graph.input] = planes

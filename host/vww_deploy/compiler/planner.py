@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from vww_deploy.compiler.kernels import InPlace, rule_of
+from vww_deploy.compiler.cost import CostModel
+from vww_deploy.compiler.kernels import InPlace
 from vww_deploy.compiler.plan import Choice, Plan, make_plan
-from vww_deploy.compiler.schedule import Segment, can_stream
-from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, Graph
+from vww_deploy.compiler.schedule import Layers, Segment
+from vww_deploy.graph.ir import Graph
 
 SPEED_LOSS: Final = 0.02
 """The share of an inference's instructions that `optimize="speed"` gives for RAM."""
@@ -25,15 +26,6 @@ _STEPS: Final = 5
 _QUICK: Final = 8
 _THOROUGH: Final = 100
 
-# A model of the kernels on a Cortex-M4, in instructions, fitted to profiles of person_detect and vww_96_int8.
-_PER_MAC: Final = 0.84
-_PER_OUTPUT: Final = 12.9
-_PER_CALL: Final = 120
-_PER_CHANNEL_CALL: Final = 30  # a depthwise kernel's set-up for one channel
-_PER_WIDENED_BYTE: Final = 3.7  # 3x3 windows, which have a kernel of their own
-_PER_COPIED_BYTE: Final = 6.0  # other windows
-_SHORT_BLOCK: Final = 2.5  # a block of fewer than four pixels, against its share of a full one
-
 
 def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) -> Plan:
     """The best plan found; the same graph always gives the same one."""
@@ -45,6 +37,8 @@ class _Search:
         self.graph = graph
         self.scratch_bytes = scratch_bytes
         self.limit = limit
+        self.layers = Layers(graph)
+        self.cost = CostModel(graph)
         self.choice = Choice()
         self.plan = self._plan(self.choice, _QUICK)
         self.slowdown = 0.0
@@ -52,98 +46,101 @@ class _Search:
     def run(self) -> Plan:
         self._improve_front()
         for _ in range(_STEPS):
-            if not self._improve(_bands(self.graph, self.choice, self.plan)):
+            if not self._improve(_bands(self.layers, self.choice, self.plan)):
                 break
         final = self._plan(self.choice, _THOROUGH)
         return final if final.arena_bytes < self.plan.arena_bytes else self.plan
 
     def _plan(self, choice: Choice, effort: int) -> Plan:
-        plan = make_plan(self.graph, choice, self.scratch_bytes, effort=effort)
+        plan = make_plan(self.layers, choice, self.scratch_bytes, effort=effort)
         assert plan is not None
         return plan
 
     def _improve_front(self) -> None:
         """Finds the first layers' band: with single rows, which take the least RAM, then with as many as are fast."""
         smallest: list[tuple[int, int, tuple[int, int, bool]]] = []
-        for number, shape in enumerate(_front_shapes(self.graph)):
-            choice = _front(self.graph, shape, 1, 1)
-            plan = make_plan(self.graph, choice, self.scratch_bytes, effort=_QUICK, below=self.plan.arena_bytes)
+        for number, shape in enumerate(_front_shapes(self.layers)):
+            choice = _front(self.layers, shape, 1, 1)
+            plan = make_plan(self.layers, choice, self.scratch_bytes, effort=_QUICK, below=self.plan.arena_bytes)
             if plan is not None and plan.arena_bytes < self.plan.arena_bytes:
                 smallest.append((plan.arena_bytes, number, shape))
         for least, _, shape in sorted(smallest):
             if least > self.plan.arena_bytes:
                 break
-            self._improve(_front(self.graph, shape, rows, step) for rows in _FRONT_ROWS for step in _ROWS)
+            self._improve(_front(self.layers, shape, rows, step) for rows in _FRONT_ROWS for step in _ROWS)
 
     def _improve(self, candidates: Iterable[Choice]) -> bool:
         """Takes the candidate of the least RAM, and of those that of the least slowdown; False when none is better."""
         found = False
         for candidate in candidates:
-            slower = slowdown(self.graph, candidate)
+            slower = self.cost.slowdown(candidate)
             if slower > self.limit:
                 continue
             below = self.plan.arena_bytes + 1
-            plan = make_plan(self.graph, candidate, self.scratch_bytes, effort=_QUICK, below=below)
+            plan = make_plan(self.layers, candidate, self.scratch_bytes, effort=_QUICK, below=below)
             if plan is not None and (plan.arena_bytes, slower) < (self.plan.arena_bytes, self.slowdown):
                 self.plan, self.choice, self.slowdown = plan, candidate, slower
                 found = True
         return found
 
 
-def _front_shapes(graph: Graph) -> Iterator[tuple[int, int, bool]]:
+def _front_shapes(layers: Layers) -> Iterator[tuple[int, int, bool]]:
     """(layers in the first band, layers behind it whose tensors lie row after row, whether some of those grow)."""
-    length = _chain(graph)
+    graph = layers.graph
+    length = _chain(layers)
     for end in range(2, min(length, _LONGEST_BAND) + 1):
         # tail == end - 1 leaves even the band's own output planar.
         for tail in range(end - 1, min(length, end + _LONGEST_TAIL) + 1):
             if all(graph.ops[i].output != graph.output for i in range(end - 1, tail)):
                 yield end, tail, False
-                if any(_grows(graph, i) for i in range(end, tail)):
+                if any(_grows(layers, i) for i in range(end, tail)):
                     yield end, tail, True
 
 
-def _front(graph: Graph, shape: tuple[int, int, bool], rows: int, step: int) -> Choice:
+def _front(layers: Layers, shape: tuple[int, int, bool], rows: int, step: int) -> Choice:
     """The first layers as one band, and some layers behind it row after row, so that they can follow the input."""
+    graph = layers.graph
     end, tail, growing = shape
     bands = [Segment(0, end, rows)]
     for index in range(end, tail):
-        if growing and _grows(graph, index):
+        if growing and _grows(layers, index):
             bands.append(Segment(index, index + 1, 1, backward=True))
-        elif not _stays_in_place(graph, index):
+        elif not _stays_in_place(layers, index):
             bands.append(Segment(index, index + 1, step))
     return Choice(tuple(bands), frozenset(graph.ops[i].output for i in range(end - 1, tail)))
 
 
-def _chain(graph: Graph) -> int:
+def _chain(layers: Layers) -> int:
     """How many of the first layers form a chain that can stream, each read by the next alone."""
+    graph = layers.graph
     readers: dict[int, int] = {}
     for op in graph.ops:
         for tensor in op.inputs:
             readers[tensor] = readers.get(tensor, 0) + 1
     previous = graph.input
     for index, op in enumerate(graph.ops):
-        if not can_stream(op) or op.inputs != (previous,) or readers[previous] != 1:
+        if not layers.can_stream(index) or op.inputs != (previous,) or readers[previous] != 1:
             return index
         previous = op.output
     return len(graph.ops)
 
 
-def _stays_in_place(graph: Graph, index: int) -> bool:
+def _stays_in_place(layers: Layers, index: int) -> bool:
     """True for layers that can overwrite a tensor that lies row after row, all rows in one call."""
-    op = graph.ops[index]
+    graph, op = layers.graph, layers.graph.ops[index]
     source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
     same = (source.height, source.width) == (out.height, out.width)
-    return same and InPlace.SAME in rule_of(op).in_place(graph, op)
+    return same and InPlace.SAME in layers.in_place[index]
 
 
-def _grows(graph: Graph, index: int) -> bool:
+def _grows(layers: Layers, index: int) -> bool:
     """True for layers that widen every row: with rows packed tight they can still work in place, from the last row."""
-    op = graph.ops[index]
-    return InPlace.BACKWARD in rule_of(op).in_place(graph, op)
+    return InPlace.BACKWARD in layers.in_place[index]
 
 
-def _bands(graph: Graph, choice: Choice, plan: Plan) -> Iterator[Choice]:
+def _bands(layers: Layers, choice: Choice, plan: Plan) -> Iterator[Choice]:
     """The choice so far with one more band, over a layer at which the plan peaks."""
+    graph = layers.graph
     taken = {i for band in choice.bands for i in range(band.begin, band.end)}
     readers: dict[int, set[int]] = {}
     for index, op in enumerate(graph.ops):
@@ -152,12 +149,12 @@ def _bands(graph: Graph, choice: Choice, plan: Plan) -> Iterator[Choice]:
     for peak in _peaks(plan):
         for begin in range(max(peak - 4, 0), peak + 1):
             for end in range(max(begin + 2, peak + 1), min(begin + 6, len(graph.ops)) + 1):
-                layers = range(begin, end)
-                if taken.intersection(layers) or not all(can_stream(graph.ops[i]) for i in layers):
+                span = range(begin, end)
+                if taken.intersection(span) or not all(layers.can_stream(i) for i in span):
                     continue
-                inner = [graph.ops[i].output for i in layers[:-1]]
-                linked = all(readers.get(tensor, set()) == {i + 1} for tensor, i in zip(inner, layers, strict=False))
-                first = all(graph.ops[i + 1].inputs[0] == graph.ops[i].output for i in layers[:-1])
+                inner = [graph.ops[i].output for i in span[:-1]]
+                linked = all(readers.get(tensor, set()) == {i + 1} for tensor, i in zip(inner, span, strict=False))
+                first = all(graph.ops[i + 1].inputs[0] == graph.ops[i].output for i in span[:-1])
                 if linked and first and graph.output not in inner and not choice.by_rows.intersection(inner):
                     for rows in _ROWS:
                         yield Choice((*choice.bands, Segment(begin, end, rows)), choice.by_rows)
@@ -171,38 +168,3 @@ def _peaks(plan: Plan) -> list[int]:
     ]
     most = max(top)
     return sorted({call.layer for call, bytes_used in zip(plan.calls, top, strict=True) if bytes_used == most})
-
-
-def slowdown(graph: Graph, choice: Choice) -> float:
-    """The share of instructions that a choice adds to the plain schedule, by a rough model of the kernels."""
-    total = _PER_MAC * graph.macs + _PER_OUTPUT * sum(graph.activations[op.output].size for op in graph.ops)
-    extra = 0.0
-    for band in choice.bands:
-        for index in range(band.begin, band.end):
-            op = graph.ops[index]
-            source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
-            height = graph.activations[graph.ops[band.end - 1].output].height
-            calls = -(-height // band.rows)
-            extra += _PER_CALL * calls
-            if isinstance(op, DepthwiseConv2D):
-                # The rows that two windows share are widened again by every call.
-                again = max((op.window.kernel[0] - 1) * op.window.dilation[0] + 1 - op.window.stride[0], 0)
-                per_byte = _PER_WIDENED_BYTE if op.window.kernel == (3, 3) else _PER_COPIED_BYTE
-                extra += calls * source.channels * (_PER_CHANNEL_CALL + again * source.width * per_byte)
-            elif isinstance(op, Conv2D):
-                extra += _row_blocks(op, out.width, out.height) * _PER_MAC * op.macs(graph)
-    for index, op in enumerate(graph.ops):
-        banded = any(b.begin <= index < b.end for b in choice.bands)
-        if isinstance(op, Conv2D) and op.output in choice.by_rows and not banded:
-            out = graph.activations[op.output]
-            extra += _row_blocks(op, out.width, out.height) * _PER_MAC * op.macs(graph)
-    return extra / total
-
-
-def _row_blocks(op: Conv2D, width: int, height: int) -> float:
-    """The share that blocks of fewer than four pixels at the ends of rows add, against whole planes in one row."""
-    if not op.is_pointwise or width % 4 == 0:
-        return 0.0
-    short = width % 4
-    whole = width * height
-    return short * height / whole * (_SHORT_BLOCK - 1)

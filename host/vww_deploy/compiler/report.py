@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vww_deploy.compiler import footprint
+from vww_deploy.compiler.cost import estimate
 from vww_deploy.compiler.emit import layer_table
-from vww_deploy.compiler.instructions import estimate
 from vww_deploy.compiler.kernels import Kernel
 from vww_deploy.compiler.plan import Plan
-from vww_deploy.graph.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op
+from vww_deploy.graph.ir import Graph
 
 
 @dataclass(frozen=True)
 class LayerReport:
     """One layer: ``shape`` is its output's (height, width, channels), ``streamed`` tells if it runs in a band.
 
-    ``instructions`` is an estimate for a Cortex-M4, see :mod:`vww_deploy.compiler.instructions`.
+    ``instructions`` is an estimate for a Cortex-M4, see :mod:`vww_deploy.compiler.cost`.
     """
 
     index: int
@@ -116,8 +116,8 @@ def make_report(
                 name=out.name,
                 shape=out.shape,
                 macs=op.macs(graph),
-                parameters=_parameters(op),
-                instructions=estimate(op, graph),
+                parameters=op.parameters,
+                instructions=round(estimate(graph, op)),
                 constant_bytes=kernel.constant_bytes,
                 scratch_bytes=kernel.scratch_bytes,
                 streamed=position in streamed,
@@ -147,12 +147,4 @@ def make_report(
 
 def parameter_bytes(graph: Graph) -> int:
     """Bytes of weights and biases as the file stores them."""
-    weighted = [op for op in graph.ops if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected)]
-    return sum(op.weights.nbytes + op.requantization.bias.nbytes for op in weighted)
-
-
-def _parameters(op: Op) -> int:
-    """Weights and biases."""
-    if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected):
-        return int(op.weights.size) + int(op.requantization.bias.size)
-    return 0
+    return sum(op.parameter_bytes for op in graph.ops)

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vww_deploy.graph.ir import Add, Conv2D, DepthwiseConv2D, Graph, Op, Pad, Pool, Requantize
+import numpy as np
+import numpy.typing as npt
 
-_BY_ROWS = (Add, Conv2D, DepthwiseConv2D, Pad, Pool, Requantize)
+from vww_deploy.compiler.kernels import rule_of
+from vww_deploy.graph.ir import Graph, RowMap
+
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,74 +46,129 @@ class Call:
     row_end: int
 
 
-def can_stream(op: Op) -> bool:
-    """True for operators whose output rows can be computed a few at a time."""
-    return isinstance(op, _BY_ROWS)
+class Layers:
+    """What planning asks about a graph's layers, again and again: worked out once.
 
+    ``in_place`` by layer; ``last_reader`` and ``row_of`` by activation, ``row_of`` being its row in
+    :meth:`live_rows`.
+    """
 
-def rows_read(graph: Graph, op: Op, row_begin: int, row_end: int) -> tuple[int, int]:
-    """The input rows [first, last + 1) that output rows [row_begin, row_end) need; all of them where rows don't map."""
-    height = graph.activations[op.inputs[0]].height
-    if isinstance(op, Conv2D | DepthwiseConv2D | Pool):
-        window = op.window
-        first = row_begin * window.stride[0] - window.padding.top
-        last = (row_end - 1) * window.stride[0] - window.padding.top + (window.kernel[0] - 1) * window.dilation[0] + 1
-    elif isinstance(op, Add | Requantize):
-        first, last = row_begin, row_end
-    elif isinstance(op, Pad):
-        first, last = row_begin - op.padding.top, row_end - op.padding.top
-    else:
-        return 0, height
-    return min(max(first, 0), height), min(max(last, 0), height)
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        ops, activations = graph.ops, graph.activations
+        self.maps = [op.row_map(graph) for op in ops]
+        self.in_place = [rule_of(op).in_place(graph, op) for op in ops]
+        self.last_reader = {i: index for index, op in enumerate(ops) for i in op.inputs}
+        self.last_reader[graph.output] = len(ops)
+        self.row_of = {identity: row for row, identity in enumerate(activations)}
+        self._heights = np.array([activation.height for activation in activations.values()], np.int64)
+        self._made_by = np.array([self.row_of[op.output] for op in ops], np.int64)
+        # For the inputs that an operator has: rows of activations, and how output rows become input rows.
+        slots = max(len(op.inputs) for op in ops)
+        self._reads = np.full((slots, len(ops)), -1, np.int64)
+        for index, op in enumerate(ops):
+            self._reads[: len(op.inputs), index] = [self.row_of[i] for i in op.inputs]
+        known = [row_map or RowMap() for row_map in self.maps]
+        self._stride, self._first, self._end, self._repeat = (
+            np.array([getattr(row_map, name) for row_map in known], np.int64)
+            for name in ("stride", "first", "end", "repeat")
+        )
+        self._whole = np.array([row_map is None for row_map in self.maps])
+        self._calls: dict[Segment, list[Call]] = {}
+        self._rings: dict[tuple[Segment, int], int] = {}
 
+    def can_stream(self, layer: int) -> bool:
+        """True for layers whose output rows can be computed a few at a time."""
+        return self.maps[layer] is not None
 
-def calls_of(graph: Graph, segment: Segment) -> list[Call]:
-    """The kernel calls of a segment, in order; every row of every layer is computed exactly once."""
-    ops = graph.ops[segment.begin : segment.end]
-    heights = [graph.activations[op.output].height for op in ops]
-    if not segment.is_band:
-        return [Call(segment.begin, 0, heights[0])]
-    if segment.backward:
-        ends = range(heights[0], 0, -segment.rows)
-        return [Call(segment.begin, max(end - segment.rows, 0), end) for end in ends]
-    calls: list[Call] = []
-    done = [0] * len(ops)
-    for row in range(0, heights[-1], segment.rows):
-        end = min(row + segment.rows, heights[-1])
-        need = rows_needed(graph, ops, end)
-        for i in range(len(ops)):
-            if need[i] > done[i]:
-                calls.append(Call(segment.begin + i, done[i], need[i]))
-                done[i] = need[i]
-    return calls
+    def rows_read(self, layer: int, row_begin: int, row_end: int) -> tuple[int, int]:
+        """The input rows [first, last + 1) that output rows [row_begin, row_end) need; all where rows don't map."""
+        height = self.graph.activations[self.graph.ops[layer].inputs[0]].height
+        row_map = self.maps[layer]
+        return (0, height) if row_map is None else row_map.rows(row_begin, row_end, height)
 
+    def calls(self, segment: Segment) -> list[Call]:
+        """The kernel calls of a segment, in order; every row of every layer is computed exactly once."""
+        if segment not in self._calls:
+            self._calls[segment] = self._calls_of(segment)
+        return self._calls[segment]
 
-def rows_needed(graph: Graph, ops: Sequence[Op], end: int) -> list[int]:
-    """How many rows each layer of a band must have made for its last layer's rows [0, end); all rows at the end."""
-    height = graph.activations[ops[-1].output].height
-    if end == height:
-        return [graph.activations[op.output].height for op in ops]
-    need = [end]
-    for op in reversed(ops[1:]):
-        need.append(rows_read(graph, op, 0, need[-1])[1])
-    return need[::-1]
+    def ring_rows(self, segment: Segment, index: int) -> int:
+        """Rows that the ring between layers ``index`` and ``index + 1`` of a band must hold."""
+        key = segment, index
+        if key not in self._rings:
+            self._rings[key] = self._ring_rows(segment, index)
+        return self._rings[key]
 
+    def live_rows(self, calls: Sequence[Call]) -> tuple[Rows, Rows]:
+        """By activation (see ``row_of``) and call the rows [low, high) that are written by then and still needed."""
+        graph = self.graph
+        layer, begin, end = np.array([(call.layer, call.row_begin, call.row_end) for call in calls], np.int64).T
+        heights = self._heights[:, None]
+        time = np.arange(len(calls))
+        # Rows that are written by now, and rows that this call or a later one reads or writes.
+        low = np.broadcast_to(heights, (len(self._heights), len(calls))).copy()
+        high = np.zeros_like(low)
+        first, last = low.copy(), high.copy()
+        given, result = self.row_of[graph.input], self.row_of[graph.output]
+        low[given], high[given] = 0, heights[given]
+        first[result], last[result] = 0, heights[result]
+        made = self._made_by[layer], time
+        low[made], high[made] = begin, end
+        first[made], last[made] = np.minimum(first[made], begin), np.maximum(last[made], end)
+        stride, repeat = self._stride[layer], self._repeat[layer]
+        top = begin // repeat * stride + self._first[layer]
+        bottom = (end - 1) // repeat * stride + self._end[layer]
+        whole = self._whole[layer]
+        for reads in self._reads:
+            tensor = reads[layer]
+            there = np.flatnonzero(tensor >= 0)
+            at = tensor[there], there
+            height = self._heights[at[0]]
+            from_row = np.where(whole[there], 0, np.clip(top[there], 0, height))
+            to_row = np.where(whole[there], height, np.clip(bottom[there], 0, height))
+            first[at], last[at] = np.minimum(first[at], from_row), np.maximum(last[at], to_row)
+        low = np.maximum(np.minimum.accumulate(low, axis=1), np.minimum.accumulate(first[:, ::-1], axis=1)[:, ::-1])
+        high = np.minimum(np.maximum.accumulate(high, axis=1), np.maximum.accumulate(last[:, ::-1], axis=1)[:, ::-1])
+        return low, high
 
-def ring_rows(graph: Graph, segment: Segment, index: int) -> int:
-    """Rows that the ring between layers ``index`` and ``index + 1`` of a band must hold."""
-    consumer = graph.ops[segment.begin + index + 1]
-    producer = segment.begin + index
-    made, most = 0, 0
-    read = 0
-    for call in calls_of(graph, segment):
-        if call.layer == producer:
-            made = call.row_end
-        elif call.layer == producer + 1:
-            read = call.row_end
-        oldest = rows_read(graph, consumer, read, read + 1)[0] if call.layer == producer else None
-        if oldest is not None:
-            most = max(most, made - oldest)
-    return most
+    def _calls_of(self, segment: Segment) -> list[Call]:
+        graph = self.graph
+        ops = graph.ops[segment.begin : segment.end]
+        heights = [graph.activations[op.output].height for op in ops]
+        if not segment.is_band:
+            return [Call(segment.begin, 0, heights[0])]
+        if segment.backward:
+            ends = range(heights[0], 0, -segment.rows)
+            return [Call(segment.begin, max(end - segment.rows, 0), end) for end in ends]
+        calls: list[Call] = []
+        done = [0] * len(ops)
+        for row in range(0, heights[-1], segment.rows):
+            end = min(row + segment.rows, heights[-1])
+            need = heights if end == heights[-1] else self._rows_needed(segment, end)
+            for i in range(len(ops)):
+                if need[i] > done[i]:
+                    calls.append(Call(segment.begin + i, done[i], need[i]))
+                    done[i] = need[i]
+        return calls
+
+    def _rows_needed(self, segment: Segment, end: int) -> list[int]:
+        """How many rows each layer of a band must have made for its last layer's rows [0, end)."""
+        need = [end]
+        for layer in range(segment.end - 1, segment.begin, -1):
+            need.append(self.rows_read(layer, 0, need[-1])[1])
+        return need[::-1]
+
+    def _ring_rows(self, segment: Segment, index: int) -> int:
+        producer = segment.begin + index
+        made = most = read = 0
+        for call in self.calls(segment):
+            if call.layer == producer:
+                made = call.row_end
+                most = max(most, made - self.rows_read(producer + 1, read, read + 1)[0])
+            elif call.layer == producer + 1:
+                read = call.row_end
+        return most
 
 
 def segments_of(count: int, bands: Sequence[Segment]) -> list[Segment]:

@@ -8,12 +8,14 @@ computed. Passes are functions Graph -> Graph.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from vww_deploy.graph.ranges import Channels, Mask, Range, Values, anything, scaled
 
 Int8Array: TypeAlias = npt.NDArray[np.int8]
 Int32Array: TypeAlias = npt.NDArray[np.int32]
@@ -95,6 +97,12 @@ class Window:
     dilation: tuple[int, int] = (1, 1)
     padding: Padding = Padding()
 
+    @property
+    def row_map(self) -> RowMap:
+        """Which input rows an output row is made from."""
+        top = self.padding.top
+        return RowMap(self.stride[0], -top, (self.kernel[0] - 1) * self.dilation[0] + 1 - top)
+
 
 @dataclass(frozen=True, eq=False)
 class Requantization:
@@ -112,130 +120,110 @@ class Requantization:
     clamp_max: int = 127
     rounds_once: bool = False
 
+    def apply(self, sums: Values, zero_point: int) -> Values:
+        """The reference's scaling of accumulators [..., out] (without bias) to int8 values."""
+        sums = sums + self.bias.astype(np.int64)
+        multiplier, shift = self.multiplier.astype(np.int64), self.shift.astype(np.int64)
+        result: Values
+        if self.rounds_once:
+            total = 31 - shift
+            result = (sums * multiplier + (np.int64(1) << (total - 1))) >> total
+        else:
+            result = scaled(sums, multiplier, shift)
+        return np.clip(result + zero_point, self.clamp_min, self.clamp_max)
+
+    def narrowed(self, bias: Values, mask: Mask) -> Requantization:
+        """That of the channels in a mask, with other biases."""
+        return dataclasses.replace(
+            self, bias=bias[mask].astype(np.int32), multiplier=self.multiplier[mask], shift=self.shift[mask]
+        )
+
+
+@dataclass(frozen=True)
+class RowMap:
+    """Which input rows an output row y is made from: [y // repeat * stride + first, y // repeat * stride + end)."""
+
+    stride: int = 1
+    first: int = 0
+    end: int = 1
+    repeat: int = 1
+
+    def rows(self, begin: int, end: int, height: int) -> tuple[int, int]:
+        """The input rows [first, last + 1) that output rows [begin, end) need, of ``height`` that there are."""
+        first = begin // self.repeat * self.stride + self.first
+        last = (end - 1) // self.repeat * self.stride + self.end
+        return min(max(first, 0), height), min(max(last, 0), height)
+
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """An operator: ``index`` and ``kind`` as in the file, ``inputs`` and ``output`` are activation ids."""
+    """An operator: ``index`` and ``kind`` as in the file, ``inputs`` and ``output`` are activation ids.
+
+    Its subclasses, one in each module of :mod:`vww_deploy.graph.operators`, answer what reader, passes and planner
+    ask; what is answered here is right for any operator.
+    """
 
     index: int
     kind: str
     inputs: tuple[int, ...]
     output: int
 
+    reads_interleaved: ClassVar[bool] = False
+    """Whether its kernel takes a picture as the host sends it."""
+
     def macs(self, graph: Graph) -> int:
         """Multiply-accumulates of one inference, padding counted as TFLite counts it."""
         return 0
 
-
-@dataclass(frozen=True, eq=False)
-class Conv2D(Op):
-    """Convolution; ``weights`` int8 [out, kernel_h, kernel_w, in]."""
-
-    weights: Int8Array
-    window: Window
-    requantization: Requantization
-
-    def macs(self, graph: Graph) -> int:
-        out = graph.activations[self.output]
-        return out.height * out.width * int(self.weights.size)
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return 0
 
     @property
-    def is_pointwise(self) -> bool:
-        """True for 1x1 convolutions that read just the pixel they write."""
-        padding = self.window.padding
-        unpadded = not any((padding.top, padding.left, padding.bottom, padding.right))
-        return self.window.kernel == self.window.stride == (1, 1) and unpadded
+    def parameter_bytes(self) -> int:
+        """Bytes of weights and biases as the file stores them."""
+        return 0
+
+    def row_map(self, graph: Graph) -> RowMap | None:
+        """Which rows of its first input an output row is made from; None where rows cannot be computed one by one."""
+        return None
+
+    def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
+        """The values that the output can take when the inputs take those given."""
+        return anything(graph.activations[self.output])
+
+    def ask_channels(self, channels: Channels) -> None:
+        """Marks the channels that it needs of its inputs, and those that it cannot help making."""
+        channels.keep_all(self)
+
+    def narrowed(self, channels: Channels) -> Op:
+        """The operator on the channels that are kept."""
+        return self
+
+    def as_convolution(self, graph: Graph) -> Op:
+        """The same as CONV_2D, whose kernel is the fastest, where it is one in disguise."""
+        return self
+
+    def padded(self, padding: Padding) -> Op | None:
+        """The operator on a picture without the padding around it, which it does itself; None where it cannot."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseConv2D(Op):
-    """Depthwise convolution; ``weights`` int8 [kernel_h, kernel_w, in * multiplier], output channel o reads input
-    channel o // multiplier.
-    """
+class WeightedOp(Op):
+    """An operator with weights, a bias and a scaling for each output channel."""
 
     weights: Int8Array
-    window: Window
-    requantization: Requantization
-    depth_multiplier: int
-
-    def macs(self, graph: Graph) -> int:
-        out = graph.activations[self.output]
-        return out.height * out.width * int(self.weights.size)
-
-
-@dataclass(frozen=True, eq=False)
-class FullyConnected(Op):
-    """Matrix times vector over the whole input in height, width, channel order; ``weights`` int8 [out, in]."""
-
-    weights: Int8Array
     requantization: Requantization
 
-    def macs(self, graph: Graph) -> int:
-        return int(self.weights.size)
+    @property
+    def parameters(self) -> int:
+        return int(self.weights.size) + int(self.requantization.bias.size)
 
-
-@dataclass(frozen=True, eq=False)
-class Pool(Op):
-    """AVERAGE_POOL_2D or MAX_POOL_2D (see ``kind``); padding takes no part in the average."""
-
-    window: Window
-    clamp_min: int = -128
-    clamp_max: int = 127
-
-
-@dataclass(frozen=True, eq=False)
-class Mean(Op):
-    """Mean over ``axes`` (0 height, 1 width); ``multiplier``/``shift`` rescale sum of the values (see the reader)."""
-
-    axes: tuple[int, ...]
-    multiplier: int
-    shift: int
-
-
-@dataclass(frozen=True, eq=False)
-class Add(Op):
-    """Sum of two pictures of one shape, TFLite's three multipliers with a left shift of 20."""
-
-    multipliers: tuple[int, int, int]  # input 1, input 2, output
-    shifts: tuple[int, int, int]
-    clamp_min: int = -128
-    clamp_max: int = 127
-
-
-@dataclass(frozen=True, eq=False)
-class Pad(Op):
-    """Zero points around a picture and beside its channels."""
-
-    padding: Padding
-    channels_before: int = 0
-    channels_after: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Reshape(Op):
-    """Another shape over the same values in height, width, channel order."""
-
-
-@dataclass(frozen=True, eq=False)
-class Copy(Op):
-    """Copies planes to height, width, channel order, or back; ours, not the file's."""
-
-    to_interleaved: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Softmax(Op):
-    """Softmax over the channels, ``beta`` as in the file."""
-
-    beta: float
-
-
-@dataclass(frozen=True, eq=False)
-class Requantize(Op):
-    """From one scale and zero point to another."""
-
-    multiplier: int
-    shift: int
+    @property
+    def parameter_bytes(self) -> int:
+        return self.weights.nbytes + self.requantization.bias.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,11 +268,7 @@ class Graph:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        total = 0
-        for op in self.ops:
-            if isinstance(op, Conv2D | DepthwiseConv2D | FullyConnected):
-                total += int(op.weights.size) + int(op.requantization.bias.size)
-        return total
+        return sum(op.parameters for op in self.ops)
 
     def replace(self, **changes: object) -> Graph:
         """A copy with some fields changed."""

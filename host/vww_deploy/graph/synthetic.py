@@ -7,20 +7,12 @@ import hashlib
 import numpy as np
 
 from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, NetworkCost, scaled
-from vww_deploy.graph.ir import (
-    Activation,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Graph,
-    Mean,
-    Op,
-    Padding,
-    Quantization,
-    Requantization,
-    Softmax,
-    Window,
-)
+from vww_deploy.graph.ir import Activation, Graph, Op, Padding, Quantization, Requantization, Window
+from vww_deploy.graph.operators.conv2d import Conv2D
+from vww_deploy.graph.operators.depthwise_conv2d import DepthwiseConv2D
+from vww_deploy.graph.operators.fully_connected import FullyConnected
+from vww_deploy.graph.operators.mean import Mean
+from vww_deploy.graph.operators.softmax import Softmax
 
 _PIXELS = Quantization(1 / 128, 0)
 _RELU6 = Quantization(6 / 255, -128)
@@ -55,7 +47,7 @@ class _Builder:
         weights = self._weights((channels, kernel, kernel, source.channels))
         output = self._add(height, width, channels, _RELU6)
         self._ops.append(
-            Conv2D(len(self._ops), "CONV_2D", (source.id,), output.id, weights, window, self._scaling(channels))
+            Conv2D(len(self._ops), "CONV_2D", (source.id,), output.id, weights, self._scaling(channels), window)
         )
 
     def depthwise(self, stride: int) -> None:
@@ -65,7 +57,7 @@ class _Builder:
         output = self._add(height, width, source.channels, _RELU6)
         scaling = self._scaling(source.channels)
         self._ops.append(
-            DepthwiseConv2D(len(self._ops), "DEPTHWISE_CONV_2D", (source.id,), output.id, weights, window, scaling, 1)
+            DepthwiseConv2D(len(self._ops), "DEPTHWISE_CONV_2D", (source.id,), output.id, weights, scaling, window, 1)
         )
 
     def finish(self) -> Graph:

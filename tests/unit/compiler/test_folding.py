@@ -10,9 +10,9 @@ from tests.support.random_models import RandomModel, random_model
 from tests.support.tflite_writer import options
 from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.compiler.passes import convolutions_only
-from vww_deploy.compiler.ranges import ranges_of
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Graph, Reference, read_model
+from vww_deploy.graph.ranges import ranges_of
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.support.random_models import random_model, small_mobilenet
 from vww_deploy.compiler import Compiled, compile_model
+from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.plan import Choice, make_plan
-from vww_deploy.compiler.planner import SPEED_LOSS, slowdown
-from vww_deploy.compiler.schedule import calls_of
+from vww_deploy.compiler.planner import SPEED_LOSS
+from vww_deploy.compiler.schedule import Layers
 
 
 def check_plan(compiled: Compiled) -> None:
@@ -39,7 +40,7 @@ def test_streaming_saves_ram() -> None:
     compiled = compile_model(small_mobilenet(channels=3), optimize="ram")
     check_plan(compiled)
     scratch = {i: kernel.scratch_bytes for i, kernel in compiled.kernels.items()}
-    plain = make_plan(compiled.graph, Choice(), scratch, effort=20)
+    plain = make_plan(Layers(compiled.graph), Choice(), scratch, effort=20)
     assert plain is not None
     assert compiled.plan.arena_bytes < plain.arena_bytes
 
@@ -51,7 +52,7 @@ def test_speed_is_kept_within_its_limit(mobilenet: bytes) -> None:
         t for t, place in plan.places.items() if place.layout.value == "rows" and t != compiled.graph.input
     )
     bands = tuple(s for s in plan.segments if s.is_band)
-    assert slowdown(compiled.graph, Choice(bands, by_rows)) <= SPEED_LOSS
+    assert CostModel(compiled.graph).slowdown(Choice(bands, by_rows)) <= SPEED_LOSS
 
 
 def test_ram_takes_no_more_than_speed(mobilenet: bytes) -> None:
@@ -69,7 +70,8 @@ def test_the_input_has_no_gaps() -> None:
 
 def test_calls_follow_segments(mobilenet: bytes) -> None:
     compiled = compile_model(mobilenet)
-    calls = [call for segment in compiled.plan.segments for call in calls_of(compiled.graph, segment)]
+    layers = Layers(compiled.graph)
+    calls = [call for segment in compiled.plan.segments for call in layers.calls(segment)]
     assert tuple(calls) == compiled.plan.calls
 
 

@@ -13,7 +13,7 @@ from vww_deploy.boards.catalogue import get_board
 from vww_deploy.cli import build
 from vww_deploy.cli import costs as command
 from vww_deploy.compiler import compile_model
-from vww_deploy.compiler.instructions import CYCLES_PER_INSTRUCTION
+from vww_deploy.compiler.targets.cortex_m4 import CYCLES_PER_INSTRUCTION
 from vww_deploy.errors import DataError
 from vww_deploy.graph import costs
 from vww_deploy.graph.synthetic import mobilenet_v1_graph

@@ -14,8 +14,9 @@ from tests.support.tflite_writer import ModelWriter, options
 from vww_deploy.compiler import HostEngine, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference, read_model
-from vww_deploy.graph.ir import Conv2D, Mean
 from vww_deploy.graph.multipliers import activation_clamp, quantize_multiplier
+from vww_deploy.graph.operators.conv2d import Conv2D
+from vww_deploy.graph.operators.mean import Mean
 
 
 def refusal(model: bytes) -> ModelError:

@@ -1,45 +1,26 @@
-"""How each operator becomes a kernel call: a module for each, of the operator's name, with its ``RULE``."""
+"""How each operator becomes a kernel call: a module of the operator's name, with its ``RULE``."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
 
-from vww_deploy.compiler.kernels import (
-    add,
-    average_pool,
-    conv2d,
-    copy,
-    depthwise_conv2d,
-    max_pool,
-    mean,
-    pad,
-    requantize,
-    softmax,
-)
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
 from vww_deploy.errors import ModelError
-from vww_deploy.graph import ir
 from vww_deploy.graph.ir import Graph, Op
 
 __all__ = ["InPlace", "Kernel", "KernelRule", "Work", "lower", "rule_of"]
 
-_RULES: dict[type[Op], KernelRule[Any]] = {
-    ir.Add: add.RULE,
-    ir.Conv2D: conv2d.RULE,
-    ir.Copy: copy.RULE,
-    ir.DepthwiseConv2D: depthwise_conv2d.RULE,
-    ir.Mean: mean.RULE,
-    ir.Pad: pad.RULE,
-    ir.Requantize: requantize.RULE,
-    ir.Softmax: softmax.RULE,
-}
-
 
 def rule_of(op: Op) -> KernelRule[Any]:
-    """The rule of an operator."""
-    if isinstance(op, ir.Pool):
-        return max_pool.RULE if op.kind == "MAX_POOL_2D" else average_pool.RULE
-    return _RULES[type(op)]
+    """The rule of an operator: that of the module called as the one that defines its record."""
+    return _rule(type(op).__module__.rpartition(".")[2])
+
+
+@cache
+def _rule(name: str) -> KernelRule[Any]:
+    return cast("KernelRule[Any]", import_module(f"{__name__}.{name}").RULE)
 
 
 def lower(graph: Graph, op: Op) -> Kernel:

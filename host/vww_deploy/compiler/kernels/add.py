@@ -6,7 +6,8 @@ from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
 from vww_deploy.compiler.kernels.params import struct_of
-from vww_deploy.graph.ir import Add, Graph
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.add import Add
 
 
 class _Add(KernelRule[Add]):

@@ -24,7 +24,8 @@ from vww_deploy.compiler.kernels.scaling import (
     scale_of,
 )
 from vww_deploy.compiler.kernels.windows import window_fields
-from vww_deploy.graph.ir import Conv2D, Graph
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.conv2d import Conv2D
 
 PIXELS_PER_BLOCK: Final = 4
 """Output pixels that a convolution gathers and multiplies at a time (kPixels in conv2d.cpp)."""

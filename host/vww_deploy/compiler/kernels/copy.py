@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Site
-from vww_deploy.graph.ir import Copy, Graph
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.copy import Copy
 
 
 class _Copy(KernelRule[Copy]):

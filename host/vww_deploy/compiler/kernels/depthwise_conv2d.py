@@ -19,7 +19,8 @@ from vww_deploy.compiler.kernels.scaling import (
     scale_of,
 )
 from vww_deploy.compiler.kernels.windows import window_fields
-from vww_deploy.graph.ir import DepthwiseConv2D, Graph
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.depthwise_conv2d import DepthwiseConv2D
 
 
 class _DepthwiseConv2D(KernelRule[DepthwiseConv2D]):

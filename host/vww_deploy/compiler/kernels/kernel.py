@@ -111,7 +111,7 @@ class KernelRule(Generic[OpT]):
 
     def work_of_rows(self, graph: Graph, op: OpT, calls: int) -> Work:
         """What comes on top when the layer is computed in so many calls, a few rows each."""
-        return Work("rows")
+        return Work("rows", {"calls": calls})
 
     def work_of_short_rows(self, graph: Graph, op: OpT) -> Work:
         """What comes on top when rows lie apart, so that blocks of pixels end with each row."""

@@ -6,8 +6,9 @@ from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
 from vww_deploy.compiler.kernels.params import struct_of
-from vww_deploy.graph.ir import Graph, Mean
+from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.multipliers import mean_multiplier
+from vww_deploy.graph.operators.mean import Mean
 
 
 class _Mean(KernelRule[Mean]):

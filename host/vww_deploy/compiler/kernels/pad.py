@@ -6,7 +6,8 @@ from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Work
 from vww_deploy.compiler.kernels.params import struct_of
-from vww_deploy.graph.ir import Graph, Pad
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.pad import Pad
 
 
 class _Pad(KernelRule[Pad]):

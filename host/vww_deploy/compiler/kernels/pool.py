@@ -5,7 +5,8 @@ from __future__ import annotations
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.windows import window_fields
-from vww_deploy.graph.ir import Graph, Pool
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.pool import Pool
 
 
 class PoolRule(KernelRule[Pool]):

@@ -6,7 +6,8 @@ from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule
 from vww_deploy.compiler.kernels.params import struct_of
-from vww_deploy.graph.ir import Graph, Requantize
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.requantize import Requantize
 
 
 class _Requantize(KernelRule[Requantize]):

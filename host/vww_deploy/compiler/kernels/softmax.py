@@ -7,8 +7,9 @@ from typing import Final
 
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site
 from vww_deploy.compiler.kernels.params import struct_of
-from vww_deploy.graph.ir import Graph, Softmax
+from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.multipliers import quantize_multiplier
+from vww_deploy.graph.operators.softmax import Softmax
 
 
 class _Softmax(KernelRule[Softmax]):

@@ -19,11 +19,12 @@ from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import layer_table
 from vww_deploy.compiler.profile.elf import Program
 from vww_deploy.compiler.profile.trace import Step, run_traced
+from vww_deploy.compiler.targets.cortex_m4 import TARGET
 from vww_deploy.errors import BuildError, ToolMissing
 
 HARNESS: Final = Path(__file__).parent / "harness"
 FLAGS: Final = (
-    *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-O2", "-std=gnu++17", "-g"),
+    *(*TARGET.flags, "-O2", "-std=gnu++17", "-g"),
     *("-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-ffunction-sections", "-fdata-sections"),
     *("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"),
 )

@@ -14,11 +14,10 @@ from typing import Final
 
 from vww_deploy.compiler.profile import cortex_m4
 from vww_deploy.compiler.profile.cortex_m4 import Flow, Instruction
+from vww_deploy.compiler.targets.cortex_m4 import TARGET
 from vww_deploy.errors import BuildError, ToolMissing
 from vww_deploy.resources import cache_dir
 
-_MACHINE: Final = "netduinoplus2"
-"""QEMU's STM32F405, the virtual board."""
 _RUN_SECONDS: Final = 240.0
 """A profiled inference takes seconds; one that takes minutes hangs."""
 
@@ -88,14 +87,15 @@ def run_traced(program: Path, *, begin: int, end: int, callers: Sequence[tuple[i
 
     Raises ToolMissing without QEMU or a C compiler, BuildError when the program does not come to its end.
     """
-    qemu = shutil.which("qemu-system-arm")
+    assert TARGET.emulator is not None
+    qemu = shutil.which(TARGET.emulator.program)
     if qemu is None:
         raise ToolMissing("qemu-system-arm is not installed", hint="apt-get install qemu-system-arm")
     with tempfile.TemporaryDirectory(prefix="vww-profile-") as folder:
         counts = Path(folder) / "counts"
         arguments = [f"out={counts}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
         arguments += [f"caller={low:x}-{high:x}" for low, high in callers]
-        command = [qemu, "-M", _MACHINE, "-nographic", "-monitor", "none", "-serial", "null"]
+        command = [qemu, "-M", TARGET.emulator.machine, "-nographic", "-monitor", "none", "-serial", "null"]
         command += ["-semihosting-config", "enable=on,target=native"]
         command += ["-plugin", ",".join([str(_plugin()), *arguments]), "-kernel", str(program)]
         try:

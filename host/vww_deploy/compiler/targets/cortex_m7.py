@@ -1,0 +1,19 @@
+"""Cortex-M7: the STM32H747. It runs the code of the Cortex-M4; nothing else is measured.
+
+Its cycles for an instruction are the Cortex-M4's: an upper bound, since it can start two instructions at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vww_deploy.compiler.targets import cortex_m4
+from vww_deploy.compiler.targets.target import Target
+
+TARGET: Final = Target(
+    name="cortex_m7",
+    title="Cortex-M7",
+    compiler="arm-none-eabi-g++",
+    flags=("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
+    kernels="dsp",
+    cycles_per_instruction=cortex_m4.CYCLES_PER_INSTRUCTION,
+)

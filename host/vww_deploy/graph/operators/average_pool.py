@@ -1,0 +1,32 @@
+"""AVERAGE_POOL_2D."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vww_deploy.graph.operators.pool import Pool, read_pool
+from vww_deploy.graph.ranges import Values, taps_of
+from vww_deploy.graph.reading import Reader
+from vww_deploy.graph.tflite_file import FileOperator
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool(Pool):
+    """AVERAGE_POOL_2D: the mean, rounded half away from zero."""
+
+    def pooled(self, values: Values, shape: tuple[int, int]) -> Values:
+        total = sum(tap for _, _, tap in taps_of(values, self.window, shape))
+        count = sum(tap for _, _, tap in taps_of(np.ones_like(values), self.window, shape))
+        half = count // 2
+        average: Values = np.where(total > 0, (total + half) // count, -((-total + half) // count))
+        return average
+
+
+def read(reader: Reader, op: FileOperator) -> None:
+    read_pool(reader, op, AveragePool)
+
+
+READERS: Final = {"AVERAGE_POOL_2D": read}

@@ -1,0 +1,146 @@
+"""CONV_2D."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.graph.ir import (
+    Graph,
+    Op,
+    Padding,
+    RowMap,
+    WeightedOp,
+    Window,
+)
+from vww_deploy.graph.operators.weighted import padded_window, weighted_range
+from vww_deploy.graph.ranges import Channels, Mask, Range, Values, taps_of
+from vww_deploy.graph.reading import Reader, RefusedError
+from vww_deploy.graph.tflite_file import FileOperator
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2D(WeightedOp):
+    """Convolution; ``weights`` int8 [out, kernel_h, kernel_w, in]."""
+
+    window: Window
+
+    reads_interleaved: ClassVar[bool] = True
+
+    def macs(self, graph: Graph) -> int:
+        out = graph.activations[self.output]
+        return out.height * out.width * int(self.weights.size)
+
+    @property
+    def is_pointwise(self) -> bool:
+        """True for 1x1 convolutions that read just the pixel they write."""
+        padding = self.window.padding
+        unpadded = not any((padding.top, padding.left, padding.bottom, padding.right))
+        return self.window.kernel == self.window.stride == (1, 1) and unpadded
+
+    def row_map(self, graph: Graph) -> RowMap:
+        return self.window.row_map
+
+    def padded(self, padding: Padding) -> Op | None:
+        window = padded_window(self.window, padding)
+        return None if window is None else dataclasses.replace(self, window=window)
+
+    def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
+        source, out = graph.activations[self.inputs[0]], graph.activations[self.output]
+        zero_points = source.quantization.zero_point, out.quantization.zero_point
+        shape = out.height, out.width
+        return weighted_range(self, given[0], zero_points, lambda w, v: conv_sums(w, v, self.window, shape))
+
+    def ask_channels(self, channels: Channels) -> None:
+        if self.output not in channels.notes:
+            channels.notes[self.output] = self._absorbable(channels)
+        # A kept channel of one known value is made from its bias alone.
+        made = channels.keep[self.output] & ~_uniform(channels.ranges[self.output])
+        channels.keep[self.inputs[0]] |= ~channels.notes[self.output][:, made].all(axis=1)
+
+    def narrowed(self, channels: Channels) -> Op:
+        out, given = channels.keep[self.output], channels.keep[self.inputs[0]]
+        bias = self.requantization.bias.astype(np.int64) + self._dropped(channels, given)
+        weights = self.weights.copy()
+        pinned = out & _uniform(channels.ranges[self.output])
+        if pinned.any():
+            bias[pinned] = self._any_sum(channels)[pinned]
+            weights[pinned] = 0
+        weights = weights[out][:, :, :, given]
+        return dataclasses.replace(self, weights=weights, requantization=self.requantization.narrowed(bias, out))
+
+    def _absorbable(self, channels: Channels) -> Mask:
+        """[in, out]: True where an input channel adds the same to an output channel whatever the picture."""
+        result: Mask = (self.weights == 0).all(axis=(1, 2)).T.copy()
+        given = channels.ranges[self.inputs[0]]
+        zero_point = channels.graph.activations[self.inputs[0]].quantization.zero_point
+        padding = self.window.padding
+        unpadded = max(padding.top, padding.left, padding.bottom, padding.right) <= 0
+        for channel in np.flatnonzero(given.known):
+            plane = given.low[:, :, channel : channel + 1] - zero_point
+            if (unpadded and (plane == plane[0, 0]).all()) or not plane.any():
+                result[channel] = True
+            else:
+                sums = self._contribution(channels.graph, plane, np.array([channel]))
+                result[channel] |= (sums == sums[:1, :1]).all(axis=(0, 1))
+        return result
+
+    def _contribution(self, graph: Graph, planes: Values, channels: npt.NDArray[np.int64]) -> Values:
+        """What some input channels with known values add to every output element."""
+        out = graph.activations[self.output]
+        return conv_sums(self.weights[:, :, :, channels], planes, self.window, (out.height, out.width))
+
+    def _dropped(self, channels: Channels, kept: Mask) -> Values:
+        """What the dropped input channels add to every output channel: those with known values only."""
+        given = channels.ranges[self.inputs[0]]
+        dropped = np.flatnonzero(~kept & given.known)
+        zero_point = channels.graph.activations[self.inputs[0]].quantization.zero_point
+        sums: Values = self._contribution(channels.graph, given.low[:, :, dropped] - zero_point, dropped)[0, 0]
+        return sums
+
+    def _any_sum(self, channels: Channels) -> Values:
+        """For every output channel an accumulator (bias included) that can occur at position (0, 0)."""
+        graph = channels.graph
+        source, out = graph.activations[self.inputs[0]], graph.activations[self.output]
+        values = channels.ranges[self.inputs[0]].low - source.quantization.zero_point
+        sums = conv_sums(self.weights, values, self.window, (out.height, out.width))[0, 0]
+        bias: Values = self.requantization.bias.astype(np.int64)
+        total: Values = sums + bias
+        return total
+
+
+def _uniform(values: Range) -> Mask:
+    """Channels that are one known value all over."""
+    same: Mask = (values.low == values.low[:1, :1]).all(axis=(0, 1))
+    return values.known & same
+
+
+def conv_sums(weights: npt.NDArray[np.int8], values: Values, window: Window, shape: tuple[int, int]) -> Values:
+    """Sums of weights [out, kernel_h, kernel_w, in] over values [h, w, in], zeros around them: [*shape, out]."""
+    result = np.zeros((*shape, weights.shape[0]))
+    for ky, kx, taps in taps_of(values, window, shape):
+        # Products of small integers summed in doubles are exact.
+        result += taps.astype(np.float64) @ weights[:, ky, kx, :].T.astype(np.float64)
+    return result.astype(np.int64)
+
+
+def read(reader: Reader, op: FileOperator) -> None:
+    source = reader.picture(op.inputs[0])
+    reader.spatial(reader.tensors[op.inputs[0]])
+    out = reader.tensors[op.outputs[0]]
+    weights, scales = reader.weights(op.inputs[1], 0)
+    if weights.ndim != 4 or weights.shape[3] != source.channels or out.shape[3:] != weights.shape[:1]:
+        raise RefusedError(
+            f"weights {list(weights.shape)} do not fit input {list(source.shape)} and output {list(out.shape)}"
+        )
+    window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
+    requantization = reader.requantization(op, source, scales)
+    reader.ops.append(Conv2D(op.index, op.kind, (source.id,), reader.new(out), weights, requantization, window))
+
+
+READERS: Final = {"CONV_2D": read}
