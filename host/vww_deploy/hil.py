@@ -29,7 +29,7 @@ from vww_deploy.errors import BoardError, LinkError, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
-from vww_deploy.runs.metrics import person_probability
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.verify import verify
 
 Int8Array = npt.NDArray[np.int8]

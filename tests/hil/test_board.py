@@ -21,8 +21,8 @@ from vww_deploy.hil import (
 )
 from vww_deploy.link.faults import Fault, Faults, FaultyTransport
 from vww_deploy.link.transport import open_transport
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.pictures.samples import write_samples
-from vww_deploy.runs.metrics import person_probability
 from vww_deploy.session import mlperf
 from vww_deploy.session.verify import noise_inputs, verify
 

@@ -26,8 +26,8 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.camera_format import encode_frame, frame_to_pixels, parse_format
 from vww_deploy.pictures.preprocess import quantisation_table
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.resources import firmware_dir
-from vww_deploy.runs.metrics import person_probability
 
 MODELS = [*shipped_models(), *Path(__file__).resolve().parents[3].glob("shared/models/person_detect.tflite")]
 pytestmark = [pytest.mark.skipif(not MODELS, reason="no model is shipped yet")]

@@ -17,6 +17,7 @@ from vww_deploy.compiler import compile_model
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures.gather import gather
 from vww_deploy.runs.store import Store
+from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session.connect import open_device, open_session
 from vww_deploy.session.verify import noise_inputs, verify
 
@@ -64,8 +65,8 @@ def test_labelled_pictures_give_the_references_results(shared: Path, tmp_path: P
     pictures = gather(chosen, shared / "data" / "labels.csv")
     assert {picture.truth for picture in pictures} == {0, 1}
     with Store(tmp_path / "runs.sqlite") as store, open_session(model, board="virtual") as session:
-        writer = store.begin(session.header, pictures)
-        for _ in session.stream(writer, dict(enumerate(pictures))):
+        writer = store.begin(run_header(session), pictures)
+        for _ in stream_run(session, writer, dict(enumerate(pictures))):
             pass
         summary = store.run(writer.run)
     assert summary.equal == summary.compared == len(pictures)

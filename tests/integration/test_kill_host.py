@@ -20,6 +20,7 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.store import Store
+from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session.session import Session
 
 pytestmark = pytest.mark.virtual
@@ -49,8 +50,8 @@ def stream(store: Path, port: str, model: Model, pictures: list[Picture]) -> Non
         if last is not None and last.results < last.pictures:
             writer, rest = opened.resume(last.id)
         else:
-            writer, rest = opened.begin(session.header, pictures), dict(enumerate(pictures))
-        for _ in session.stream(writer, rest):
+            writer, rest = opened.begin(run_header(session), pictures), dict(enumerate(pictures))
+        for _ in stream_run(session, writer, rest):
             pass
 
 

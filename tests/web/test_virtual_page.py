@@ -16,8 +16,8 @@ from tests.web.test_page import decoded, drop, find, moment, number, text, wait_
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.pictures.preprocess import open_picture, to_pixels
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.pictures.samples import write_samples
-from vww_deploy.runs.metrics import person_probability
 
 pytestmark = [
     pytest.mark.web,

@@ -38,6 +38,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     from vww_deploy.pictures.samples import write_samples
     from vww_deploy.resources import cache_dir
     from vww_deploy.runs.store import Store
+    from vww_deploy.runs.stream import run_header
     from vww_deploy.session.connect import open_session
 
     board = get_board("virtual")
@@ -55,7 +56,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])
     common.out.print("[bold cyan]3[/] streaming sample pictures")
     with Store(store) as opened, open_session(loaded, board="virtual") as session:
-        writer = opened.begin(session.header, pictures)
+        writer = opened.begin(run_header(session), pictures)
         run.stream(session, writer, dict(enumerate(pictures)))
         tables.print_summary(opened, writer.run)
         summary = opened.run(writer.run)

@@ -119,6 +119,7 @@ def _on_board(
     from vww_deploy.pictures import preprocess
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import Store
+    from vww_deploy.runs.stream import run_header, stream_run
     from vww_deploy.session import events
     from vww_deploy.session.connect import open_session
     from vww_deploy.training.evaluate import Answer, brightness_of
@@ -132,8 +133,8 @@ def _on_board(
         common.progress() as bar,
     ):
         task = bar.add_task(f"on {board}", total=len(pictures))
-        writer = opened.begin(session.header, pictures)
-        for event in session.stream(writer, dict(enumerate(pictures))):
+        writer = opened.begin(run_header(session), pictures)
+        for event in stream_run(session, writer, dict(enumerate(pictures))):
             if isinstance(event, events.Result):
                 own = dataset.pictures[event.number]
                 image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))

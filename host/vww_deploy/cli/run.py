@@ -75,6 +75,7 @@ def command(
     from vww_deploy.pictures.gather import gather
     from vww_deploy.runs.export import run_to_json
     from vww_deploy.runs.store import Store
+    from vww_deploy.runs.stream import run_header
     from vww_deploy.session.connect import open_session
 
     if resume == bool(pictures):
@@ -102,7 +103,7 @@ def command(
             if last is not None:
                 writer, rest = opened.resume(last.id)
             else:
-                writer, rest = opened.begin(session.header, planned), dict(enumerate(planned))
+                writer, rest = opened.begin(run_header(session), planned), dict(enumerate(planned))
             started = time.monotonic()
             try:
                 stream(session, writer, rest, quiet=as_json)
@@ -159,6 +160,7 @@ def _to_continue(store: Store, number: int | None) -> RunSummary:
 def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:
     """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
     from vww_deploy.link.messages import Feature
+    from vww_deploy.runs.stream import stream_run
     from vww_deploy.session import events
 
     header = writer.header
@@ -171,7 +173,7 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
         common.out.print(tables.result_heading(header), soft_wrap=True)
     with common.progress() as progress:
         task = progress.add_task("streaming", total=len(pictures))
-        for event in session.stream(writer, pictures):
+        for event in stream_run(session, writer, pictures):
             if isinstance(event, events.Console):
                 common.err.print(f"[dim]board: {escape(event.text)}[/]", soft_wrap=True)
             elif isinstance(event, events.Skipped):

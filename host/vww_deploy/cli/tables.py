@@ -65,6 +65,7 @@ def _line(
 def print_summary(store: Store, run: int) -> None:
     """What a run amounts to, on stdout."""
     from vww_deploy.runs import metrics
+    from vww_deploy.spread import Spread
 
     summary = store.run(run)
     header = summary.header
@@ -79,8 +80,8 @@ def print_summary(store: Store, run: int) -> None:
     common.out.print()
     common.out.print(f"{counts}, {retries} {'retry' if retries == 1 else 'retries'}", soft_wrap=True)
     ticks = header.clock == "instructions"
-    spread = metrics.spread(result.ticks if ticks else result.latency_us for result in results)
-    if spread is not None:
+    if results:
+        spread = Spread.of(result.ticks if ticks else result.latency_us for result in results)
         values = (spread.minimum, spread.median, spread.p95)
         low, median, p95 = (f"{value:,}" if ticks else f"{value / 1000:.2f}" for value in values)
         unit = "instructions" if ticks else "ms"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vww_deploy.errors import DataError
 from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Comparison:
     changed: tuple[tuple[str, str, str], ...]
     flips: tuple[Flip, ...]
     largest_change: float
-    median_before_us: float
-    median_after_us: float
+    median_before_us: int
+    median_after_us: int
     latency_ratio: float
     accuracy: AccuracyChange | None
 
@@ -95,8 +96,8 @@ def compare(before: RunData, after: RunData) -> Comparison:
             if before.person(a) != after.person(b)
         ),
         largest_change=max(abs(b.p_person - a.p_person) for a, b in pairs),
-        median_before_us=statistics.median(a.latency_us for a, _ in pairs),
-        median_after_us=statistics.median(b.latency_us for _, b in pairs),
+        median_before_us=Spread.of(a.latency_us for a, _ in pairs).median,
+        median_after_us=Spread.of(b.latency_us for _, b in pairs).median,
         latency_ratio=statistics.median(b.latency_us / max(1, a.latency_us) for a, b in pairs),
         accuracy=_accuracy(before, after, pairs),
     )

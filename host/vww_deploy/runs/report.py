@@ -13,9 +13,9 @@ import jinja2
 import numpy as np
 
 from vww_deploy.errors import StoreError, ToolMissing
-from vww_deploy.runs.metrics import spread
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.spread import Spread
 from vww_deploy.training import metrics
 
 _GALLERY: Final = 12  # pictures of each kind
@@ -119,8 +119,7 @@ def _facts(data: RunData) -> list[tuple[str, str]]:
 
 def _tiles(data: RunData) -> list[tuple[str, str, str]]:
     """Figure, name, and what more there is to say."""
-    latency = spread(entry.latency_us for entry in data.entries)
-    assert latency is not None  # load_run refuses runs without results
+    latency = Spread.of(entry.latency_us for entry in data.entries)
     with_person = sum(map(data.person, data.entries))
     tiles = [
         (f"{len(data.entries):,}", "results", f"{with_person:,} with a person"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +12,7 @@ from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import Feature
 from vww_deploy.session.session import check_model
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Least, median and 95th percentile of ticks of the device's clock."""
-
-    minimum: int
-    median: int
-    p95: int
-
-    @classmethod
-    def of(cls, ticks: Sequence[int]) -> Spread:
-        """The spread of one or more measurements."""
-        ordered = sorted(ticks)
-        return cls(ordered[0], ordered[len(ordered) // 2], ordered[min(len(ordered) * 95 // 100, len(ordered) - 1)])
+from vww_deploy.spread import Spread
 
 
 @dataclass(frozen=True)

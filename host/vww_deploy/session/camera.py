@@ -21,7 +21,7 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import FrameFormat, decode_frame
-from vww_deploy.runs.metrics import person_probability
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result, listener
 from vww_deploy.session.live import Connect, Live, attached_boards
 from vww_deploy.session.session import prepare

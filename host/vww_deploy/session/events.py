@@ -107,10 +107,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture that could not be used."""
+    """A picture that could not be used; ``number`` is its position in a run, None where there is no end of pictures."""
 
     source: str
     reason: str
+    number: int | None = None
     at: float = field(default_factory=time.time)
 
 

@@ -21,7 +21,7 @@ from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture, thumbnail
-from vww_deploy.runs.metrics import person_probability
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.connect import choose_board
 from vww_deploy.session.events import (
     BoardInfo,

@@ -20,7 +20,7 @@ from vww_deploy.link.device import Inference, LinkStats
 from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.preprocess import open_picture
-from vww_deploy.runs.metrics import person_probability
+from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session import events
 from vww_deploy.session.events import Connection, Event, Frame, Result
 from vww_deploy.session.live import Live

@@ -1,6 +1,6 @@
-"""Sessions.
+"""A session written to the run store.
 
-What is recorded, told, and left when something ends them. The device is the reference itself, behind the client's
+What is recorded, yielded, and left when something ends them. The device is the reference itself, behind the client's
 interface.
 """
 
@@ -22,6 +22,7 @@ from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link.device import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.store import Store
+from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session import events
 from vww_deploy.session.session import Session
 
@@ -50,11 +51,11 @@ def session(model: Model, **how: Any) -> Session:
     return Session(ReferenceDevice(model, **how), model, compare=compare)  # type: ignore[arg-type]
 
 
-def test_results_are_recorded_and_told_in_order(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
+def test_results_are_recorded_and_yielded_in_order(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     running = session(model)
     with Store(tmp_path / "r") as store:
-        writer = store.begin(running.header, pictures)
-        told = list(running.stream(writer, dict(enumerate(pictures))))
+        writer = store.begin(run_header(running), pictures)
+        received = list(stream_run(running, writer, dict(enumerate(pictures))))
         summary = store.run(writer.run)
         results = list(store.results(writer.run))
     assert (summary.state, summary.results, summary.skipped, summary.equal) == ("complete", 3, 1, 3)
@@ -65,12 +66,14 @@ def test_results_are_recorded_and_told_in_order(tmp_path: Path, model: Model, pi
         data = Path(result.path).read_bytes()
         assert result.sha256 == hashlib.sha256(data).hexdigest()
         assert (result.latency_us, result.ticks, result.equal) == (10_000, 640_000, True)
-    assert [type(event) for event in told if not isinstance(event, events.Console)].count(events.Skipped) == 1
-    frames = [event for event in told if isinstance(event, events.Frame)]
-    answers = [event for event in told if isinstance(event, events.Result)]
+    assert [type(event) for event in received if not isinstance(event, events.Console)].count(events.Skipped) == 1
+    frames = [event for event in received if isinstance(event, events.Frame)]
+    answers = [event for event in received if isinstance(event, events.Result)]
     assert [frame.number for frame in frames] == [answer.number for answer in answers] == [0, 1, 3]
     assert all(answer.reference == answer.outputs for answer in answers)
-    assert [event.text for event in told if isinstance(event, events.Console)] == [f"inference {i}" for i in range(3)]
+    assert [event.text for event in received if isinstance(event, events.Console)] == [
+        f"inference {i}" for i in range(3)
+    ]
 
 
 def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
@@ -83,26 +86,26 @@ def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: 
 
     running = Session(Talker(model), model)  # type: ignore[arg-type]
     with Store(tmp_path / "r") as store:
-        told = list(running.stream(store.begin(running.header, pictures), dict(enumerate(pictures))))
-    lines = [event.text for event in told if isinstance(event, events.Console)]
+        received = list(stream_run(running, store.begin(run_header(running), pictures), dict(enumerate(pictures))))
+    lines = [event.text for event in received if isinstance(event, events.Console)]
     assert lines[:1000] == [str(number) for number in range(1000)]
     assert "dropped" in lines[1000]
-    assert lines[1001:] == ["inference 1", "inference 2"]  # the next ones are told again
+    assert lines[1001:] == ["inference 1", "inference 2"]  # the next ones are reported again
 
 
 def test_a_wrong_answer_is_recorded_as_different(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     running = session(model, spoil=True)
     with Store(tmp_path / "r") as store:
-        writer = store.begin(running.header, pictures[:1])
-        list(running.stream(writer, {0: pictures[0]}))
+        writer = store.begin(run_header(running), pictures[:1])
+        list(stream_run(running, writer, {0: pictures[0]}))
         assert (store.run(writer.run).equal, store.run(writer.run).compared) == (0, 1)
 
 
 def test_without_the_reference_nothing_is_compared(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     running = session(model, compare=False)
     with Store(tmp_path / "r") as store:
-        writer = store.begin(running.header, pictures[:1])
-        list(running.stream(writer, {0: pictures[0]}))
+        writer = store.begin(run_header(running), pictures[:1])
+        list(stream_run(running, writer, {0: pictures[0]}))
         assert store.run(writer.run).compared == 0
         assert next(store.results(writer.run)).reference is None
 
@@ -110,14 +113,14 @@ def test_without_the_reference_nothing_is_compared(tmp_path: Path, model: Model,
 def test_a_lost_board_leaves_the_run_to_be_resumed(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     with Store(tmp_path / "r") as store:
         broken = session(model, fail_at=1)
-        writer = store.begin(broken.header, pictures)
+        writer = store.begin(run_header(broken), pictures)
         with pytest.raises(LinkError, match="gone"):
-            list(broken.stream(writer, dict(enumerate(pictures))))
+            list(stream_run(broken, writer, dict(enumerate(pictures))))
         summary = store.run(writer.run)
         assert (summary.state, summary.results, summary.note) == ("failed", 1, "/dev/ttyTEST: the board is gone")
         again, rest = store.resume(writer.run)
         assert sorted(rest) == [1, 2, 3]
-        list(session(model).stream(again, rest))
+        list(stream_run(session(model), again, rest))
         summary = store.run(writer.run)
         assert (summary.state, summary.results, summary.skipped, summary.note) == ("complete", 3, 1, "")
 
@@ -125,8 +128,8 @@ def test_a_lost_board_leaves_the_run_to_be_resumed(tmp_path: Path, model: Model,
 def test_a_caller_that_stops_leaves_an_interrupted_run(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     with Store(tmp_path / "r") as store:
         running = session(model)
-        writer = store.begin(running.header, pictures)
-        stream = running.stream(writer, dict(enumerate(pictures)))
+        writer = store.begin(run_header(running), pictures)
+        stream = stream_run(running, writer, dict(enumerate(pictures)))
         while not isinstance(next(stream), events.Result):
             pass
         stream.close()  # type: ignore[attr-defined]
@@ -138,8 +141,8 @@ def test_a_full_store_stops_the_run_and_keeps_what_it_has(
 ) -> None:
     with Store(tmp_path / "r") as store:
         running = session(model)
-        writer = store.begin(running.header, pictures)
-        stream = running.stream(writer, dict(enumerate(pictures)))
+        writer = store.begin(run_header(running), pictures)
+        stream = stream_run(running, writer, dict(enumerate(pictures)))
         while not isinstance(next(stream), events.Result):
             pass
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
@@ -164,7 +167,9 @@ def test_another_model_is_refused(tmp_path: Path, model: Model, pictures: list[P
     assert "vww-deploy flash" in caught.value.hint
     with Store(tmp_path / "r") as store:
         running = session(model)
-        other = store.begin(running.header.__class__(board="b", port="p", model="n", model_sha256="11" * 32), pictures)
+        other = store.begin(
+            run_header(running).__class__(board="b", port="p", model="n", model_sha256="11" * 32), pictures
+        )
         with pytest.raises(StoreError, match="another model"):
-            next(running.stream(other, {}))
+            next(stream_run(running, other, {}))
         assert store.run(other.run).state == "running"

@@ -1,0 +1,121 @@
+"""A session's events, written to the run store as they come.
+
+with Store() as store, open_session(model, board="virtual") as session:
+    for event in stream(session, ["photos/"], store):
+        ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vww_deploy.errors import StoreError, VwwError
+from vww_deploy.pictures.gather import Picture, gather
+from vww_deploy.runs.store import Result, RunHeader, RunWriter, State, Store
+from vww_deploy.session import events
+from vww_deploy.session.session import Session
+
+
+def stream(session: Session, sources: Sequence[str | Path], store: Store) -> Iterator[events.Event]:
+    """Send pictures to a board as a new run of ``store``: for each a frame, then a result, both of the same number.
+
+    Args:
+        session: connected, see :func:`vww_deploy.connect`.
+        sources: picture files (PNG, JPEG, BMP), folders, searched to any depth, and globs.
+        store: where each result is on disk before its event is yielded.
+
+    Raises:
+        DataError: a source does not exist or has no pictures.
+        LinkError: the board cannot be reached any more.
+        StoreError: the store cannot be written.
+    """
+    pictures = gather([str(source) for source in sources])
+    writer = store.begin(run_header(session), pictures)
+    yield from stream_run(session, writer, dict(enumerate(pictures)))
+
+
+def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Picture]) -> Iterator[events.Event]:
+    """Send pictures, by position in the run; each result and each skipped picture is written before it is yielded.
+
+    The run is marked complete at the end, interrupted when the caller stops early (Ctrl-C too), failed on an error.
+
+    Raises:
+        LinkError: the device cannot be reached any more.
+        StoreError: the run store cannot be written, or the run to continue was one of another model.
+    """
+    model = session.model
+    if writer.header.model_sha256 != model.sha256:
+        raise StoreError(
+            f"run {writer.run} is of another model ({writer.header.model}, SHA-256 "
+            f"{writer.header.model_sha256[:12]}...) than {model.name} ({model.sha256[:12]}...)",
+            hint="Start a new run instead of continuing it.",
+        )
+    state: State = "failed"
+    note = ""
+    frame: events.Frame | None = None
+    try:
+        for event in session.stream(pictures):
+            if isinstance(event, events.Frame):
+                frame = event
+            elif isinstance(event, events.Result) and frame is not None:
+                writer.record(_stored(frame, event, model.card.threshold))
+            elif isinstance(event, events.Skipped) and event.number is not None:
+                writer.skip(event.number, event.reason)
+            yield event
+        state = "complete"
+    except VwwError as error:
+        note = error.message
+        raise
+    except (GeneratorExit, KeyboardInterrupt):
+        state = "interrupted"
+        raise
+    finally:
+        # A store that failed a moment ago fails here, too: the first error is the one to report.
+        with contextlib.suppress(StoreError) if state == "failed" else contextlib.nullcontext():
+            writer.finish(state, note)
+
+
+def run_header(session: Session) -> RunHeader:
+    """What the run store notes about a session; measures the layers, if that was not done yet.
+
+    Raises:
+        LinkError: the device cannot be reached.
+    """
+    info, model = session.device.info, session.model
+    return RunHeader(
+        board=info.board,
+        port=session.device.port,
+        model=model.name,
+        model_sha256=model.sha256,
+        model_path=str(model.path.resolve()),
+        firmware_version=info.firmware_version,
+        firmware_sha256=session.firmware_sha256,
+        protocol=info.protocol_version,
+        labels=model.card.labels,
+        threshold=model.card.threshold,
+        clock=info.clock,
+        clock_hz=info.clock_hz,
+        reference=session.compare,
+        raw_camera="" if session.raw_camera is None else str(session.raw_camera),
+        layers=session.layers,
+    )
+
+
+def _stored(frame: events.Frame, result: events.Result, threshold: float) -> Result:
+    return Result(
+        position=result.number,
+        path=frame.source,
+        truth=frame.truth,
+        sha256=frame.sha256,
+        outputs=np.array(result.outputs, np.int8),
+        label=int(result.p_person >= threshold),
+        p_person=result.p_person,
+        latency_us=result.latency_us,
+        ticks=result.ticks,
+        retries=result.retries,
+        reference=None if result.reference is None else np.array(result.reference, np.int8),
+    )
