@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.support.tflite_writer import ModelWriter, options
 
+UNARY = ("LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH")
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU6": 3}
 
 
@@ -175,6 +176,67 @@ class RandomModel:
         source, out = self.now, self.output(self.now.shape, scale)
         self.writer.op("QUANTIZE", [source.index], [out.index], options("QuantizeOptions"))
 
+    def unary(self, kind: str | None = None) -> None:
+        """An operator on single values."""
+        kind = kind or str(self.random.choice(UNARY))
+        scale, zero_point = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(kind, (None, None))
+        if scale is None:
+            scale = float(np.float32(self.now.scale * self.random.uniform(0.4, 2.5)))
+        source, out = self.now, self.output(self.now.shape, scale, zero_point)
+        table = None
+        if kind == "LEAKY_RELU":
+            table = options("LeakyReluOptions", Alpha=float(self.random.uniform(0.01, 0.9)))
+        self.writer.op(kind, [source.index], [out.index], table)
+
+    def binary(self, kind: str | None = None, shape: tuple[int, ...] | None = None) -> None:
+        """Arithmetic with a constant: a scalar, or something as large as channels, columns or the whole."""
+        kind = kind or str(self.random.choice(["ADD", "SUB", "MUL"]))
+        _, h, w, c = self.now.shape
+        if shape is None:
+            shapes = [(), (c,), (1, 1, 1, c), (1, 1, w, c), (h, 1, 1), (1, h, w, 1), (1, h, w, c)]
+            shape = shapes[int(self.random.integers(len(shapes)))]
+        other = float(np.float32(self.now.scale * self.random.uniform(0.2, 4)))
+        data = self.random.integers(-128, 128, shape)
+        constant = self.writer.tensor(shape, scale=other, zero_point=int(self.random.integers(-128, 128)), data=data)
+        source, swapped = self.now, kind != "SUB" and self.random.random() < 0.3
+        spread = 60 * self.now.scale * other if kind == "MUL" else max(self.now.scale, other)
+        out = self.output(source.shape, float(np.float32(spread * self.random.uniform(0.5, 3))))
+        pair = [constant, source.index] if swapped else [source.index, constant]
+        activation = self._activation()
+        name = f"{kind.capitalize()}Options"
+        self.writer.op(kind, pair, [out.index], options(name, FusedActivationFunction=activation))
+
+    def excite(self) -> None:
+        """Squeeze and excite: each channel by a factor made of its mean."""
+        source = self.now
+        _, _, _, c = source.shape
+        axes = self.writer.tensor((2,), dtype="INT32", data=np.array([1, 2]))
+        mean = self.output((1, 1, 1, c), source.scale, source.zero_point)
+        self.writer.op("MEAN", [source.index, axes], [mean.index], options("ReducerOptions", KeepDims=True))
+        self.unary("LOGISTIC")
+        gate, scale = self.now, float(np.float32(source.scale * self.random.uniform(0.3, 1)))
+        pair = [source.index, gate.index] if self.random.random() < 0.5 else [gate.index, source.index]
+        out = self.output(source.shape, scale)
+        self.writer.op("MUL", pair, [out.index], options("MulOptions", FusedActivationFunction=0))
+
+    def softmax_map(self) -> None:
+        """SOFTMAX over the channels of a map."""
+        source = self.now
+        if source.scale < 1e-3 or source.shape[3] > 20:  # LiteRT aborts where many values are all but equal
+            return
+        out = self.output(source.shape, 1 / 256, -128)
+        self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=1.0))
+
+    def dense_on_map(self) -> None:
+        """FULLY_CONNECTED at each position: its output is a batch of vectors, which a RESHAPE makes a map again."""
+        _, h, w, c = self.now.shape
+        if h * w == 1:
+            return
+        units = int(self.random.integers(1, 6))
+        self._reshape((h * w, c))
+        self._dense(units, rows=h * w)
+        self._reshape((1, h, w, units))
+
     def reshape(self) -> None:
         """The same values in another shape."""
         _, h, w, c = self.now.shape
@@ -210,10 +272,10 @@ class RandomModel:
             beta = float(self.random.choice([1.0, 1.0, 0.3]))
             self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
 
-    def _dense(self, units: int) -> None:
+    def _dense(self, units: int, rows: int = 1) -> None:
         size = self.now.shape[1]
         weights, bias, scales = self._weights((units, size), 0, size, per_tensor=bool(self.random.random() < 0.6))
-        source, out = self.now, self.output((1, units), *self._output_quantization(scales))
+        source, out = self.now, self.output((rows, units), *self._output_quantization(scales))
         activation = self._activation()
         self.writer.op(
             "FULLY_CONNECTED",
@@ -292,6 +354,27 @@ def random_model(seed: int, *, dead_channels: bool = False) -> bytes:
     if random.random() < 0.15:
         model.reshape()
     if random.random() < 0.8:
+        model.tail()
+    return model.finish()
+
+
+def varied_model(seed: int) -> bytes:
+    """A random model in which the operators beside convolutions come often."""
+    random = np.random.default_rng(seed)
+    height, width = (int(n) for n in random.integers(1, 12, 2))
+    model = RandomModel(random, height, width, int(random.choice([1, 3, 3, 4])))
+    steps = [
+        model.unary,
+        model.binary,
+        model.excite,
+        model.softmax_map,
+        model.dense_on_map,
+        model.conv,
+        model.pointwise,
+    ]
+    for _ in range(int(random.integers(2, 7))):
+        steps[int(random.integers(len(steps)))]()
+    if random.random() < 0.4:
         model.tail()
     return model.finish()
 

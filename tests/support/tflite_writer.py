@@ -23,11 +23,18 @@ _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
     tflite.BuiltinOperator.DEQUANTIZE: 2,
     tflite.BuiltinOperator.FULLY_CONNECTED: 6,
+    tflite.BuiltinOperator.LEAKY_RELU: 2,
+    tflite.BuiltinOperator.LOGISTIC: 2,
     tflite.BuiltinOperator.MAX_POOL_2D: 2,
     tflite.BuiltinOperator.MEAN: 2,
+    tflite.BuiltinOperator.MUL: 2,
     tflite.BuiltinOperator.PAD: 2,
     tflite.BuiltinOperator.QUANTIZE: 2,
+    tflite.BuiltinOperator.RELU: 2,
+    tflite.BuiltinOperator.RELU6: 2,
     tflite.BuiltinOperator.SOFTMAX: 2,
+    tflite.BuiltinOperator.SUB: 2,
+    tflite.BuiltinOperator.TANH: 2,
     tflite.BuiltinOperator.TRANSPOSE: 2,
 }
 Options = tuple[int, Callable[[flatbuffers.Builder], int]]

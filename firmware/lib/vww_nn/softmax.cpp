@@ -56,12 +56,12 @@ int32_t reciprocal_of_one_plus(int32_t a) {
   return saturate(static_cast<int64_t>(x) * 2);
 }
 
-}  // namespace
-
-void softmax(const SoftmaxParams& p, const int8_t* in, int8_t* out) {
+// One vector, whose elements are in_stride and out_stride apart. Inlined, so that a stride of 1 costs nothing.
+__attribute__((always_inline)) inline void softmax_of(const SoftmaxParams& p, const int8_t* in, int in_stride,
+                                                      int8_t* out, int out_stride) {
   constexpr int kSumIntegerBits = 12;
   int32_t largest = -128;
-  for (int i = 0; i < p.size; ++i) largest = in[i] > largest ? in[i] : largest;
+  for (int i = 0; i < p.size; ++i) largest = in[i * in_stride] > largest ? in[i * in_stride] : largest;
   const auto exponential = [&](int32_t difference) {
     return exp_negative(
         multiply(static_cast<int32_t>(static_cast<uint32_t>(difference) << p.left_shift), p.multiplier));
@@ -69,7 +69,7 @@ void softmax(const SoftmaxParams& p, const int8_t* in, int8_t* out) {
 
   int32_t sum = 0;
   for (int i = 0; i < p.size; ++i) {
-    const int32_t difference = in[i] - largest;
+    const int32_t difference = in[i * in_stride] - largest;
     if (difference >= p.diff_min) sum += divide_by_power(exponential(difference), kSumIntegerBits);
   }
   int headroom = 0;
@@ -79,11 +79,21 @@ void softmax(const SoftmaxParams& p, const int8_t* in, int8_t* out) {
   const int exponent = kSumIntegerBits - headroom + 31 - 8;
 
   for (int i = 0; i < p.size; ++i) {
-    const int32_t difference = in[i] - largest;
+    const int32_t difference = in[i * in_stride] - largest;
     int32_t value = -128;
     if (difference >= p.diff_min) value += divide_by_power(multiply(scale, exponential(difference)), exponent);
-    out[i] = static_cast<int8_t>(clamp(value, -128, 127));
+    out[i * out_stride] = static_cast<int8_t>(clamp(value, -128, 127));
   }
+}
+
+}  // namespace
+
+void softmax(const SoftmaxParams& p, const int8_t* in, int8_t* out) { softmax_of(p, in, 1, out, 1); }
+
+void softmax_map(const SoftmaxParams& p, const View& in, const View& out, int row_begin, int row_end) {
+  for (int y = row_begin; y < row_end; ++y)
+    for (int x = 0; x < p.w; ++x)
+      softmax_of(p, row_of(in, y) + x, in.channel_stride, row_of(out, y) + x, out.channel_stride);
 }
 
 }  // namespace vww

@@ -104,11 +104,12 @@ class _Writer:
         self.kernels = kernels
         self.layer_of = {position: i for i, position in enumerate(layer_table(graph).positions)}
         self.view_names: dict[tuple[int, ...], str] = {}
+        self.array_names: dict[int, dict[str, str]] = {}
         self.views: list[dict[str, object]] = []
 
     def values(self) -> dict[str, object]:
-        body = [line for segment in self.plan.segments for line in self._segment(segment)]
         arrays, structs = self._constants()
+        body = [line for segment in self.plan.segments for line in self._segment(segment)]
         graph, plan = self.graph, self.plan
         return {
             "model": plain_name(graph.name),
@@ -140,6 +141,7 @@ class _Writer:
                     seen[key] = f"k{name.capitalize()}{position}"
                     arrays.append({"type": kind, "name": seen[key], "text": _numbers(values)})
                 names[name] = seen[key]
+            self.array_names[position] = names
             if kernel.params:
                 fields = ", ".join(
                     f"/*{label}=*/{Template(text).substitute(names)}" for label, text in kernel.params.fields
@@ -226,6 +228,8 @@ class _Writer:
         out = self.graph.activations[self.graph.ops[position].output]
         view = self.view(out.id, {})
         shape = f"{out.channels}, {out.width}, {out.height}"
+        if self.graph.is_interleaved(out.id):  # each row is one channel, as wide as its bytes
+            shape = f"1, {out.width * out.channels}, {out.height}"
         return [f"if constexpr (kHooked) report(hook, context, {layer}, {view}, {shape}, {begin}, {end});"]
 
 
@@ -247,6 +251,9 @@ class _Site:
     def fields(self, tensor: int) -> tuple[int, int, int, int]:
         place = self.writer.plan.places[tensor]
         return place.offset, place.channel_stride, place.row_stride, place.rows
+
+    def array(self, name: str) -> str:
+        return self.writer.array_names[self.position][name]
 
     def address(self, tensor: int) -> str:
         return f"g_arena + {self.writer.plan.places[tensor].offset}"

@@ -91,7 +91,7 @@ class HostEngine:
                 view = np.lib.stride_tricks.as_strided(
                     memory[start:], (rows.width, rows.channels), (1, rows.channel_stride)
                 )
-                outputs[rows.layer][y] = view
+                outputs[rows.layer][y] = view.reshape(outputs[rows.layer][y].shape)
                 seen[rows.layer][y] += 1
 
         self._load(picture)

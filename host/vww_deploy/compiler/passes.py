@@ -10,6 +10,7 @@ from typing import Final
 from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.graph.ir import Activation, Graph, Op
 from vww_deploy.graph.operators.copy import Copy
+from vww_deploy.graph.operators.lookup import merge_lookups
 from vww_deploy.graph.operators.reshape import Reshape
 
 
@@ -46,8 +47,7 @@ def add_copies(graph: Graph) -> Graph:
 
     renamed: dict[int, int] = {}
     source = graph.input_activation
-    readers = [op for op in graph.ops if graph.input in op.inputs]
-    if not _same_in_both_orders(source) and not all(op.reads_interleaved for op in readers):
+    if not _same_in_both_orders(source) and not graph.takes_interleaved:
         planes = copy_of(source)
         ops.append(Copy(-1, "COPY", (graph.input,), planes, to_interleaved=False))
         renamed[graph.input] = planes
@@ -73,6 +73,7 @@ def _same_in_both_orders(activation: Activation) -> bool:
 
 
 PASSES: Final = (
+    Pass("tables", "a table of a table becomes one", merge_lookups),
     Pass("convolutions", "depthwise layers of one channel and dense layers become convolutions", convolutions_only),
     Pass("constants", "channels that no picture changes go into biases, unread ones away", fold_constant_channels),
     Pass("copies", "copies where the order of values in memory matters", add_copies),

@@ -192,6 +192,8 @@ class _Builder:
         """Layout and rows of a layer's output."""
         tensor = self.graph.ops[index].output
         height = self.graph.activations[tensor].height
+        if self.graph.is_interleaved(tensor):
+            return Layout.INTERLEAVED, height
         band = self.band_of.get(index)
         if band is not None and index + 1 < band.end:
             # A pointwise layer works in place in the ring, which must then serve its consumer, too.
@@ -200,6 +202,9 @@ class _Builder:
                 position += 1
             rows = max(self.layers.ring_rows(band, i - band.begin) for i in range(index, position + 1))
             return Layout.ROWS, min(rows, height)
+        given = self.storage_of[self.graph.ops[index].inputs[0]]
+        if band is None and self.graph.ops[index].keeps_order and given.rows == height:
+            return (given.layout if given.layout is Layout.ROWS else Layout.PLANAR), height
         return (Layout.ROWS if tensor in self.choice.by_rows else Layout.PLANAR), height
 
     def _ring_in_place(self, index: int) -> bool:
@@ -218,11 +223,7 @@ class _Builder:
         for tensor in op.inputs:
             source = graph.activations[tensor]
             storage = self.storage_of[tensor]
-            if (
-                self.layers.last_reader[tensor] != index
-                or storage.layout is Layout.INTERLEAVED
-                or storage.layout is not layout
-            ):
+            if self.layers.last_reader[tensor] != index or storage.layout is not layout:
                 continue
             if op.inputs.count(tensor) > 1 and len(op.inputs) > 1:
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -34,8 +35,8 @@ class Activation:
     """An int8 tensor between operators, ``height x width x channels``.
 
     ``source`` is its index in the file and ``axes[i]`` the axis (0 height, 1 width, 2 channel, None for a dimension
-    of one) that dimension i of the file's tensor is. ``live`` lists the file's channels that are left after
-    constant ones were folded away; None means all.
+    of one) that dimension i of the file's tensor is; no axes at all stand for the same values in another shape.
+    ``live`` lists the file's channels that are left after constant ones were folded away; None means all.
     """
 
     id: int
@@ -64,6 +65,8 @@ class Activation:
         """
         if array.dtype == np.uint8:
             array = (array.astype(np.int16) - 128).astype(np.int8)
+        if not self.axes:  # another shape over the same values
+            return np.ascontiguousarray(array.reshape(self.shape), dtype=np.int8)
         file_shape = [1, 1, 1]
         order = [d for d, axis in enumerate(self.axes) if axis is not None]
         order.sort(key=lambda d: self.axes[d] or 0)
@@ -74,6 +77,11 @@ class Activation:
         if self.live is not None:
             picture = picture[:, :, list(self.live)]
         return np.ascontiguousarray(picture, dtype=np.int8)
+
+    def to_file(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A whole picture [height, width, channels] in the order of the file's tensor; its shape is the caller's."""
+        order = [axis for axis in self.axes if axis is not None]
+        return picture.transpose(order) if len(order) == 3 else picture
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,9 @@ class Op:
     reads_interleaved: ClassVar[bool] = False
     """Whether its kernel takes a picture as the host sends it."""
 
+    keeps_order: ClassVar[bool] = False
+    """Whether its kernel works on values one by one, in any order in memory."""
+
     def macs(self, graph: Graph) -> int:
         """Multiply-accumulates of one inference, padding counted as TFLite counts it."""
         return 0
@@ -256,9 +267,34 @@ class Graph:
         return self.activations[self.output]
 
     def is_interleaved(self, activation: int) -> bool:
-        """True for an input that lies pixel after pixel, as the host sends it, where planes would lie otherwise."""
-        given = self.activations[activation]
-        return activation == self.input and given.channels > 1 and given.height * given.width > 1
+        """True for an input that lies pixel after pixel, as the host sends it, where planes would lie otherwise, and
+        for what is made of it value by value before anybody needs planes.
+        """
+        return activation in self._interleaved
+
+    @cached_property
+    def _interleaved(self) -> frozenset[int]:
+        given = self.input_activation
+        if given.channels == 1 or given.height * given.width == 1:
+            return frozenset()
+        found = [self.input]
+        readers = self._readers(self.input)
+        while len(readers) == 1 and readers[0].keeps_order and readers[0].output != self.output:
+            found.append(readers[0].output)
+            readers = self._readers(found[-1])
+        return frozenset(found if self.takes_interleaved else found[:1])
+
+    @cached_property
+    def takes_interleaved(self) -> bool:
+        """Whether everybody who reads the input takes it as the host sends it."""
+        readers, last = self._readers(self.input), self.input
+        while len(readers) == 1 and readers[0].keeps_order:
+            last = readers[0].output
+            readers = self._readers(last)
+        return last != self.output and bool(readers) and all(op.reads_interleaved for op in readers)
+
+    def _readers(self, activation: int) -> list[Op]:
+        return [op for op in self.ops if activation in op.inputs]
 
     @property
     def macs(self) -> int:

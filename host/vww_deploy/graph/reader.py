@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.ir import Graph, Op
@@ -17,6 +18,10 @@ from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
+
+_MOST_OPERATORS: Final = 2_000
+_MOST_MACS: Final = 20_000_000_000
+"""Minutes of a microcontroller."""
 
 
 def read_model(source: str | Path | bytes, *, name: str = "model") -> Graph:
@@ -34,6 +39,11 @@ def _normalised(file: TfliteFile) -> Graph:
         raise ModelError(
             f"{file.name}: {len(file.inputs)} inputs and {len(file.outputs)} outputs; one of each is needed",
             hint="export the model with a single picture as input and a single output",
+        )
+    if len(file.operators) > _MOST_OPERATORS:
+        raise ModelError(
+            f"{file.name}: {len(file.operators):,} operators; at most {_MOST_OPERATORS:,} are compiled",
+            hint="no microcontroller runs it: train a smaller model",
         )
     reader.check_float()
     try:
@@ -65,6 +75,11 @@ def _normalised(file: TfliteFile) -> Graph:
         output=output.id,
         notices=file.notices,
     )
+    if graph.macs > _MOST_MACS:
+        raise ModelError(
+            f"{file.name}: {graph.macs:,} multiply-accumulates an inference; at most {_MOST_MACS:,} are compiled",
+            hint="no microcontroller runs it: train a smaller model, or one for smaller pictures",
+        )
     graph = remove_dead_ops(fold_padding(graph))
     folded = Counter(op.kind for op in file.operators) - Counter(op.kind for op in graph.ops)
     return graph.replace(folded=dict(sorted(folded.items())))
@@ -78,6 +93,8 @@ def _read_operator(reader: Reader, operator: FileOperator) -> None:
     try:
         if rule is None:
             raise RefusedError("this operator is not supported")
+        if operator.wrong_options:
+            raise RefusedError(f"its options are another operator's ({operator.wrong_options})")
         if not operator.inputs or len(operator.outputs) != 1 or operator.outputs[0] < 0:
             raise RefusedError("inputs or outputs are missing")
         if reader.refusals and any(

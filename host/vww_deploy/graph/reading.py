@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,10 @@ from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
 
 _ACTIVATIONS: Final = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 CHANNEL: Final = 2
+_MOST_ELEMENTS: Final = 1 << 22
+"""Of one tensor: more than any microcontroller's RAM holds."""
+_MOST_IN_ALL: Final = 1 << 24
+"""Of all tensors: what the analysis of ranges keeps of each must fit in a few hundred megabytes."""
 Axes = tuple[int | None, ...]
 Constant = npt.NDArray[np.generic]
 
@@ -53,6 +58,7 @@ class Reader:
         self.ops: list[Op] = []
         self.edge_inputs: set[int] = set()
         self.input_id = -1
+        self.elements = 0
         self.refusals: list[str] = []
 
     def check_float(self) -> None:
@@ -83,7 +89,16 @@ class Reader:
                 raise RefusedError(
                     "uint8 activations; only a uint8 input that goes into QUANTIZE is supported: convert to int8"
                 )
-        self.input_id = self.new(tensor)
+        self.input_id = self.new(tensor, self._channels_first(tensor))
+
+    def _channels_first(self, tensor: FileTensor) -> Axes | None:
+        """The axes of an input [1, channels, height, width] that a TRANSPOSE makes a picture of at once."""
+        users = [op for op in self.file.operators if tensor.index in op.inputs]
+        if len(users) != 1 or users[0].kind != "TRANSPOSE" or len(users[0].inputs) != 2 or len(tensor.shape) != 4:
+            return None
+        order = self.constants.get(users[0].inputs[1])
+        turned = order is not None and np.asarray(order).reshape(-1).tolist() == [0, 2, 3, 1]
+        return (None, 2, 0, 1) if turned and tensor.shape[0] == 1 else None
 
     def quantization(self, tensor: FileTensor) -> Quantization:
         """A tensor's scale and zero point, of its values as int8."""
@@ -96,12 +111,30 @@ class Reader:
             raise RefusedError(f"tensor '{tensor.name}' has zero point {int(tensor.zero_points[0])}, outside its type")
         return Quantization(float(tensor.scales[0]), zero_point)
 
+    def multiplier(self, real: float, most: int) -> tuple[int, int]:
+        """A fixed-point multiplier for whole numbers up to ``most``; refused where LiteRT's 32 bits overflow."""
+        multiplier, shift = quantize_multiplier(real)
+        if most << max(shift, 0) >= 1 << 31:
+            raise RefusedError(f"a scaling by {real:g}, with which LiteRT's own arithmetic overflows")
+        return multiplier, shift
+
+    def needs_output(self, operator: FileOperator, wanted: Quantization) -> None:
+        """Refuses an operator whose output has not the one scale and zero point that LiteRT allows it."""
+        found = self.quantization(self.tensors[operator.outputs[0]])
+        if found != wanted:
+            raise RefusedError(
+                f"output scale {found.scale} and zero point {found.zero_point}; 1/{round(1 / wanted.scale)} and "
+                f"{wanted.zero_point} are needed"
+            )
+
     @staticmethod
     def default_axes(shape: Sequence[int]) -> Axes:
         """Which axis of a picture each dimension of a tensor is, in TFLite's own order."""
         if len(shape) > 4 or (len(shape) == 4 and shape[0] != 1):
             raise RefusedError(f"shape {list(shape)}; batch 1 and at most four dimensions are needed")
-        if len(shape) in (2, 3) and shape[0] != 1:
+        if len(shape) == 2 and shape[0] > 1:
+            return (1, 2)  # the positions of a map, one after the other
+        if len(shape) == 3 and shape[0] != 1:
             raise RefusedError(f"shape {list(shape)}; batch 1 is needed")
         if any(d < 1 for d in shape):
             raise RefusedError(f"shape {list(shape)}; fixed sizes are needed")
@@ -111,6 +144,13 @@ class Reader:
         """A new activation for a file tensor, returned by id; the file tensor now holds it."""
         axes = self.default_axes(tensor.shape) if axes is None else axes
         sizes = {axis: tensor.shape[d] for d, axis in enumerate(axes) if axis is not None}
+        size = math.prod(tensor.shape)
+        self.elements += size
+        if size > _MOST_ELEMENTS or self.elements > _MOST_IN_ALL:
+            raise RefusedError(
+                f"shape {list(tensor.shape)}: {size:,} values, {self.elements:,} of all tensors so far; at most "
+                f"{_MOST_ELEMENTS:,} and {_MOST_IN_ALL:,} are compiled"
+            )
         identity = len(self.activations)
         self.activations[identity] = Activation(
             id=identity,
@@ -210,23 +250,26 @@ class Reader:
         operator: FileOperator,
         source: Activation,
         scales: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.int8],
         *,
         per_tensor_product: bool = False,
     ) -> Requantization:
-        """A weighted operator's scaling; ``scales`` are those of its weights."""
+        """A weighted operator's scaling; ``weights`` are [channels, taps], ``scales`` theirs."""
         out = self.quantization(self.tensors[operator.outputs[0]])
+        bias = self.bias(operator, len(scales))
+        most = 255 * np.abs(weights.astype(np.int64)).sum(axis=1) + np.abs(bias.astype(np.int64))
         multipliers = []
-        for scale in scales:
+        for scale, bound in zip(scales, most.tolist(), strict=True):
             # FULLY_CONNECTED with one scale multiplies in float32, convolutions in double: so does TFLite.
             product = (
                 float(np.float32(source.quantization.scale) * scale)
                 if per_tensor_product
                 else source.quantization.scale * float(scale)
             )
-            multipliers.append(quantize_multiplier(product / out.scale))
+            multipliers.append(self.multiplier(product / out.scale, bound))
         low, high = self.clamp(operator, out)
         return Requantization(
-            bias=self.bias(operator, len(scales)),
+            bias=bias,
             multiplier=np.array([m for m, _ in multipliers], np.int32),
             shift=np.array([s for _, s in multipliers], np.int32),
             clamp_min=low,

@@ -64,5 +64,7 @@ class Reference:
             value = ((picture.astype(np.float32) - quantization.zero_point) * np.float32(quantization.scale)).astype(
                 np.float32
             )
-        self._interpreter.set_tensor(self._input["index"], value.reshape(shape))
+        self._interpreter.set_tensor(
+            self._input["index"], np.ascontiguousarray(activation.to_file(value)).reshape(shape)
+        )
         self._interpreter.invoke()

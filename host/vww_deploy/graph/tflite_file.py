@@ -40,17 +40,21 @@ def _names(enum: type) -> dict[int, str]:
 
 _OPERATORS: Final = _names(tflite.BuiltinOperator)
 _TYPES: Final = _names(tflite.TensorType)
+_OPTION_NAMES: Final = _names(tflite.BuiltinOptions)
 _OPTIONS: Final[dict[str, Any]] = {
     "ADD": tflite.AddOptions,
     "AVERAGE_POOL_2D": tflite.Pool2DOptions,
     "CONV_2D": tflite.Conv2DOptions,
     "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
     "FULLY_CONNECTED": tflite.FullyConnectedOptions,
+    "LEAKY_RELU": tflite.LeakyReluOptions,
     "MAX_POOL_2D": tflite.Pool2DOptions,
     "MEAN": tflite.ReducerOptions,
+    "MUL": tflite.MulOptions,
     "PACK": tflite.PackOptions,
     "SOFTMAX": tflite.SoftmaxOptions,
     "STRIDED_SLICE": tflite.StridedSliceOptions,
+    "SUB": tflite.SubOptions,
 }
 
 
@@ -82,6 +86,8 @@ class FileOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Any
+    wrong_options: str = ""
+    """The name of another operator's options, where the file has such for this one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +165,9 @@ def _parse(content: bytes, name: str) -> TfliteFile:
     used = [i for op in operators for i in (*op.inputs, *op.outputs)] + [*inputs, *outputs]
     if any(i >= len(tensors) or i < -1 for i in used):
         raise ValueError("an operator names a tensor that does not exist")
+    written = [i for op in operators for i in op.outputs]
+    if len(set(written)) < len(written):
+        raise ValueError("two operators write one tensor")
     if any(i < 0 for i in (*inputs, *outputs)) or not all(op.outputs for op in operators):
         raise ValueError("the model or an operator leads nowhere")
     return TfliteFile(
@@ -227,7 +236,13 @@ def _operator(model: Any, operator: Any, index: int) -> FileOperator:
         kind = f"CUSTOM '{_text(code.CustomCode())}'"
     options = None
     table = operator.BuiltinOptions()
+    name = _OPTION_NAMES.get(operator.BuiltinOptionsType(), f"type {operator.BuiltinOptionsType()}")
+    wrong = ""
     if kind in _OPTIONS and table is not None:
-        options = _OPTIONS[kind]()
-        options.Init(table.Bytes, table.Pos)
-    return FileOperator(index, kind, _ints(operator.InputsAsNumpy()), _ints(operator.OutputsAsNumpy()), options)
+        if name == _OPTIONS[kind].__name__:
+            options = _OPTIONS[kind]()
+            options.Init(table.Bytes, table.Pos)
+        else:
+            wrong = name
+    inputs, outputs = _ints(operator.InputsAsNumpy()), _ints(operator.OutputsAsNumpy())
+    return FileOperator(index, kind, inputs, outputs, options, wrong)

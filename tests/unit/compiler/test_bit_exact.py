@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.random_models import random_model, small_mobilenet
-from vww_deploy.compiler import Compiled, HostEngine, Optimize, compile_model
+from tests.support.exactness import check
+from tests.support.random_models import random_model, small_mobilenet, varied_model
+from vww_deploy.compiler import Compiled, Optimize, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference
 from vww_deploy.resources import models_dir
@@ -23,23 +23,6 @@ MODELS = (
     "wv_mcunet_10fps",
     "wv_micronets_vww2_50_50",
 )
-
-
-def check(compiled: Compiled, pictures: int, seed: int) -> None:
-    engine = HostEngine(compiled)
-    reference = Reference(compiled.graph)
-    random = np.random.default_rng(seed)
-    shape = compiled.graph.input_activation.shape
-    for number in range(pictures):
-        picture = random.integers(-128, 128, shape).astype(np.int8)
-        if number == 1:
-            picture[:] = random.choice([-128, 127])
-        expected = reference.run_all(picture)
-        for layer, output in zip(compiled.layers, engine.run_layers(picture), strict=True):
-            np.testing.assert_array_equal(
-                output, expected[layer.activation.id], err_msg=f"layer {layer.index} {layer.kind} '{layer.name}'"
-            )
-        np.testing.assert_array_equal(engine.run(picture), expected[compiled.source.output])
 
 
 def compiled_or_skipped(model: bytes, optimize: Optimize = "speed") -> Compiled:
@@ -63,6 +46,12 @@ def test_random_models(seed: int) -> None:
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_random_models_with_dead_channels(seed: int) -> None:
     check(compiled_or_skipped(random_model(seed, dead_channels=True), "ram"), pictures=2, seed=seed)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_random_models_of_every_operator(seed: int) -> None:
+    check(compiled_or_skipped(varied_model(seed), "ram" if seed % 2 else "speed"), pictures=2, seed=seed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

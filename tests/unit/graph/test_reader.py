@@ -85,13 +85,13 @@ def compile_or_refuse(model: bytes) -> None:
 def test_unsupported_operators_are_all_named() -> None:
     model = RandomModel(np.random.default_rng(1), 8, 8, 3)
     model.conv()
-    for kind in ("LOGISTIC", "TANH"):
+    for kind in ("EXP", "CUMSUM"):
         source, out = model.now, model.output(model.now.shape)
         model.writer.op(kind, [source.index], [out.index])
         model.conv()
     error = refusal(model.finish())
-    assert "1 LOGISTIC 't4': this operator is not supported" in error.message
-    assert "3 TANH 't8': this operator is not supported" in error.message
+    assert "1 EXP 't4': this operator is not supported" in error.message
+    assert "3 CUMSUM 't8': this operator is not supported" in error.message
     assert "CONV_2D" in error.hint
 
 
@@ -150,15 +150,42 @@ def test_two_inputs() -> None:
     assert "2 inputs" in refusal(writer.write([left, right], [out])).message
 
 
-def test_broadcasting_is_named() -> None:
+def test_giants_are_refused_before_anything_is_computed() -> None:
     writer = ModelWriter()
-    source = writer.tensor((1, 4, 4, 2), scale=1.0)
-    pooled = writer.tensor((1, 1, 1, 2), scale=1.0)
-    axes = writer.tensor((2,), dtype="INT32", data=np.array([1, 2]))
-    out = writer.tensor((1, 4, 4, 2), scale=2.0, name="sum")
-    writer.op("MEAN", [source, axes], [pooled], options("ReducerOptions", KeepDims=True))
-    writer.op("ADD", [source, pooled], [out], options("AddOptions"))
-    assert "1 ADD 'sum': inputs of different shapes" in refusal(writer.write([source], [out])).message
+    source = writer.tensor((1, 4000, 4000, 3), scale=1.0, name="picture")
+    out = writer.tensor((1, 4000, 4000, 3), scale=2.0)
+    writer.op("QUANTIZE", [source], [out])
+    assert "48,000,000 values" in refusal(writer.write([source], [out])).message
+
+
+def test_two_writers_of_one_tensor() -> None:
+    writer = ModelWriter()
+    source, out = writer.tensor((1, 4, 4, 2), scale=1.0), writer.tensor((1, 4, 4, 2), scale=2.0)
+    for _ in range(2):
+        writer.op("QUANTIZE", [source], [out])
+    assert "two operators write one tensor" in refusal(writer.write([source], [out])).message
+
+
+def test_options_of_another_operator() -> None:
+    model = RandomModel(np.random.default_rng(1), 1, 1, 4)
+    source, out = model.now, model.output((1, 1, 1, 4))
+    model.writer.op("SOFTMAX", [source.index], [out.index], options("AddOptions", FusedActivationFunction=1))
+    assert "0 SOFTMAX 't1': its options are another operator's (AddOptions)" in refusal(model.finish()).message
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0])
+def test_a_softmax_at_which_the_reference_aborts(beta: float) -> None:
+    model = RandomModel(np.random.default_rng(1), 1, 1, 4)
+    source, out = model.now, model.output((1, 1, 1, 4), 1 / 256, -128)
+    model.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
+    assert f"beta {beta:g}; a number above 0 is needed" in refusal(model.finish()).message
+
+
+def test_scales_at_which_the_references_arithmetic_overflows() -> None:
+    model = RandomModel(np.random.default_rng(1), 4, 4, 2)
+    source, out = model.now, model.output((1, 4, 4, 2), model.now.scale * 2.0**-30, 0)
+    model.writer.op("QUANTIZE", [source.index], [out.index], options("QuantizeOptions"))
+    assert "LiteRT's own arithmetic overflows" in refusal(model.finish()).message
 
 
 # --- what is folded ---
@@ -260,6 +287,21 @@ def test_transposed_means(axes: tuple[int, int]) -> None:
             writer.op("MEAN", [before.index, index], [out.index], options("ReducerOptions", KeepDims=False))
     graph = read_model(model.finish())
     assert all(isinstance(op, Conv2D | Mean) for op in graph.ops)
+    exact(model.finish())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_first_input(channels: int) -> None:
+    """PyTorch's export begins with a TRANSPOSE."""
+    model = RandomModel(np.random.default_rng(8), 1, 1, 1)
+    writer = model.writer = ModelWriter()
+    index = writer.tensor((1, channels, 6, 5), scale=0.5, zero_point=3, name="input")
+    model.input.index = index
+    order = writer.tensor((4,), dtype="INT32", data=np.array([0, 2, 3, 1]))
+    turned = model.output((1, 6, 5, channels), 0.5, 3)
+    writer.op("TRANSPOSE", [index, order], [turned.index], options("TransposeOptions"))
+    model.conv(kernel=3, stride=1)
+    assert read_model(model.finish()).input_activation.shape == (6, 5, channels)
     exact(model.finish())
 
 

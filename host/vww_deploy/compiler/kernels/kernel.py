@@ -77,6 +77,9 @@ class Site(Protocol):
     def fields(self, tensor: int) -> tuple[int, int, int, int]:
         """(offset, channel stride, row stride, rows) of an activation's view."""
 
+    def array(self, name: str) -> str:
+        """One of the kernel's constants."""
+
     def address(self, tensor: int) -> str:
         """Where an activation begins."""
 

@@ -68,9 +68,13 @@ def _structs(header: str) -> Mapping[str, Struct]:
     text = re.sub(r"//[^\n]*", "", (firmware_dir() / "lib" / "vww_nn" / header).read_text(encoding="utf-8"))
     sizes = {"bool": 1, **{name: size for name, (size, _) in _INTEGERS.items()}}
     if header != "vww_nn.h":
-        sizes |= {**_enums(), **{name: struct.size for name, struct in _structs("vww_nn.h").items()}}
+        sizes |= {
+            **_enums("vww_nn.h"),
+            **_enums(header),
+            **{name: struct.size for name, struct in _structs("vww_nn.h").items()},
+        }
     else:
-        sizes |= {name: sizes[kind] for name, kind in _ENUM.findall(text)}
+        sizes |= _enums(header)
     found: dict[str, Struct] = {}
     for name, body in _STRUCT.findall(text):
         fields: dict[str, str] = {}
@@ -91,6 +95,6 @@ def _structs(header: str) -> Mapping[str, Struct]:
     return found
 
 
-def _enums() -> Mapping[str, int]:
-    text = (firmware_dir() / "lib" / "vww_nn" / "vww_nn.h").read_text(encoding="utf-8")
+def _enums(header: str) -> dict[str, int]:
+    text = (firmware_dir() / "lib" / "vww_nn" / header).read_text(encoding="utf-8")
     return {name: _INTEGERS[kind][0] for name, kind in _ENUM.findall(text)}

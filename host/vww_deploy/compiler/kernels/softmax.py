@@ -1,4 +1,4 @@
-"""SOFTMAX over the channels of a vector."""
+"""SOFTMAX over the channels, of a vector or at each position of a map."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ class _Softmax(KernelRule[Softmax]):
         source = graph.activations[op.inputs[0]]
         multiplier, left_shift, diff_min = softmax_scaling(source.quantization.scale, op.beta)
         params = struct_of("softmax", "SoftmaxParams").fill(
-            size=source.channels, multiplier=multiplier, left_shift=left_shift, diff_min=diff_min
+            size=source.channels, w=source.width, multiplier=multiplier, left_shift=left_shift, diff_min=diff_min
         )
         return Kernel("softmax", "softmax", params)
 
     def in_place(self, graph: Graph, op: Softmax) -> InPlace:
-        return InPlace.ANY
+        source = graph.activations[op.inputs[0]]
+        return InPlace.ANY if source.height * source.width == 1 else InPlace.ROWS
 
     def call(self, graph: Graph, op: Softmax, kernel: Kernel, site: Site) -> list[str]:
+        source = graph.activations[op.inputs[0]]
+        if source.height * source.width > 1:
+            return [f"vww::softmax_map({site.params}, {site.view(op.inputs[0])}, {site.view(op.output)}, {site.rows});"]
         return [f"vww::softmax({site.params}, {site.address(op.inputs[0])}, {site.address(op.output)});"]
 
 

@@ -14,6 +14,7 @@ from vww_deploy.graph.ir import (
     RowMap,
 )
 from vww_deploy.graph.multipliers import quantize_multiplier
+from vww_deploy.graph.operators import binary
 from vww_deploy.graph.ranges import Channels, Range, Values, scaled
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -48,13 +49,15 @@ class Add(Op):
 
 
 def read(reader: Reader, op: FileOperator) -> None:
+    if any(i in reader.constants for i in op.inputs):
+        binary.read(reader, op)
+        return
     left, right = reader.picture(op.inputs[0]), reader.picture(op.inputs[1])
     out = reader.tensors[op.outputs[0]]
     quantization = reader.quantization(out)
     if left.shape != right.shape:
-        raise RefusedError(
-            f"inputs of different shapes {list(left.shape)} and {list(right.shape)}; broadcasting is not supported"
-        )
+        binary.read(reader, op)
+        return
     low, high = reader.clamp(op, quantization)
     # TFLite brings both inputs to twice the larger scale with 20 bits to spare (reference add, int8).
     twice = 2.0 * max(left.quantization.scale, right.quantization.scale)

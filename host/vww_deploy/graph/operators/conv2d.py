@@ -139,7 +139,7 @@ def read(reader: Reader, op: FileOperator) -> None:
             f"weights {list(weights.shape)} do not fit input {list(source.shape)} and output {list(out.shape)}"
         )
     window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
-    requantization = reader.requantization(op, source, scales)
+    requantization = reader.requantization(op, source, scales, weights.reshape(len(weights), -1))
     reader.ops.append(Conv2D(op.index, op.kind, (source.id,), reader.new(out), weights, requantization, window))
 
 

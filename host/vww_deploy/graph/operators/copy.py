@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from vww_deploy.graph.ir import (
     Op,
@@ -17,6 +17,8 @@ class Copy(Op):
     """Copies planes to height, width, channel order, or back; ours, not the file's."""
 
     to_interleaved: bool
+
+    reads_interleaved: ClassVar[bool] = True
 
 
 READERS: Final[Mapping[str, Rule]] = {}

@@ -93,7 +93,7 @@ def read(reader: Reader, op: FileOperator) -> None:
             f"weights {list(weights.shape)} do not fit input {list(source.shape)} and output {list(out.shape)}"
         )
     window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
-    requantization = reader.requantization(op, source, scales)
+    requantization = reader.requantization(op, source, scales, weights.reshape(-1, weights.shape[3]).T)
     multiplier = weights.shape[3] // source.channels
     reader.ops.append(
         DepthwiseConv2D(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
 from vww_deploy.graph.ir import (
+    Activation,
     Graph,
     Op,
     WeightedOp,
     Window,
 )
 from vww_deploy.graph.operators.conv2d import Conv2D
+from vww_deploy.graph.operators.reshape import Reshape
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -32,21 +35,25 @@ class FullyConnected(WeightedOp):
 
 def read(reader: Reader, op: FileOperator) -> None:
     value = reader.value(op.inputs[0])
-    source = reader.activations[value.id] if value.flat else reader.picture(op.inputs[0])
     out = reader.tensors[op.outputs[0]]
     if op.options is not None and op.options.WeightsFormat() != 0:
         raise RefusedError("shuffled weights are not supported")
     weights, scales = reader.weights(op.inputs[1], 0)
     if weights.ndim != 2:
         raise RefusedError(f"weights {list(weights.shape)}; two dimensions are needed")
+    flat = value.flat and weights.shape[1] == reader.activations[value.id].size
+    source = reader.activations[value.id] if flat else reader.picture(op.inputs[0])
+    positions = source.height * source.width
+    if not flat and weights.shape[1] == source.channels and out.shape == (positions, weights.shape[0]):
+        source = _as_positions(reader, op.inputs[0], source)
     per_tensor = reader.tensors[op.inputs[1]].scales.size == 1
-    requantization = reader.requantization(op, source, scales, per_tensor_product=per_tensor)
+    requantization = reader.requantization(op, source, scales, weights, per_tensor_product=per_tensor)
     if weights.shape[1] == source.size:
         identity = reader.new(out)
         if reader.activations[identity].size != weights.shape[0]:
             raise RefusedError(f"output {list(out.shape)} does not hold {weights.shape[0]} values")
         reader.ops.append(FullyConnected(op.index, op.kind, (source.id,), identity, weights, requantization))
-    elif weights.shape[1] == source.channels and not value.flat:
+    elif weights.shape[1] == source.channels and not flat:
         # The last dimension alone is multiplied: a 1x1 convolution over the others.
         identity = reader.new(out)
         if reader.activations[identity].shape != (source.height, source.width, weights.shape[0]):
@@ -56,6 +63,17 @@ def read(reader: Reader, op: FileOperator) -> None:
         reader.ops.append(Conv2D(op.index, op.kind, (source.id,), identity, kernel, requantization, window))
     else:
         raise RefusedError(f"weights {list(weights.shape)} do not fit an input of {source.size} values")
+
+
+def _as_positions(reader: Reader, index: int, source: Activation) -> Activation:
+    """A map as a single row, which LiteRT takes for a batch."""
+    if source.height == 1:
+        return source
+    width = source.height * source.width
+    row = dataclasses.replace(source, id=len(reader.activations), height=1, width=width, axes=())
+    reader.activations[row.id] = row
+    reader.ops.append(Reshape(reader.producer(index), "RESHAPE", (source.id,), row.id))
+    return row
 
 
 READERS: Final = {"FULLY_CONNECTED": read}

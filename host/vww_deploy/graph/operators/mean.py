@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from vww_deploy.graph.ir import (
     Graph,
     Op,
 )
-from vww_deploy.graph.multipliers import mean_multiplier, quantize_multiplier
+from vww_deploy.graph.multipliers import mean_multiplier
 from vww_deploy.graph.ranges import Channels, Range, Values, scaled
 from vww_deploy.graph.reading import CHANNEL, Axes, Reader, RefusedError, Value
 from vww_deploy.graph.tflite_file import FileOperator
@@ -60,7 +61,8 @@ def read(reader: Reader, op: FileOperator) -> None:
     else:
         raise RefusedError(f"output {list(out.shape)} does not follow from input {list(tensor.shape)}")
     quantization = reader.quantization(out)
-    multiplier, shift = quantize_multiplier(source.quantization.scale / quantization.scale)
+    values = math.prod(source.shape) // source.channels
+    multiplier, shift = reader.multiplier(source.quantization.scale / quantization.scale, 255 * values)
     canonical = tuple(sorted(a for a in axes if a is not None))
     reader.ops.append(Mean(op.index, op.kind, (source.id,), reader.new(out, out_axes), canonical, multiplier, shift))
 

@@ -13,7 +13,6 @@ from vww_deploy.graph.ir import (
     Op,
     RowMap,
 )
-from vww_deploy.graph.multipliers import quantize_multiplier
 from vww_deploy.graph.ranges import Channels, Range, Values, scaled
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -58,7 +57,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     if value.flat:
         source = reader.unflatten(op.inputs[0], value)
         value = reader.values[op.inputs[0]]
-    multiplier, shift = quantize_multiplier(source.quantization.scale / quantization.scale)
+    multiplier, shift = reader.multiplier(source.quantization.scale / quantization.scale, 255)
     reader.ops.append(Requantize(op.index, op.kind, (source.id,), reader.new(out, value.axes), multiplier, shift))
 
 

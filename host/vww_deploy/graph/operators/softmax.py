@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 from vww_deploy.graph.ir import (
+    Graph,
     Op,
     Quantization,
+    RowMap,
 )
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -19,18 +22,20 @@ class Softmax(Op):
 
     beta: float
 
+    def row_map(self, graph: Graph) -> RowMap | None:
+        source = graph.activations[self.inputs[0]]
+        return RowMap() if source.height * source.width > 1 else None
+
 
 def read(reader: Reader, op: FileOperator) -> None:
     source = reader.picture(op.inputs[0])
     out = reader.tensors[op.outputs[0]]
-    if source.height * source.width != 1:
-        raise RefusedError(f"input {list(source.shape)}; only a vector is supported")
-    quantization = reader.quantization(out)
-    if quantization != Quantization(1 / 256, -128):
-        raise RefusedError(
-            f"output scale {quantization.scale} and zero point {quantization.zero_point}; 1/256 and -128 are needed"
-        )
+    if reader.tensors[op.inputs[0]].shape != out.shape:
+        raise RefusedError(f"output {list(out.shape)} does not follow from input {list(source.shape)}")
+    reader.needs_output(op, Quantization(1 / 256, -128))
     beta = float(reader.options(op).Beta())
+    if not 0 < beta < math.inf:
+        raise RefusedError(f"beta {beta:g}; a number above 0 is needed")
     reader.ops.append(Softmax(op.index, op.kind, (source.id,), reader.new(out), beta))
 
 
