@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,14 +27,77 @@ def resolve_inside(folder: Path, name: str) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it: whole or not at all. Raises OSError if that is not possible."""
-    unfinished = path.with_name(path.name + ".part")
+    """Write a file whole or not at all: through a temporary one beside it, which takes its place when it is complete.
+
+    A link stays one (what it leads to is replaced); pipes and devices are written to. What an earlier, killed call left
+    beside the file is removed.
+
+    Raises:
+        OSError: that is not possible; the file is as it was.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a terminal, a pipe; a folder raises
+        return
+    _sweep(path)
+    unfinished = _unfinished(path)
     try:
         unfinished.write_bytes(content)
+        if path.exists():
+            shutil.copymode(path, unfinished)
         unfinished.replace(path)
-    except OSError:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """Write text files (UTF-8, by path relative to ``folder``) so that none is ever half there.
+
+    All of them are written beside the folder first. A new folder then appears as a whole; in one that exists already
+    the files are put in their places one after the other, each whole, and what else is there stays.
+
+    Raises:
+        OSError: that is not possible; as long as the disk takes no more, nothing has been replaced.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    staged = _unfinished(folder)
+    try:
+        for name, text in files.items():
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).write_text(text, encoding="utf-8", newline="\n")
+        if not folder.exists():
+            staged.rename(folder)
+            return
+        for name in files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).replace(folder / name)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _sweep(path: Path) -> None:
+    """Remove the unfinished files of processes that are gone."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = left.name.split(".")[-2]
+        if pid.isdecimal() and not _alive(int(pid)):
+            with suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 @contextmanager

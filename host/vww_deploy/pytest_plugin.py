@@ -220,7 +220,9 @@ class _HtmlReport:
             self._rows.append(_row(report))
 
     def pytest_sessionfinish(self) -> None:
-        self._path.write_text(_PAGE.replace("ROWS", "\n".join(self._rows)), encoding="utf-8")
+        from vww_deploy.files import write_whole
+
+        write_whole(self._path, _PAGE.replace("ROWS", "\n".join(self._rows)).encode())
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.write_line(f"Report with pictures: {self._path}")

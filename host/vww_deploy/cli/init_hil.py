@@ -11,6 +11,7 @@ import typer
 
 from vww_deploy.cli import common
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 
 TEST_FILE = '''"""Tests of a person detector on a board: pytest --vww-board virtual, or the name of yours."""
 
@@ -89,7 +90,7 @@ def command(
             continue
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text.encode())
         common.out.print(f"wrote {path}", markup=False)
     tests = folder / "tests_hil"
     for kind in ("person", "no_person"):

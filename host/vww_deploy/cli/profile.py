@@ -34,6 +34,7 @@ def command(
     from vww_deploy.compiler import compile_model
     from vww_deploy.compiler.profile import profile_engine
     from vww_deploy.errors import DataError
+    from vww_deploy.files import write_whole
     from vww_deploy.graph.model import Model
 
     loaded = Model.load(model)
@@ -41,7 +42,7 @@ def command(
         found = profile_engine(compile_model(loaded.graph, optimize=optimize))
     if listing is not None:
         try:
-            listing.write_text("\n".join(found.listing) + "\n", encoding="utf-8")
+            write_whole(listing, ("\n".join(found.listing) + "\n").encode())
         except OSError as error:
             raise DataError(f"{listing}: cannot be written: {error.strerror}", hint="choose another file") from error
     if as_json:

@@ -15,6 +15,7 @@ from vww_deploy.compiler.plan import Plan
 from vww_deploy.compiler.planner import choose_plan
 from vww_deploy.compiler.report import PassReport, Report, make_report, parameter_bytes
 from vww_deploy.errors import ModelError
+from vww_deploy.files import write_folder
 from vww_deploy.graph.ir import Activation, Graph, Op
 from vww_deploy.graph.reader import read_model
 
@@ -64,13 +65,10 @@ class Compiled:
         return make_report(self.source, self.graph, self.plan, self.kernels, self.passes)
 
     def write(self, folder: str | Path) -> Path:
-        """Writes the library into a folder (made when missing; files there of the same names are replaced)."""
+        """Writes the library into a folder (made when missing; files there of the same names are replaced, whole)."""
         folder = Path(folder)
         try:
-            for name, text in self.files.items():
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="\n")
+            write_folder(folder, self.files)
         except OSError as error:
             raise ModelError(f"{folder}: cannot be written: {error.strerror}", hint="choose another folder") from error
         return folder

@@ -13,6 +13,7 @@ from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.plan import Choice, Plan, StorageUse, make_plan
 from vww_deploy.compiler.schedule import Layers
 from vww_deploy.errors import ModelError
+from vww_deploy.files import write_whole
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SCRATCH: Final = "#"
@@ -132,7 +133,7 @@ def plan_svg(compiled: Compiled) -> str:
 def write_svg(compiled: Compiled, path: Path) -> None:
     """Writes :func:`plan_svg` to a file; raises ModelError where that is not possible."""
     try:
-        path.write_text(plan_svg(compiled), encoding="utf-8")
+        write_whole(path, plan_svg(compiled).encode())
     except OSError as error:
         raise ModelError(f"{path}: cannot be written: {error.strerror}", hint="choose another path") from error
 

@@ -31,13 +31,33 @@ def new_token() -> str:
     return secrets.token_urlsafe(18)
 
 
+HEADERS: Final = (
+    ("X-Frame-Options", "DENY"),
+    (
+        "Content-Security-Policy",
+        # NiceGUI's page has inline scripts and styles, and evaluates the handlers that its server sends.
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""What every answer carries, those that refuse or fail too: no other site shows the page in a frame, holds on to its
+window or reads its files, and the page itself fetches from nowhere else."""
+
+
 class Guard:
     """ASGI middleware in front of everything, the web socket included.
 
     A request passes when
 
-    - its ``Origin``, if it has one, is the page's own: no other site's script reaches the board through the user's
-      browser;
+    - it names a place that the page has, in plain printable text: no other name comes to the server's log;
+    - its ``Origin``, if it has one, is the page's own, and ``Sec-Fetch-Site``, which every browser of today sends and
+      no script can change, says that no other site is behind it: none reaches the board through the user's browser.
+      A link to the page is followed from anywhere;
     - without a token: its ``Host`` is a name of this computer, so that no foreign name can be pointed at it;
     - with a token: it carries the token in the URL, which is answered with a cookie, or in that cookie.
 
@@ -57,8 +77,11 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         in_url = bool(self._token) and self._matches(parse_qs(scope["query_string"].decode("latin-1")).get("token"))
-        if not self._own_origin(headers) or not (self._known(headers) or in_url):
-            await self._refuse(scope, send)
+        if not (_own_origin(headers) and _own_fetch(scope, headers) and (self._known(headers) or in_url)):
+            await _refuse(scope, send, 403, "Open the address that vww-deploy monitor printed, with its token.")
+            return
+        if not _has_place(scope):
+            await _refuse(scope, send, 404, "There is nothing here; the page is at /.")
             return
         await self._app(scope, receive, self._with_cookie(send) if in_url else send)
 
@@ -74,10 +97,6 @@ class Guard:
     def _matches(self, given: list[str] | None) -> bool:
         return bool(given) and given is not None and secrets.compare_digest(given[0].encode(), self._token.encode())
 
-    def _own_origin(self, headers: dict[str, str]) -> bool:
-        origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == headers.get("host")
-
     def _with_cookie(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -86,15 +105,6 @@ class Guard:
             await send(message)
 
         return sending
-
-    async def _refuse(self, scope: Message, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        text = b"Not allowed. Open the address that vww-deploy monitor printed, with its token.\n"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": text})
 
 
 class BodyLimit:
@@ -130,6 +140,40 @@ class BodyLimit:
             return message if taken <= self._most else {"type": "http.disconnect"}
 
         await self._app(scope, receiving, send)
+
+
+def _own_origin(headers: dict[str, str]) -> bool:
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False
+
+
+def _own_fetch(scope: Message, headers: dict[str, str]) -> bool:
+    """Whether the page itself, the user (an address typed, a bookmark) or no browser asks; or a link to the page."""
+    if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
+        return True
+    followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return followed and scope.get("method") == "GET" and scope["path"] == "/"
+
+
+def _has_place(scope: Message) -> bool:
+    path: str = scope["path"]
+    known = path in ("/", "/favicon.ico") or path.startswith(("/_nicegui/", "/_nicegui_ws/"))
+    return known and path.isascii() and path.isprintable()
+
+
+async def _refuse(scope: Message, send: Send, status: int, why: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    text = f"{'Not allowed' if status == 403 else 'Not found'}. {why}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
 
 
 def _host(header: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Frame
 
@@ -51,7 +53,7 @@ class Collection:
                 (self.folder / label).mkdir(parents=True, exist_ok=True)
                 if label != _FOLDERS[person]:
                     (self.folder / label / f"{digest}.png").unlink(missing_ok=True)
-            (self.folder / name).write_bytes(data)
+            write_whole(self.folder / name, data)
             source = re.sub(r"[^\w.-]+", "_", f"collected_{board}" if board else "collected")
             rows.append({"file": name, "label": str(int(person)), "source": source})
             self._write(rows)
@@ -85,10 +87,8 @@ class Collection:
             raise DataError(f"{self.csv_path} cannot be read: {error.strerror or error}") from error
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        """Through a second file, so that the table is whole at any moment."""
-        fresh = self.csv_path.with_suffix(".new")
-        with fresh.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        fresh.replace(self.csv_path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.csv_path, text.getvalue().encode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError, StoreError, VwwError
+from vww_deploy.files import write_whole
 from vww_deploy.monitor.collection import Collection
 from vww_deploy.monitor.state import Shown, State, View
 from vww_deploy.runs.recording import Recorder, to_json, to_png
@@ -118,11 +119,11 @@ class Monitor:
         path = folder / f"{stem}.png"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(to_png(shown.frame.pixels))
+            write_whole(path, to_png(shown.frame.pixels))
             if shown.frame.raw is not None:
-                (folder / f"{stem}-raw.png").write_bytes(to_png(shown.frame.raw))
+                write_whole(folder / f"{stem}-raw.png", to_png(shown.frame.raw))
             facts = {"frame": to_json(shown.frame), "result": to_json(shown.result)}
-            path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            write_whole(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
         except OSError as error:
             raise DataError(
                 f"{folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."

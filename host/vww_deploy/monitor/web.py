@@ -17,7 +17,7 @@ from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import Shown, View
 from vww_deploy.monitor.text import file_name, milliseconds, rate, ticks
-from vww_deploy.pictures.preprocess import open_picture
+from vww_deploy.pictures.preprocess import check_picture
 from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Pixels
 
@@ -38,6 +38,7 @@ _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
 _MULTIPART_BYTES: Final = 65536  # what a browser writes around it
 _CHART_POINTS: Final = 300
 _LINES_AT_ONCE: Final = 100
+_ONE_PICTURE: Final = asyncio.Lock()  # of those that were dropped is in memory, for all browsers
 _CSS: Final = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
@@ -85,6 +86,8 @@ def serve(
         reconnect_timeout=15.0,  # a busy computer or a phone that slept a moment need no reload
         message_history_length=50,
         binding_refresh_interval=None,
+        headers=list(access.HEADERS),
+        server_header=False,
         ws_per_message_deflate=False,  # frames are PNG: compressing them again costs time and gains nothing
     )
 
@@ -437,15 +440,16 @@ class _Page:
             await self._try(self._monitor.start_recording, "Recording to {}")
 
     async def _on_upload(self, event: events.UploadEventArguments) -> None:
-        data = await event.file.read()
         name = event.file.name
 
         def send() -> str:
-            open_picture(data, name)  # says what is wrong with it before the board is troubled
+            check_picture(data, name)  # says what is wrong with it before the board is troubled
             self._monitor.send(name, data)
             return name
 
-        await self._try(send, "{} goes to the board")
+        async with _ONE_PICTURE:
+            data = await event.file.read()
+            await self._try(send, "{} goes to the board")
         if isinstance(event.sender, ui.upload):
             event.sender.reset()
 

@@ -112,7 +112,13 @@ def thumbnail(image: Image.Image, side: int) -> Pixels:
     Raises:
         DataError: its colours cannot be shown.
     """
-    small = to_rgb(image).copy()
-    small.thumbnail((side, side))
-    pixels = np.asarray(small, dtype=np.uint8)
+    image = to_rgb(image)
+    longer = max(image.size)
+    if longer > side:  # not Image.thumbnail, which needs a copy of the whole picture to work on
+        image = image.resize(
+            (max(1, round(image.width * side / longer)), max(1, round(image.height * side / longer))),
+            Image.Resampling.BICUBIC,
+            reducing_gap=2.0,
+        )
+    pixels = np.asarray(image, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]

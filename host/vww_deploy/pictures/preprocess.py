@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ MAX_FILE_BYTES: Final = 256 << 20
 PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 """File name endings (lower case) that are looked for in folders."""
 
+_BAND_ROWS: Final = 64
 _EXIF_ORIENTATION: Final = 0x0112
 _TURN: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -83,24 +85,53 @@ def open_picture(data: bytes, name: str = "the picture") -> Image.Image:
         DataError: they are no picture, are cut off, or have more than :data:`MAX_PIXELS` pixels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning comes before our limit is checked
-            image: Image.Image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_large(name, image.width, image.height)
+        image = _opened(data, name)
         image.load()
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{name} is too large: far more than {MAX_PIXELS // 1_000_000} million pixels", hint=_TOO_LARGE_HINT
-        ) from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{name} is no picture", hint="PNG, JPEG and BMP are read.") from error
-    except Exception as error:  # a damaged file makes Pillow's decoders raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name} is damaged: {reason}") from error
+    except Exception as error:
+        raise _unusable(error, name) from error
     return _upright(image)
+
+
+def check_picture(data: bytes, name: str) -> None:
+    """Say what is wrong with the bytes of a picture file without the memory that its pixels take: a JPEG is decoded at
+    an eighth of its size, a PNG's checksums are looked at.
+
+    Raises:
+        DataError: as :func:`open_picture`; damage that only decoding shows is not found.
+    """
+    try:
+        image = _opened(data, name)
+        if image.format == "JPEG":
+            image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+        else:
+            image.verify()
+    except Exception as error:
+        raise _unusable(error, name) from error
+
+
+def _opened(data: bytes, name: str) -> Image.Image:
+    """The picture, its pixels not decoded yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own size warning comes before our limit is checked
+        image: Image.Image = Image.open(io.BytesIO(data))
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, image.width, image.height)
+    return image
+
+
+def _unusable(error: Exception, name: str) -> DataError:
+    """A damaged file makes Pillow's decoders raise anything."""
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, Image.DecompressionBombError):
+        return DataError(
+            f"{name} is too large: far more than {MAX_PIXELS // 1_000_000} million pixels", hint=_TOO_LARGE_HINT
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(f"{name} is no picture", hint="PNG, JPEG and BMP are read.")
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(f"{name} is damaged: {reason}")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -114,8 +145,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "1":
         return image.convert("L")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
+        wide = np.asarray(image)
+        return Image.fromarray(_in_bands(lambda band: np.clip(band.astype(np.int64), 0, 65535) >> 8, wide))
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         return _over_white(image)
     try:
@@ -250,6 +281,16 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    rgba = np.asarray(image.convert("RGBA")).astype(np.uint32)
-    alpha = rgba[..., 3:]
-    return Image.fromarray(((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8))
+    def flat(band: Pixels) -> npt.NDArray[np.uint32]:
+        wide = band.astype(np.uint32)
+        alpha = wide[..., 3:]
+        flattened: npt.NDArray[np.uint32] = (wide[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+        return flattened
+
+    return Image.fromarray(_in_bands(flat, np.asarray(image.convert("RGBA"))))
+
+
+def _in_bands(function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], pixels: npt.NDArray[Any]) -> Pixels:
+    """``function`` of some rows at a time, as uint8: its wide intermediate values never take a whole picture's room."""
+    bands = range(0, len(pixels), _BAND_ROWS)
+    return np.concatenate([function(pixels[top : top + _BAND_ROWS]).astype(np.uint8) for top in bands])

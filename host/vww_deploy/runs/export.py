@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import StoreError
+from vww_deploy.files import write_whole
 from vww_deploy.runs.store import Result, RunSummary, Store
 
 COLUMNS: Final = (
@@ -54,16 +56,17 @@ def export(store: Store, run: int, path: Path) -> None:
     store.run(run)
     try:
         if path.suffix.lower() == ".csv":
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                for result in store.results(run):
-                    row = _result_to_json(result)
-                    for name in ("outputs", "reference"):
-                        row[name] = None if row[name] is None else " ".join(map(str, row[name]))
-                    writer.writerow(row)
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, COLUMNS)
+            writer.writeheader()
+            for result in store.results(run):
+                row = _result_to_json(result)
+                for name in ("outputs", "reference"):
+                    row[name] = None if row[name] is None else " ".join(map(str, row[name]))
+                writer.writerow(row)
+            write_whole(path, text.getvalue().encode())
         else:
-            path.write_text(json.dumps(run_to_json(store, run), indent=2) + "\n", encoding="utf-8")
+            write_whole(path, (json.dumps(run_to_json(store, run), indent=2) + "\n").encode())
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 
 from vww_deploy.errors import StoreError, ToolMissing
+from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
 from vww_deploy.spread import Spread
@@ -45,7 +46,7 @@ def write_report(data: RunData, path: Path) -> None:
     """
     html = render(data)
     try:
-        path.write_text(html, encoding="utf-8")
+        write_whole(path, html.encode())
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", hint="Name another with -o."

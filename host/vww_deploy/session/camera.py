@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from vww_deploy.boards.camera_feed import CameraFeed, Fault, open_images
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, DataError
+from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
 from vww_deploy.link.camera import DeviceCamera, Shot, trouble
 from vww_deploy.link.device import Device
@@ -225,14 +227,17 @@ def stills(device: Device, model: Model, frame: FrameFormat, count: int, pattern
 
 
 def save_frame(data: bytes, frame: FrameFormat, path: Path) -> None:
-    """Write a camera frame as a PNG file.
+    """Write a camera frame as a picture file, of the kind that the name ends in; else PNG.
 
     Raises:
         DataError: the file cannot be written.
     """
     from PIL import Image
 
+    content = io.BytesIO()
+    kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+    Image.fromarray(decode_frame(data, frame)).save(content, kind)
     try:
-        Image.fromarray(decode_frame(data, frame)).save(path)
+        write_whole(path, content.getvalue())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from vww_deploy.session.events import Event
 
 _MAX_PICTURES: Final = 32  # pictures from a browser that may wait for the board
+_MAX_WAITING: Final = 64 << 20  # bytes of their files, all together
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Control:
     def send(self, picture: SentPicture) -> bool:
         """Have the board look at a picture next; False if too many wait already."""
         with self._changed:
-            if len(self._pictures) >= _MAX_PICTURES:
+            waiting = sum(len(one.data) for one in self._pictures)
+            if len(self._pictures) >= _MAX_PICTURES or waiting + len(picture.data) > _MAX_WAITING:
                 return False
             self._pictures.append(picture)
             self._wake()

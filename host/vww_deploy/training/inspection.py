@@ -202,21 +202,28 @@ def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambd
             name = f"images/{picture.split}/{picture.label}/{index:07d}.png"
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            image.save(path)
+            write_whole(path, _png(image))
             area = "" if picture.person_area is None else f"{picture.person_area:.6f}"
             rows.append([name, picture.label, picture.split, picture.source, area])
             pictures.append(Picture(path, picture.label, picture.split, picture.source, picture.person_area))
         if not pictures:
             raise _none_readable(dataset, wrong)
-        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["file", "label", "split", "source", "person_area_fraction"])
-            table.writerows(rows)
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(["file", "label", "split", "source", "person_area_fraction"])
+        table.writerows(rows)
+        write_whole(folder / "labels.csv", text.getvalue().encode())
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written: {error.strerror or error}", hint="Free some disk space."
         ) from error
     return Dataset(folder, tuple(pictures), len(wrong))
+
+
+def _png(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
 
 
 def _none_readable(dataset: Dataset, wrong: list[str]) -> DataError:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training import metrics
@@ -41,7 +42,7 @@ def write_report(evaluation: Evaluation, answers: Sequence[Answer], path: Path) 
     page = _page(evaluation, person, labels, answers)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page.encode())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 
