@@ -7,10 +7,12 @@ import csv
 import io
 import json
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +321,66 @@ def test_other_sites_and_foreign_names_reach_nothing_not_even_the_socket(page: A
         for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 urllib.request.urlopen(urllib.request.Request(page.url + path, headers=headers), timeout=10)
+
+
+def test_a_hostile_page_on_another_port_reaches_nothing(start_page: Any, new_browser: Any) -> None:
+    """It frames the page, fetches from it, posts to it, opens its socket and follows a name with terminal escapes."""
+    server = start_page()
+    root = server.url.rstrip("/")
+    hostile = f"""<!doctype html><title>hostile</title><script>
+      window.got = {{}};
+      fetch('{root}/', {{mode: 'no-cors'}}).then(() => got.fetch = 'passed', () => got.fetch = 'refused');
+      fetch('{root}/%1b%5d0;owned%07', {{mode: 'no-cors'}}).catch(() => 0);
+      const socket = new WebSocket('{root}/_nicegui_ws/socket.io/?EIO=4&transport=websocket'.replace('http', 'ws'));
+      socket.onopen = () => got.socket = 'passed'; socket.onerror = () => got.socket = 'refused';
+      </script><iframe src="{root}/"></iframe><img src="{root}/%1b%5d0;owned%07">"""
+
+    class Hostile(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(hostile.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    site = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    try:
+        browser = new_browser()
+        browser.get(f"http://127.0.0.1:{site.server_port}/")
+        got = wait_for(lambda: (found := browser.execute_script("return window.got")) and len(found) == 2 and found)
+        assert got == {"fetch": "refused", "socket": "refused"}
+        browser.switch_to.frame(0)
+        assert "vww-deploy" not in browser.page_source
+        browser.get(f"{root}/%1b%5d0;owned%07")  # the user is sent there
+        assert "Not found" in browser.page_source
+        assert "frame-ancestors" in str(browser.get_log("browser"))  # why it was not framed
+        browser.get(root + "/")
+        wait_for(lambda: number(browser) >= 0)  # the page itself lives with its policy
+        assert [e["message"] for e in browser.get_log("browser") if "Content Security Policy" in e["message"]] == []
+    finally:
+        site.shutdown()
+    server.process.terminate()
+    log, _ = server.process.communicate(timeout=30)
+    assert "owned" not in log
+    assert "\x1b" not in log
+
+
+def test_every_answer_carries_the_headers_those_that_refuse_too(page: Any) -> None:
+    evil = {"Origin": "https://evil.example"}
+    for path, headers, status in (("", {}, 200), ("", evil, 403), ("nowhere", {}, 404), ("_nicegui/x/y", {}, 404)):
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(page.url + path, headers=headers), timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        assert answer.status == status
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Server"] is None
 
 
 def wait_for_http(url: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 from vww_deploy.monitor.access import BodyLimit, Guard, is_local, new_token
 
 
-def ask(token: str = "", kind: str = "http", query: str = "", **headers: str) -> tuple[bool, list[dict[str, Any]]]:
+def ask(
+    token: str = "", kind: str = "http", query: str = "", path: str = "/", **headers: str
+) -> tuple[bool, list[dict[str, Any]]]:
     """Whether the application was reached, and what was sent."""
     reached = False
     sent: list[dict[str, Any]] = []
@@ -28,8 +30,10 @@ def ask(token: str = "", kind: str = "http", query: str = "", **headers: str) ->
 
     scope = {
         "type": kind,
+        "path": path,
+        "method": "GET",
         "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
     asyncio.run(Guard(application, token)(scope, receive, send))
     return reached, sent
@@ -53,6 +57,32 @@ def test_another_sites_script_does_not_pass(kind: str) -> None:
     assert not ask(kind=kind, host="127.0.0.1:8427", origin="http://127.0.0.1:9999")[0]
     assert not ask(kind=kind, host="127.0.0.1:8427", origin="null")[0]
     assert ask(kind=kind, host="127.0.0.1:8427", origin="http://127.0.0.1:8427")[0]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])  # same-site: another port of this computer, too
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_what_another_site_fetches_does_not_pass(kind: str, site: str) -> None:
+    assert not ask(kind=kind, host="127.0.0.1", sec_fetch_site=site)[0]
+    assert not ask(kind=kind, host="127.0.0.1", sec_fetch_site=site, sec_fetch_mode="no-cors")[0]
+    for own in ("same-origin", "none"):
+        assert ask(kind=kind, host="127.0.0.1", sec_fetch_site=own)[0]
+
+
+def test_a_link_to_the_page_is_followed_but_not_into_a_frame_or_to_elsewhere() -> None:
+    link = {"host": "127.0.0.1", "sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    assert ask(**link, sec_fetch_dest="document")[0]
+    assert not ask(**link, sec_fetch_dest="iframe")[0]
+    assert not ask(path="/_nicegui/x", **link, sec_fetch_dest="document")[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/x", "/\x1b]0;owned\x07", "/_nicegui/\x1b[31m", "/_nicegui/a\nb", "//", "/_nicegui/\u202e"]
+)
+def test_places_that_the_page_does_not_have_never_reach_the_application_and_its_log(path: str) -> None:
+    reached, sent = ask(path=path, host="127.0.0.1")
+    assert not reached
+    assert sent[0]["status"] == 404
+    assert path.encode() not in sent[1]["body"]
 
 
 def test_a_refused_web_socket_is_closed() -> None:
