@@ -15,7 +15,6 @@ from typing import Final
 
 import typer
 
-from vww_deploy import __version__
 from vww_deploy.cli import common
 from vww_deploy.errors import VwwError
 
@@ -69,13 +68,46 @@ def main() -> None:
         sys.exit(VwwError.exit_code)
 
 
+def _versions() -> list[tuple[str, str]]:
+    """This program, and what its results depend on."""
+    import shutil
+    import subprocess
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name, package in (
+        ("vww-deploy", "vww-deploy"),
+        ("PlatformIO", "platformio"),
+        ("LiteRT", "ai-edge-litert"),
+        ("TFLite schema", "tflite"),
+    ):
+        try:
+            found.append((name, version(package)))
+        except PackageNotFoundError:
+            found.append((name, "not installed"))
+    compiler = "arm-none-eabi-gcc"
+    said = ""
+    if shutil.which(compiler) is not None:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            arguments = [compiler, "-dumpfullversion"]
+            said = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+    return [*found, (compiler, said or "not installed")]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"vww-deploy {__version__}")
+        for name, version in _versions():
+            typer.echo(f"{name} {version}")
         raise typer.Exit
 
 
 def _version_option(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Show versions: this program's, PlatformIO's, LiteRT's and the compiler's.",
+    ),
 ) -> None:
     pass

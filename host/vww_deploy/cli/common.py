@@ -6,17 +6,18 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import numpy as np
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
-from rich.status import Status
 
 from vww_deploy.errors import VwwError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.status import Status
 
 # Control characters other than tab and line end, both sets.
 _COMMANDS: Final = dict.fromkeys(i for i in (*range(32), *range(127, 160)) if i not in (9, 10))
@@ -95,6 +96,8 @@ def progress() -> Progress:
     It is drawn on the console that also prints the results, if that one is a terminal: only so does rich keep both
     apart.
     """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
     console = out if out.is_terminal else err
     return Progress(
         SpinnerColumn(),
@@ -121,10 +124,8 @@ def estimate(milliseconds: float | None) -> str:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, Path):
         return str(value)
+    if hasattr(value, "tolist"):  # numpy's arrays and numbers, told without importing it
+        return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -83,6 +83,11 @@ class Model:
         return preprocess.to_input(image, self.card, self.graph.input_activation.quantization)
 
 
+def load_model(source: str | Path | None = None) -> Model:
+    """Read a model; arguments and errors as :meth:`Model.load` has them."""
+    return Model.load(source)
+
+
 def shipped_models() -> list[Path]:
     """The ``.tflite`` files that come with the package, by name."""
     return sorted(resources.models_dir().glob("*.tflite"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -188,6 +189,26 @@ def evaluate(
         by_brightness=_by_brightness(answers, threshold),
         by_source=_by_source(answers, threshold),
     )
+
+
+def evaluate_folder(model: Model, data: Path, *, split: str = "test") -> Evaluation:
+    """Measure a model on labelled pictures with the reference on this computer.
+
+    Args:
+        model: read, see :func:`vww_deploy.load_model`.
+        data: a folder with ``person/`` and ``no_person/``, or another form that ``vww-deploy train`` reads.
+        split: ``train``, ``val`` or ``test``; ``all`` for every picture.
+
+    Raises:
+        DataError: the data cannot be read, or no picture of it can be used.
+    """
+    from vww_deploy.training.datasets import read_dataset
+
+    dataset = read_dataset(data)
+    chosen = dataset if split == "all" else dataset.split(split)
+    answers, skipped = answer_all(model, chosen, reference_probability(model))
+    ran_on = "the reference on this computer"
+    return evaluate(model, chosen, answers, split=split, ran_on=ran_on, skipped=len(skipped))
 
 
 def choose_threshold(person: npt.ArrayLike, labels: npt.ArrayLike, wanted: float) -> ThresholdChoice:

@@ -42,7 +42,14 @@ def test_help_lists_the_commands_under_their_headings(cli: Callable[..., Any]) -
 
 
 def test_version(cli: Callable[..., Any]) -> None:
-    assert cli("--version").out.strip() == f"vww-deploy {__version__}"
+    lines = cli("--version").out.splitlines()
+    assert lines[0] == f"vww-deploy {__version__}"
+    assert [line.rsplit(" ", 1)[0] for line in lines[1:]] == [
+        "PlatformIO",
+        "LiteRT",
+        "TFLite schema",
+        "arm-none-eabi-gcc",
+    ]
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
