@@ -219,6 +219,19 @@ class RandomModel:
         out = self.output(source.shape, scale)
         self.writer.op("MUL", pair, [out.index], options("MulOptions", FusedActivationFunction=0))
 
+    def concatenate(self) -> None:
+        """The channels of an earlier tensor of the same height and width beside the current ones."""
+        now = self.now
+        others = [t for t in self.history if len(t.shape) == 4 and t.shape[1:3] == now.shape[1:3]]
+        other = others[int(self.random.integers(len(others)))]
+        if now.shape[3] + other.shape[3] > 16:
+            return
+        same = self.output(other.shape, now.scale, now.zero_point)
+        self.writer.op("QUANTIZE", [other.index], [same.index], options("QuantizeOptions"))
+        out = self.output((*now.shape[:3], now.shape[3] + other.shape[3]), now.scale, now.zero_point)
+        table = options("ConcatenationOptions", Axis=int(self.random.choice([3, -1])), FusedActivationFunction=0)
+        self.writer.op("CONCATENATION", [now.index, same.index], [out.index], table)
+
     def softmax_map(self) -> None:
         """SOFTMAX over the channels of a map."""
         source = self.now

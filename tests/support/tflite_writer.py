@@ -19,6 +19,7 @@ _DTYPES = {
 _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.ADD: 2,
     tflite.BuiltinOperator.AVERAGE_POOL_2D: 2,
+    tflite.BuiltinOperator.CONCATENATION: 2,
     tflite.BuiltinOperator.CONV_2D: 3,
     tflite.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
     tflite.BuiltinOperator.DEQUANTIZE: 2,

@@ -44,6 +44,7 @@ _OPTION_NAMES: Final = _names(tflite.BuiltinOptions)
 _OPTIONS: Final[dict[str, Any]] = {
     "ADD": tflite.AddOptions,
     "AVERAGE_POOL_2D": tflite.Pool2DOptions,
+    "CONCATENATION": tflite.ConcatenationOptions,
     "CONV_2D": tflite.Conv2DOptions,
     "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
     "FULLY_CONNECTED": tflite.FullyConnectedOptions,

@@ -15,6 +15,7 @@ OPERATORS: Final = (
     "add",
     "average_pool",
     "binary",
+    "concatenation",
     "conv2d",
     "copy",
     "depthwise_conv2d",

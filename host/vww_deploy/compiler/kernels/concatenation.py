@@ -1,0 +1,32 @@
+"""CONCATENATION over the channels: a copy of each input into a part of the output."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Site, Work
+from vww_deploy.graph.ir import Graph
+from vww_deploy.graph.operators.concatenation import Concatenation
+
+
+class _Concatenation(KernelRule[Concatenation]):
+    name = "concatenation"
+
+    def lower(self, graph: Graph, op: Concatenation, *, interleaved: bool) -> Kernel:
+        return Kernel("copy_planar", "copy")
+
+    def call(self, graph: Graph, op: Concatenation, kernel: Kernel, site: Site) -> list[str]:
+        offset, channel_stride, _, _ = site.fields(op.output)
+        lines = []
+        for tensor in op.inputs:
+            source = graph.activations[tensor]
+            views = f"{site.view(tensor)}, {site.view(op.output, offset=offset)}"
+            lines.append(f"vww::copy_planar({source.channels}, {source.width}, {views}, {site.rows});")
+            offset += source.channels * channel_stride
+        return lines
+
+    def work(self, graph: Graph, op: Concatenation) -> Work:
+        return Work("copy", {"outputs": graph.activations[op.output].size})
+
+
+RULE: Final = _Concatenation()
