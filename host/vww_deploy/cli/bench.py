@@ -49,9 +49,18 @@ def command(
     common.out.print(
         f"[bold]{escape(loaded.name)}[/]: {common.count(total.median)} {found.clock} "
         f"(min {common.count(total.minimum)}, p95 {common.count(total.p95)}, {found.runs} runs){per_mac}; "
-        f"{found.latency_us.median / 1000:.2f} ms",
+        f"{_time(found)}",
         soft_wrap=True,
     )
+
+
+def _time(found: Bench) -> str:
+    from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
+
+    if found.latency_us is not None:
+        return f"{found.latency_us.median / 1000:.2f} ms"
+    estimate = estimated_us(found.total.median)
+    return "no time measured" if estimate is None else f"estimate: {estimate / 1000:.0f} ms on {ESTIMATE_BOARD}"
 
 
 def _table(found: Bench) -> Table:

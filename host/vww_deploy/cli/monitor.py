@@ -193,8 +193,9 @@ def _json_line(event: Event) -> str:
 def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
     from datetime import datetime
 
-    from vww_deploy.monitor.text import milliseconds, printable
+    from vww_deploy.monitor.text import printable
     from vww_deploy.session.events import Connection, Console, Result, Skipped
+    from vww_deploy.session.latency import latency_text
 
     time = f"{datetime.fromtimestamp(event.at):%H:%M:%S.%f}"[:-3]
     match event:
@@ -203,10 +204,9 @@ def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
             if seen.shown is None or seen.shown.result is not event:
                 return None
             name = printable(seen.shown.frame.source)
-            return (
-                f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  "
-                f"{milliseconds(event.latency_us):>8}  {name}"
-            )
+            clock = seen.board.clock if seen.board else ""
+            latency = latency_text(clock, event.ticks, event.latency_us)
+            return f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  {latency}  {name}"
         case Console():
             return f"{time}  board: {printable(event.text)}"
         case Skipped():

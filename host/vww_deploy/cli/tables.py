@@ -65,6 +65,7 @@ def _line(
 def print_summary(store: Store, run: int) -> None:
     """What a run amounts to, on stdout."""
     from vww_deploy.runs import metrics
+    from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
     from vww_deploy.spread import Spread
 
     summary = store.run(run)
@@ -86,6 +87,8 @@ def print_summary(store: Store, run: int) -> None:
         low, median, p95 = (f"{value:,}" if ticks else f"{value / 1000:.2f}" for value in values)
         unit = "instructions" if ticks else "ms"
         common.out.print(f"latency on the device: min {low}, median {median}, p95 {p95} {unit}", soft_wrap=True)
+        if ticks and (estimate := estimated_us(spread.median)) is not None:
+            common.out.print(f"estimate for {ESTIMATE_BOARD}: {estimate / 1000:.0f} ms", soft_wrap=True)
     accuracy = metrics.accuracy(results)
     if accuracy is not None:
         labelled = f"{accuracy.total} labelled picture{'' if accuracy.total == 1 else 's'}"

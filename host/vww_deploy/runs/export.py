@@ -12,6 +12,7 @@ from typing import Any, Final
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.store import Result, RunSummary, Store
+from vww_deploy.session.latency import timed_us
 
 COLUMNS: Final = (
     "position",
@@ -33,9 +34,11 @@ COLUMNS: Final = (
 
 def run_to_json(store: Store, run: int) -> dict[str, Any]:
     """A whole run as JSON values: the summary, every result, every skipped picture."""
+    summary = store.run(run)
+    clock = summary.header.clock
     return {
-        **summary_to_json(store.run(run)),
-        "results": [_result_to_json(result) for result in store.results(run)],
+        **summary_to_json(summary),
+        "results": [_result_to_json(result, clock) for result in store.results(run)],
         "skipped_pictures": [asdict(skipped) for skipped in store.skipped(run)],
     }
 
@@ -53,14 +56,14 @@ def export(store: Store, run: int, path: Path) -> None:
     Raises:
         StoreError: there is no such run, or the file cannot be written.
     """
-    store.run(run)
+    clock = store.run(run).header.clock
     try:
         if path.suffix.lower() == ".csv":
             text = io.StringIO(newline="")
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for result in store.results(run):
-                row = _result_to_json(result)
+                row = _result_to_json(result, clock)
                 for name in ("outputs", "reference"):
                     row[name] = None if row[name] is None else " ".join(map(str, row[name]))
                 writer.writerow(row)
@@ -71,8 +74,9 @@ def export(store: Store, run: int, path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _result_to_json(result: Result) -> dict[str, Any]:
+def _result_to_json(result: Result, clock: str) -> dict[str, Any]:
     values = {name: getattr(result, name) for name in COLUMNS}
+    values["latency_us"] = timed_us(clock, result.latency_us)
     values["outputs"] = result.outputs.tolist()
     values["reference"] = None if result.reference is None else result.reference.tolist()
     return values

@@ -37,7 +37,8 @@ class Bench:
     runs: int
     macs: int
     total: Spread
-    latency_us: Spread
+    latency_us: Spread | None
+    """None on a board that counts instructions instead of measuring time."""
     layers: tuple[LayerLatency, ...]
 
 
@@ -75,7 +76,7 @@ def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], No
         runs=runs,
         macs=compiled.source.macs,
         total=Spread.of(totals),
-        latency_us=Spread.of(microseconds),
+        latency_us=None if device.info.clock == "instructions" else Spread.of(microseconds),
         layers=tuple(
             LayerLatency(layer, Spread.of([ticks[layer.index] for ticks in by_layer])) for layer in compiled.layers
         ),
