@@ -31,6 +31,7 @@ _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.MUL: 2,
     tflite.BuiltinOperator.PAD: 2,
     tflite.BuiltinOperator.QUANTIZE: 2,
+    tflite.BuiltinOperator.REDUCE_MAX: 2,
     tflite.BuiltinOperator.RELU: 2,
     tflite.BuiltinOperator.RELU6: 2,
     tflite.BuiltinOperator.SOFTMAX: 2,

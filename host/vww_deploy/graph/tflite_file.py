@@ -53,6 +53,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "MEAN": tflite.ReducerOptions,
     "MUL": tflite.MulOptions,
     "PACK": tflite.PackOptions,
+    "REDUCE_MAX": tflite.ReducerOptions,
     "SOFTMAX": tflite.SoftmaxOptions,
     "STRIDED_SLICE": tflite.StridedSliceOptions,
     "SUB": tflite.SubOptions,

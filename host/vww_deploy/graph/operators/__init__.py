@@ -28,6 +28,7 @@ OPERATORS: Final = (
     "mean",
     "pack",
     "pad",
+    "reduce_max",
     "relu",
     "requantize",
     "reshape",
