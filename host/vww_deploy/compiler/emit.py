@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +35,8 @@ def layer_table(graph: Graph) -> LayerTable:
 
 def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> dict[str, str]:
     """The library's files by path relative to its folder; the same model gives the same text."""
+    import jinja2  # not needed to inspect a model
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vww_deploy.compiler"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
