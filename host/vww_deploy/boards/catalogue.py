@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -114,7 +115,11 @@ def get_board(name: str) -> Board:
         if board.name == name:
             return board
     names = ", ".join(board.name for board in load_boards())
-    raise BoardError(f"there is no board {name!r}", hint=f"the boards are: {names}; any other is named by --port alone")
+    close = get_close_matches(name.lower(), [board.name for board in load_boards()], n=1)
+    meant = f"do you mean {close[0]}? " if close else ""
+    raise BoardError(
+        f"there is no board {name!r}", hint=f"{meant}the boards are: {names}; any other is named by --port alone"
+    )
 
 
 def _usb_id(text: str) -> UsbId:

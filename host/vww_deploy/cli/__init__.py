@@ -28,6 +28,9 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 """The modules by the heading that ``--help`` shows them under, in its order."""
 
 
+_BROKEN_PIPE: Final = 141  # exit code: 128 and the number of SIGPIPE, as shells have it
+
+
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
@@ -61,11 +64,19 @@ def main() -> None:
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
+        _discard_output()
+        sys.exit(_BROKEN_PIPE)
     except OSError as error:  # a full disk, a folder without permission: where no module had more to say about it
         common.print_error(VwwError(str(error)))
-        with contextlib.suppress(OSError):  # what could not be written must not fail once more at the interpreter's end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(VwwError.exit_code)
+
+
+def _discard_output() -> None:
+    """What could not be written must not fail once more at the interpreter's end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -86,8 +86,15 @@ def show(run: RunArgument = None, store: common.StoreOption = None, as_json: com
 def export_run(
     run: RunArgument = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="CSV if it ends in .csv, else JSON.", metavar="FILE", dir_okay=False)
-    ] = Path("run.csv"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="CSV if it ends in .csv, else JSON; default: runRUN.csv.",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None,
     store: common.StoreOption = None,
 ) -> None:
     """Write a run to a CSV or JSON file.
@@ -99,8 +106,9 @@ def export_run(
 
     with Store(store, create=False) as opened:
         number = _number(opened, run)
-        export(opened, number, output)
-    common.err.print(f"Run {number} is in {output}")
+        path = output or Path(f"run{number}.csv")
+        export(opened, number, path)
+    common.err.print(f"Run {number} is in {escape(str(path))}", soft_wrap=True)
 
 
 @app.command("delete")

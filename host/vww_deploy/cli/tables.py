@@ -115,6 +115,10 @@ def _confusion_table(confusion: tuple[tuple[int, int], tuple[int, int]]) -> Tabl
     return table
 
 
+def _median(us: int | None, ticks: int) -> str:
+    return f"{ticks:,} instructions" if us is None else f"{us / 1000:.2f} ms"
+
+
 def print_comparison(before: str, after: str, found: Comparison) -> None:
     """What changed between two runs, on stdout."""
     out = common.out
@@ -126,7 +130,8 @@ def print_comparison(before: str, after: str, found: Comparison) -> None:
     out.print()
     style = "green" if found.latency_ratio < 1 else "red" if found.latency_ratio > 1 else "dim"
     out.print(
-        f"latency     {found.median_before_us / 1000:.2f} → {found.median_after_us / 1000:.2f} ms median, "
+        f"latency     {_median(found.median_before_us, found.median_before_ticks)} → "
+        f"{_median(found.median_after_us, found.median_after_ticks)} median, "
         f"[{style}]x {found.latency_ratio:.3f}[/]",
         soft_wrap=True,
     )

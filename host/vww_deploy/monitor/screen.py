@@ -17,6 +17,7 @@ from rich.text import Text
 from vww_deploy.monitor.graphics import fit
 from vww_deploy.monitor.state import Line, View
 from vww_deploy.monitor.text import file_name, milliseconds, printable, rate, sparkline, ticks
+from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
 
 SMALLEST: Final = (60, 16)  # columns and rows below which only a request for more room is shown
 
@@ -129,9 +130,15 @@ def _facts(view: View, rows: int, width: int) -> RenderableType:
     clock = view.board.clock if view.board else ""
     history = [float(point.latency_us) for point in view.history]
     if result is not None:
-        latency = Text.assemble(("latency ", "dim"), (milliseconds(result.latency_us), "bold"), no_wrap=True)
-        if clock and clock != "micros":
-            latency.append(f"  {ticks(result.ticks, clock)}", "dim")
+        latency = Text("latency ", "dim", no_wrap=True)
+        if clock == "instructions":
+            latency.append(ticks(result.ticks, clock), "bold")
+            if (estimate := estimated_us(result.ticks)) is not None:
+                latency.append(f"  estimate: {milliseconds(estimate)} on {ESTIMATE_BOARD}", "dim")
+        else:
+            latency.append(milliseconds(result.latency_us), "bold")
+            if clock and clock != "micros":
+                latency.append(f"  {ticks(result.ticks, clock)}", "dim")
         lines.append(latency)
         lines.append(Text(sparkline(history, width), "cyan", no_wrap=True))
         total = sum(us for _, us in result.stages) or 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vww_deploy.errors import DataError
 from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.session.latency import timed_us
 from vww_deploy.spread import Spread
 
 
@@ -54,8 +55,10 @@ class Comparison:
         changed: what differs in the runs themselves: name, before, after.
         flips: the predictions that changed.
         largest_change: of P(person), over all pictures.
-        median_before_us: latency.
-        median_after_us: latency.
+        median_before_us: latency; None where the board counts instructions instead of measuring time.
+        median_after_us: latency, likewise.
+        median_before_ticks: latency in the unit of the first run's clock.
+        median_after_ticks: latency in the unit of the second run's clock.
         latency_ratio: median over the pictures of after / before.
         accuracy: None if no picture has a label.
     """
@@ -66,8 +69,10 @@ class Comparison:
     changed: tuple[tuple[str, str, str], ...]
     flips: tuple[Flip, ...]
     largest_change: float
-    median_before_us: int
-    median_after_us: int
+    median_before_us: int | None
+    median_after_us: int | None
+    median_before_ticks: int
+    median_after_ticks: int
     latency_ratio: float
     accuracy: AccuracyChange | None
 
@@ -96,8 +101,10 @@ def compare(before: RunData, after: RunData) -> Comparison:
             if before.person(a) != after.person(b)
         ),
         largest_change=max(abs(b.p_person - a.p_person) for a, b in pairs),
-        median_before_us=Spread.of(a.latency_us for a, _ in pairs).median,
-        median_after_us=Spread.of(b.latency_us for _, b in pairs).median,
+        median_before_us=timed_us(before.board.clock, Spread.of(a.latency_us for a, _ in pairs).median),
+        median_after_us=timed_us(after.board.clock, Spread.of(b.latency_us for _, b in pairs).median),
+        median_before_ticks=Spread.of(a.ticks for a, _ in pairs).median,
+        median_after_ticks=Spread.of(b.ticks for _, b in pairs).median,
         latency_ratio=statistics.median(b.latency_us / max(1, a.latency_us) for a, b in pairs),
         accuracy=_accuracy(before, after, pairs),
     )

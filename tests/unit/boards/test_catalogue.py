@@ -42,3 +42,18 @@ def test_every_board_has_an_environment_that_names_it(board: Board) -> None:
 def test_usb_ids_are_of_one_board_only() -> None:
     ids = [usb_id for board in load_boards() for usb_id in board.usb_ids + board.bootloader_usb_ids]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("nano33", "nano33ble"), ("virtaul", "virtual"), ("NANO33BLE", "nano33ble")]
+)
+def test_a_name_that_is_nearly_right_gets_a_suggestion(typed: str, meant: str) -> None:
+    with pytest.raises(BoardError) as caught:
+        get_board(typed)
+    assert caught.value.hint.startswith(f"do you mean {meant}? the boards are: ")
+
+
+def test_a_name_that_is_like_none_gets_the_list_alone() -> None:
+    with pytest.raises(BoardError) as caught:
+        get_board("zzzz")
+    assert caught.value.hint.startswith("the boards are: ")
