@@ -191,10 +191,12 @@ def test_the_board_goes_and_comes_back_without_a_reload(page: Any, browser: webd
     wait_for(lambda: "plug it in again" in text(browser, ".vww-veil"))
     assert find(browser, ".vww-veil").is_displayed()
     assert find(browser, ".vww-pill").get_attribute("data-state") == "lost"
+    assert float(find(browser, "#prediction").value_of_css_property("opacity")) < 0.5  # it is not of now
     held = number(browser)
     page.tell("back")
     wait_for(lambda: number(browser) > held + 3)
     assert not find(browser, ".vww-veil").is_displayed()
+    wait_for(lambda: float(find(browser, "#prediction").value_of_css_property("opacity")) == 1)
     assert find(browser, ".vww-pill").get_attribute("data-state") == "connected"
     assert browser.execute_script("return window.stayed") is True
 

@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
-from vww_deploy.errors import DataError
+from vww_deploy.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     from vww_deploy.monitor.state import View
@@ -107,6 +107,8 @@ def command(
         show(monitor)
         if monitor.error:
             raise monitor.error
+    if monitor.recording_error:
+        raise monitor.recording_error
 
 
 def open_source(
@@ -163,7 +165,7 @@ def _print_events(source: Source, *, as_json: bool, record: Path | None, thresho
     state, control = State(threshold), Control()
     control.set_speed(speed)
     with ExitStack() as stack:
-        recorder = stack.enter_context(Recorder(record)) if record is not None else None
+        recorder = stack.enter_context(Recorder(record, _tell_stopped)) if record is not None else None
         try:
             for event in source.events(control):
                 state.apply(event)
@@ -182,6 +184,10 @@ def _print_events(source: Source, *, as_json: bool, record: Path | None, thresho
         raise recorder.error
     if recorder is not None and recorder.dropped:
         common.notice(f"the recording lacks {recorder.dropped} events: the disk was too slow")
+
+
+def _tell_stopped(error: StoreError) -> None:
+    common.notice(f"recording stopped: {error.message}")
 
 
 def _json_line(event: Event) -> str:

@@ -47,6 +47,8 @@ class Monitor:
         self.collection: Final = Collection(folder / "labelled")
         self.error: VwwError | None = None
         """What ended the source, if it did not end by itself."""
+        self.recording_error: StoreError | None = None
+        """What stopped the newest recording, if it did not end as it was asked to."""
         self._settled = threading.Event()
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
@@ -151,11 +153,12 @@ class Monitor:
         with self._lock:
             if self._recorder is not None:
                 raise StoreError(f"{self._recorder.path} is being recorded already")
-            self._recorder = Recorder(path)
+            self._recorder = Recorder(path, self._recording_failed)
+            self.recording_error = None
             for event in (self._connected, self._timing):
                 if event is not None:
                     self._recorder.add(event)
-            self._state.recording = str(path)
+            self._state.recording, self._state.recording_failed = str(path), ""
             self._state.version += 1
         return path
 
@@ -207,6 +210,15 @@ class Monitor:
             )
         return shown
 
+    def _recording_failed(self, error: StoreError) -> None:
+        """Said at once, whether or not the board goes on, and until the next recording."""
+        with self._lock:
+            self._recorder, self._state.recording = None, ""
+            self.recording_error = error
+            self._state.recording_failed = error.message
+            self._state.notice(f"recording stopped: {error.message}")
+            self._state.version += 1
+
     def _run(self) -> None:
         try:
             for event in self.source.events(self.control):
@@ -224,8 +236,5 @@ class Monitor:
                 self._timing = event
             if self._recorder is not None:
                 self._recorder.add(event)
-                if self._recorder.error:
-                    self._state.notice(f"recording stopped: {self._recorder.error.message}")
-                    self._recorder, self._state.recording = None, ""
         if isinstance(event, Connection) and event.state != "connecting":
             self._settled.set()

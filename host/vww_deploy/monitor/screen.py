@@ -114,6 +114,8 @@ def _header(view: View, title: str, replays: bool) -> RenderableType:
     right = Text(no_wrap=True, justify="right")
     if view.recording:
         right.append(" ● REC ", "bold red")
+    if view.recording_failed:
+        right.append(" recording stopped ", "bold red")
     if view.paused:
         right.append(" ❚❚ paused ", "bold yellow")
     right.append(f" ● {word} ", style)

@@ -93,6 +93,7 @@ class View:
         paused: whether the source holds.
         live: whether results are to be expected: a board, not a replay.
         recording: path of the recording that is being written, or empty.
+        recording_failed: why the newest recording stopped by itself, or empty.
     """
 
     version: int
@@ -115,6 +116,7 @@ class View:
     paused: bool
     live: bool
     recording: str
+    recording_failed: str
 
     @property
     def person(self) -> bool | None:
@@ -154,6 +156,7 @@ class State:
         self.version = 0
         self.paused = False
         self.recording = ""
+        self.recording_failed = ""
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
         self._reason = ""
@@ -235,6 +238,7 @@ class State:
             paused=self.paused,
             live=self._live,
             recording=self.recording,
+            recording_failed=self.recording_failed,
         )
 
     def _result(self, event: Result) -> None:

@@ -235,7 +235,9 @@ class _Page:
                 ).classes("vww-drop").props('accept="image/*" flat')
 
     def _build_verdict(self) -> None:
-        with _card("vww-verdict", "Prediction"):
+        with _card("vww-verdict", "Prediction") as title:
+            assert title.parent_slot is not None
+            self._verdict = title.parent_slot.parent
             self._label = ui.label("").classes("vww-label").props("id=prediction")
             with ui.element("div").classes("vww-chance"), ui.element("span"):
                 ui.label("P(person) ").style("display: inline")
@@ -329,6 +331,7 @@ class _Page:
         elif (silent := view.silent_s(now)) is not None:
             word = f"no result for {silent:.0f} s"
         _set(self._state, word)
+        _attribute(self._verdict, "data-away", str(int(view.connection == "lost")))
         _attribute(self._state, "data-state", "paused" if word == "paused" else view.connection)
         _set(self._veil, veil)
         self._veil.set_visibility(bool(veil))
@@ -356,7 +359,10 @@ class _Page:
             _set(self._shown_threshold, f"{view.threshold:.2f}")
             self._mark.style(f"left: {100 * view.threshold:.1f}%")
         _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
-        _set(self._recording, "● REC" if view.recording else "")
+        _set(
+            self._recording,
+            "● REC" if view.recording else view.recording_failed and f"Recording stopped: {view.recording_failed}",
+        )
         if view.shown is None:
             return
         result = view.shown.result
@@ -567,9 +573,8 @@ def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
         },
         "yAxis": {
             "type": "value",
-            "min": 0 if maximum else None,
+            "min": 0,
             "max": maximum,
-            "scale": maximum is None,
             "axisLabel": {"color": "#8d97a8"},
             "splitLine": grid_line,
         },

@@ -14,7 +14,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,15 +63,17 @@ class Recorder:
 
     Args:
         path: of the file; must not exist.
+        on_error: called at once, in the recorder's thread, when recording stops by itself.
 
     Raises:
         StoreError: the file exists already or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_error: Callable[[StoreError], None] = lambda error: None) -> None:
         if path.exists():
             raise StoreError(f"{path} exists already", hint="A recording is never overwritten: name another file.")
         self.path: Final = path
+        self._on_error = on_error
         self.dropped = 0
         """Events that the disk was too slow for."""
         self.error: StoreError | None = None
@@ -121,6 +123,7 @@ class Recorder:
                         )
         except (sqlite3.Error, OSError) as error:
             self.error = _explained(self.path, error)
+            self._on_error(self.error)
 
     def _batch(self) -> tuple[list[Event], bool]:
         """What arrives within half a second, at most ``_BACKLOG``, and whether more may come."""
@@ -300,6 +303,10 @@ def _tuples(value: Any) -> Any:
 
 def _explained(path: Path, error: Exception) -> StoreError:
     text = str(error)
+    if "disk I/O" in text:
+        return StoreError(
+            f"{path} cannot be written: {text}", hint="Is the disk full? What was recorded before is safe."
+        )
     if "full" in text or "No space" in text:
         return StoreError(f"{path}: the disk is full", hint="What was recorded before is safe; free some space.")
     if isinstance(error, _DAMAGED) or "not a database" in text or "malformed" in text:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support import ROOT
 from tests.support.generated_source import GeneratedSource
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.monitor.collection import Collection
@@ -194,3 +197,30 @@ def test_a_source_that_fails_says_why(tmp_path: Path) -> None:
             monitor.wait_connected()
         assert monitor.view().connection == "ended"
         assert monitor.view().reason == "no such board (plug one in)"
+
+
+def test_a_recording_that_the_disk_takes_no_more_of_is_said_at_once_and_kept_in_mind(tmp_path: Path) -> None:
+    """As on a full disk: files of this process's child may not grow past 400 KB."""
+    code = f"""
+import resource, time
+from pathlib import Path
+from tests.support.generated_source import GeneratedSource
+from vww_deploy.monitor.monitor import Monitor
+from vww_deploy.runs.recording import Recording
+from vww_deploy.session.events import Result
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+path = Path({str(tmp_path / "full.vwwrec")!r})
+with Monitor(GeneratedSource(fps=50), folder=path.parent) as monitor:
+    monitor.start_recording(path)
+    until = time.monotonic() + 60
+    while not monitor.recording_error and time.monotonic() < until:
+        time.sleep(0.05)
+    view = monitor.view()
+    assert view.recording == "" and view.recording_failed, "not said"
+    assert any("recording stopped" in line.text for line in view.lines)
+assert monitor.recording_error is not None
+with Recording(path) as recording:
+    assert all(recorded.event for recorded in recording.events()), "what was kept is whole"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
