@@ -123,6 +123,9 @@ class Recorder:
                         )
         except (sqlite3.Error, OSError) as error:
             self.error = _explained(self.path, error)
+            # What was half written is taken back by whoever opens the file next, unless that one may only read.
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as db:
+                db.execute("SELECT count(*) FROM events").fetchone()
             self._on_error(self.error)
 
     def _batch(self) -> tuple[list[Event], bool]:
