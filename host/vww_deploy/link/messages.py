@@ -1,31 +1,36 @@
-"""The messages: each one's number and fields, declared once (docs/protocol.md, "Messages").
+"""The messages: each one's number and fields, declared once.
 
-``python -m vww_deploy.link.messages`` writes the numbers and the schema hash for the C++ side,
-``firmware/lib/vww_link/src/vww_messages.h``. All numbers are little-endian. A request is answered by the response whose
-type is the request's with the top bit set and whose sequence number is the request's.
+``python -m vww_deploy.link.codegen`` makes of them the structs of ``firmware/lib/vww_link/src/vww_messages.h``, the
+tables of docs/protocol.md and the golden vectors in tests/golden/messages.json. A request is answered by the response
+whose type is the request's with the top bit set and whose sequence number is the request's.
 """
 
 from __future__ import annotations
 
-import struct
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, ClassVar, Final, Self
+from typing import Annotated, Final
 
 from vww_deploy.link.frames import PROTOCOL_VERSION
+from vww_deploy.link.schema import (
+    F32,
+    I32,
+    U8,
+    U16,
+    U32,
+    U64,
+    BadMessageError,
+    Bytes32,
+    Bytes256,
+    Message,
+    Rest,
+    Text,
+    layout,
+    printable,
+)
 
-_NUMBERS: Final = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i", "f32": "<f"}
-
-
-def printable(data: bytes | bytearray) -> str:
-    """A board's text without the control characters that a terminal would obey."""
-    text = data.decode(errors="replace")
-    return text if text.isprintable() else "".join(character for character in text if character.isprintable())
-
-
-class BadMessageError(ValueError):
-    """A payload that is too short, too long or holds a value that its message does not know."""
+__all__ = ["BadMessageError", "Message", "printable"]
 
 
 class Clock(IntEnum):
@@ -60,7 +65,7 @@ class InferFlag(IntFlag):
 
 
 class LayerKind(IntEnum):
-    """What a LAYERS message asks for."""
+    """Which values of the layers are asked for."""
 
     DIGESTS = 0
     TICKS = 1
@@ -94,61 +99,13 @@ class FrameKind(IntFlag):
 
 
 @dataclass(frozen=True)
-class Message:
-    """Base of all messages. ``LAYOUT`` gives the kind of each field, in the order of the fields and of the bytes."""
-
-    TYPE: ClassVar[int]
-    LAYOUT: ClassVar[tuple[str, ...]]
-
-    def pack(self) -> bytes:
-        """The payload."""
-        out = bytearray()
-        for value, kind in zip(vars(self).values(), self.LAYOUT, strict=True):
-            if kind in _NUMBERS:
-                out += struct.pack(_NUMBERS[kind], value)
-            elif kind == "text":
-                text = value.encode()
-                out += bytes([len(text)]) + text
-            else:
-                out += value
-        return bytes(out)
-
-    @classmethod
-    def unpack(cls, payload: bytes) -> Self:
-        """Raises :class:`BadMessageError` unless ``payload`` is exactly such a message."""
-        values: list[Any] = []
-        at = 0
-
-        def take(count: int) -> bytes:
-            nonlocal at
-            if count > len(payload) - at:
-                raise BadMessageError(f"{cls.__name__}: {len(payload)} bytes are too few")
-            at += count
-            return payload[at - count : at]
-
-        for kind in cls.LAYOUT:
-            if kind in _NUMBERS:
-                values.append(struct.unpack(_NUMBERS[kind], take(struct.calcsize(_NUMBERS[kind])))[0])
-            elif kind == "text":
-                values.append(printable(take(take(1)[0])))
-            elif kind == "rest":
-                values.append(take(len(payload) - at))
-            else:
-                values.append(take(int(kind.removeprefix("bytes"))))
-        if at != len(payload):
-            raise BadMessageError(f"{cls.__name__}: {len(payload) - at} bytes too many")
-        return cls(*values)
-
-
-@dataclass(frozen=True)
 class Hello(Message):
-    """The first request. ``session`` is any number; the device gives it back until it restarts, when it becomes 0."""
+    """The first request."""
 
     TYPE = 0x01
-    LAYOUT = ("u8", "u32", "u32")
-    version: int
-    schema: int
-    session: int
+    version: U8
+    schema: U32
+    session: Annotated[U32, "any number; the device gives it back until it restarts, when it becomes 0"]
 
 
 @dataclass(frozen=True)
@@ -156,30 +113,26 @@ class Info(Message):
     """Answers Hello. The first three fields stay where they are in every protocol version."""
 
     TYPE = 0x81
-    LAYOUT = (
-        *("u8", "u32", "u32", "text", "text", "bytes32", "u16", "u16", "u16"),
-        *("f32", "i32", "u16", "f32", "i32", "u8", "u32", "u16", "u8", "u16", "u32"),
-    )
-    version: int
-    schema: int
-    session: int
-    firmware: str
-    board: str
-    model_sha256: bytes
-    height: int
-    width: int
-    channels: int
-    input_scale: float
-    input_zero_point: int
-    outputs: int
-    output_scale: float
-    output_zero_point: int
-    clock: int
-    clock_hz: int
-    chunk: int
-    window: int
-    layers: int
-    features: int
+    version: U8
+    schema: U32
+    session: U32
+    firmware: Annotated[Text, "version of the firmware"]
+    board: Text
+    model_sha256: Bytes32
+    height: U16
+    width: U16
+    channels: U16
+    input_scale: F32
+    input_zero_point: I32
+    outputs: U16
+    output_scale: F32
+    output_zero_point: I32
+    clock: Annotated[U8, Clock]
+    clock_hz: U32
+    chunk: Annotated[U16, "bytes of a picture that one Write may have"]
+    window: Annotated[U8, "Writes that may be under way"]
+    layers: U16
+    features: Annotated[U32, Feature]
 
 
 @dataclass(frozen=True)
@@ -187,45 +140,41 @@ class Write(Message):
     """A piece of the picture of inference ``id``, from byte ``offset`` on. Repeated, it changes nothing."""
 
     TYPE = 0x02
-    LAYOUT = ("u32", "u32", "rest")
-    id: int
-    offset: int
-    data: bytes
+    id: U32
+    offset: U32
+    data: Rest
 
 
 @dataclass(frozen=True)
 class Ack(Message):
-    """Answers Write: of picture ``id`` the first ``received`` bytes are there; go on from that offset."""
+    """Answers Write."""
 
     TYPE = 0x82
-    LAYOUT = ("u32", "u32", "u32")
-    session: int
-    id: int
-    received: int
+    session: U32
+    id: U32
+    received: Annotated[U32, "bytes of the picture that are there without a hole: the offset to go on from"]
 
 
 @dataclass(frozen=True)
 class Infer(Message):
-    """Runs the model on picture ``id``, whose CRC-32 is ``crc``. Asked again, the kept result is sent."""
+    """Runs the model on picture ``id``. Asked again, the kept result is sent."""
 
     TYPE = 0x03
-    LAYOUT = ("u32", "u32", "u8")
-    id: int
-    crc: int
-    flags: int
+    id: U32
+    crc: Annotated[U32, "CRC-32 of the whole picture"]
+    flags: Annotated[U8, InferFlag]
 
 
 @dataclass(frozen=True)
 class Result(Message):
-    """Answers Infer. ``ticks`` of Info's clock were spent in the engine, transfers and interrupts not counted."""
+    """Answers Infer."""
 
     TYPE = 0x83
-    LAYOUT = ("u32", "u32", "u8", "u64", "rest")
-    session: int
-    id: int
-    status: int
-    ticks: int
-    outputs: bytes
+    session: U32
+    id: U32
+    status: Annotated[U8, Status]
+    ticks: Annotated[U64, "of Info's clock, spent in the engine: transfers and interrupts are not counted"]
+    outputs: Annotated[Rest, "int8"]
 
 
 @dataclass(frozen=True)
@@ -233,24 +182,22 @@ class Layers(Message):
     """Asks for what inference ``id`` kept of its layers, from layer ``first`` on."""
 
     TYPE = 0x04
-    LAYOUT = ("u32", "u8", "u16")
-    id: int
-    kind: int
-    first: int
+    id: U32
+    kind: Annotated[U8, LayerKind]
+    first: U16
 
 
 @dataclass(frozen=True)
 class Values(Message):
-    """Answers Layers: u32 values of layers ``first``, ``first`` + 1, ... of ``total``; 0 when they are not kept."""
+    """Answers Layers."""
 
     TYPE = 0x84
-    LAYOUT = ("u32", "u32", "u8", "u16", "u16", "rest")
-    session: int
-    id: int
-    kind: int
-    first: int
-    total: int
-    values: bytes
+    session: U32
+    id: U32
+    kind: Annotated[U8, LayerKind]
+    first: U16
+    total: Annotated[U16, "layers that there are; 0 when their values are not kept"]
+    values: Annotated[Rest, "u32 each, of layers first, first + 1, ..."]
 
 
 @dataclass(frozen=True)
@@ -258,7 +205,6 @@ class GetStats(Message):
     """Asks for the device's counters."""
 
     TYPE = 0x05
-    LAYOUT = ()
 
 
 @dataclass(frozen=True)
@@ -266,16 +212,15 @@ class Stats(Message):
     """Answers GetStats: counters since the device started."""
 
     TYPE = 0x85
-    LAYOUT = ("u32",) * 9
-    session: int
-    uptime_ms: int
-    inferences: int
-    frames: int  # whole frames received
-    bad_frames: int  # received with a wrong CRC, no COBS, or too long
-    repeats: int  # requests answered from what was kept
-    abandoned: int  # frames that stopped coming in the middle
-    dropped_bytes: int  # not sent, because nobody read
-    console_lines: int
+    session: U32
+    uptime_ms: U32
+    inferences: U32
+    frames: Annotated[U32, "whole frames received"]
+    bad_frames: Annotated[U32, "received with a wrong CRC, no COBS, or too long"]
+    repeats: Annotated[U32, "requests answered from what was kept"]
+    abandoned: Annotated[U32, "frames that stopped coming in the middle"]
+    dropped_bytes: Annotated[U32, "not sent, because nobody read"]
+    console_lines: U32
 
 
 @dataclass(frozen=True)
@@ -283,7 +228,6 @@ class Reset(Message):
     """Asks the device to restart after its answer."""
 
     TYPE = 0x06
-    LAYOUT = ()
 
 
 @dataclass(frozen=True)
@@ -291,18 +235,16 @@ class ResetDone(Message):
     """Answers Reset; the device restarts right after it."""
 
     TYPE = 0x86
-    LAYOUT = ("u32",)
-    session: int
+    session: U32
 
 
 @dataclass(frozen=True)
 class Prepare(Message):
-    """How camera frames become the model's input: crop or squash, and the int8 value of each pixel value."""
+    """How camera frames become the model's input."""
 
     TYPE = 0x07
-    LAYOUT = ("u8", "bytes256")
-    crop: int
-    table: bytes
+    crop: Annotated[U8, "1: cut the largest centred part of the model's aspect ratio first; 0: squash"]
+    table: Annotated[Bytes256, "the int8 value of each pixel value"]
 
 
 @dataclass(frozen=True)
@@ -310,8 +252,7 @@ class Prepared(Message):
     """Answers Prepare."""
 
     TYPE = 0x87
-    LAYOUT = ("u32",)
-    session: int
+    session: U32
 
 
 @dataclass(frozen=True)
@@ -322,104 +263,93 @@ class BeginFrame(Message):
     """
 
     TYPE = 0x08
-    LAYOUT = ("u32", "u16", "u16", "u8")
-    id: int
-    width: int
-    height: int
-    pixels: int
+    id: U32
+    width: U16
+    height: U16
+    pixels: Annotated[U8, "pixel format: 1 gray, 2 rgb565le, 3 rgb565be, 4 rgb888"]
 
 
 @dataclass(frozen=True)
 class FrameBegun(Message):
-    """Answers BeginFrame: ``total`` bytes are to be written; 0 when there is no such format."""
+    """Answers BeginFrame."""
 
     TYPE = 0x88
-    LAYOUT = ("u32", "u32", "u32")
-    session: int
-    id: int
-    total: int
+    session: U32
+    id: U32
+    total: Annotated[U32, "bytes to write; 0 when there is no such format"]
 
 
 @dataclass(frozen=True)
 class OpenCamera(Message):
-    """Looks for the device's camera and sets it up; ends the live mode.
-
-    ``opening`` is any number: one that was answered already is answered alike, and the camera is not set up again.
-    """
+    """Looks for the device's camera and sets it up; ends the live mode."""
 
     TYPE = 0x10
-    LAYOUT = ("u32", "u16", "u16", "u8", "u8")
-    opening: int
-    width: int
-    height: int
-    pixels: int
-    pattern: int
+    opening: Annotated[U32, "any number; one that was answered already is answered alike, without a new set-up"]
+    width: U16
+    height: U16
+    pixels: Annotated[U8, "pixel format, as BeginFrame has it"]
+    pattern: Annotated[U8, "the sensor's test pattern: 0 none, 1 walking one, 2 bars"]
 
 
 @dataclass(frozen=True)
 class CameraOpened(Message):
-    """Answers OpenCamera. Frames of both kinds can be kept if they have ``room`` bytes together."""
+    """Answers OpenCamera."""
 
     TYPE = 0x90
-    LAYOUT = ("u32", "u32", "u8", "u32", "text")
-    session: int
-    opening: int
-    status: int
-    room: int
-    name: str
+    session: U32
+    opening: U32
+    status: Annotated[U8, CameraStatus]
+    room: Annotated[U32, "bytes of frames that can be kept, both kinds together"]
+    name: Text
 
 
 @dataclass(frozen=True)
 class Live(Message):
-    """Starts or ends the live mode: a shot every ``interval_ms`` at most, its frames kept as ``keep`` says."""
+    """Starts or ends the live mode."""
 
     TYPE = 0x11
-    LAYOUT = ("u8", "u32", "u8")
-    run: int
-    interval_ms: int
-    keep: int
+    run: Annotated[U8, "1 start, 0 end"]
+    interval_ms: Annotated[U32, "the least time from shot to shot"]
+    keep: Annotated[U8, FrameKind]
 
 
 @dataclass(frozen=True)
 class LiveSet(Message):
-    """Answers Live: what is so now. ``keep`` is less than was asked for where the frames have no room."""
+    """Answers Live: what is so now."""
 
     TYPE = 0x91
-    LAYOUT = ("u32", "u8", "u8")
-    session: int
-    run: int
-    keep: int
+    session: U32
+    run: U8
+    keep: Annotated[U8, FrameKind, "less than was asked for where the frames have no room"]
 
 
 @dataclass(frozen=True)
 class Poll(Message):
-    """Asks for shot ``number``, 0 for the newest; kept frames of shots up to ``release`` are not needed any more."""
+    """Asks for a shot."""
 
     TYPE = 0x12
-    LAYOUT = ("u32", "u32")
-    number: int
-    release: int
+    number: Annotated[U32, "of the shot, 0 for the newest"]
+    release: Annotated[U32, "kept frames of shots up to this one are not needed any more"]
 
 
 @dataclass(frozen=True)
 class Shot(Message):
-    """Answers Poll. ``number`` 0: there is none, or it is gone. Times are microseconds."""
+    """Answers Poll."""
 
     TYPE = 0x92
-    LAYOUT = ("u32", "u32", "u32", "u8", "u8", "u32", "u32", "u32", "u32", "u32", "u32", "u64", "rest")
-    session: int
-    number: int
-    held: int  # the shot whose frames are kept; 0 none
-    run: int
-    camera: int  # what came of the last request for a frame
-    failures: int  # frames that did not come whole
-    drops: int  # shots whose frames were wanted and not kept, because older ones were still being read
-    capture_us: int
-    preprocess_us: int
-    inference_us: int
-    transmit_us: int  # spent sending since the shot before began
-    ticks: int
-    outputs: bytes
+    session: U32
+    number: Annotated[U32, "0: there is none, or it is gone"]
+    held: Annotated[U32, "the shot whose frames are kept; 0 none"]
+    run: U8
+    camera: Annotated[U8, CameraStatus, "what came of the last request for a frame"]
+    failures: Annotated[U32, "frames that did not come whole"]
+    drops: Annotated[U32, "shots whose frames were wanted and not kept: older ones were still being read"]
+    capture_us: U32
+    preprocess_us: U32
+    inference_us: U32
+    transmit_us: Annotated[U32, "spent sending since the shot before began"]
+    ticks: Annotated[U64, "of Info's clock, spent in the engine"]
+    outputs: Annotated[Rest, "int8"]
 
 
 @dataclass(frozen=True)
@@ -427,24 +357,22 @@ class ReadFrame(Message):
     """Asks for a piece of a kept frame of shot ``number``."""
 
     TYPE = 0x13
-    LAYOUT = ("u32", "u8", "u32")
-    number: int
-    kind: int
-    offset: int
+    number: U32
+    kind: Annotated[U8, FrameKind]
+    offset: U32
 
 
 @dataclass(frozen=True)
 class FramePiece(Message):
-    """Answers ReadFrame: bytes from ``offset`` on of ``total``; ``total`` 0 when the frame is not kept."""
+    """Answers ReadFrame: bytes from ``offset`` on."""
 
     TYPE = 0x93
-    LAYOUT = ("u32", "u32", "u8", "u32", "u32", "rest")
-    session: int
-    number: int
-    kind: int
-    total: int
-    offset: int
-    data: bytes
+    session: U32
+    number: U32
+    kind: Annotated[U8, FrameKind]
+    total: Annotated[U32, "bytes of the frame; 0 when it is not kept"]
+    offset: U32
+    data: Rest
 
 
 @dataclass(frozen=True)
@@ -452,9 +380,8 @@ class Refused(Message):
     """Answers a request that the device cannot take."""
 
     TYPE = 0xFF
-    LAYOUT = ("u8", "text")
-    code: int
-    text: str
+    code: Annotated[U8, ErrorCode]
+    text: Text
 
 
 MESSAGES: Final[tuple[type[Message], ...]] = (
@@ -463,49 +390,22 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     *(OpenCamera, CameraOpened, Live, LiveSet, Poll, Shot, ReadFrame, FramePiece, Refused),
 )
 BY_TYPE: Final = {message.TYPE: message for message in MESSAGES}
-ENUMS: Final = (Clock, Feature, Status, InferFlag, LayerKind, ErrorCode, CameraStatus, FrameKind)
+ENUMS: Final[tuple[type[IntEnum | IntFlag], ...]] = (
+    *(Clock, Feature, Status, InferFlag, LayerKind, ErrorCode, CameraStatus, FrameKind),
+)
 
 
 def schema_text() -> str:
-    """Every message, field and value, in one canonical text."""
+    """Every message, field, kind and value, in one canonical text; names of values count, what they mean does not."""
     lines = [f"protocol {PROTOCOL_VERSION}"]
     for message in MESSAGES:
-        layout = " ".join(f"{f.name}:{kind}" for f, kind in zip(fields(message), message.LAYOUT, strict=True))
-        lines.append(f"{message.TYPE:#04x} {message.__name__} {layout}".rstrip())
+        words = [f"{message.TYPE:#04x} {message.__name__}"]
+        for field in layout(message):
+            values = f"={field.values.__name__}" if field.values else ""
+            words.append(f"{field.name}:{field.kind.name}{values}")
+        lines.append(" ".join(words))
     lines += [f"{enum.__name__} " + " ".join(f"{v.name}={v.value}" for v in enum) for enum in ENUMS]
     return "\n".join(lines) + "\n"
 
 
 SCHEMA_HASH: Final = zlib.crc32(schema_text().encode())
-
-
-def cpp_header() -> str:
-    """``vww_messages.h``: the numbers for the C++ side."""
-
-    def name(text: str | None) -> str:
-        return "k" + "".join(part.capitalize() for part in (text or "").split("_"))
-
-    lines = [
-        "// Written by `python -m vww_deploy.link.messages`; the messages are declared in vww_deploy/link/messages.py.",
-        "#pragma once",
-        "",
-        "#include <cstdint>",
-        "",
-        "namespace vww {",
-        "",
-        f"constexpr uint32_t kSchemaHash = {SCHEMA_HASH:#010x};",
-        "",
-        "enum MessageType : uint8_t {",
-        *(f"  k{message.__name__} = {message.TYPE:#04x}," for message in MESSAGES),
-        "};",
-    ]
-    for enum in ENUMS:
-        values = ", ".join(f"{name(value.name)} = {value.value}" for value in enum)
-        lines += ["", f"namespace {enum.__name__.lower()} {{", f"enum : uint8_t {{ {values} }};", "}"]
-    return "\n".join([*lines, "", "}  // namespace vww", ""])
-
-
-if __name__ == "__main__":
-    from vww_deploy.resources import firmware_dir
-
-    (firmware_dir() / "lib/vww_link/src/vww_messages.h").write_text(cpp_header())

@@ -24,7 +24,7 @@ import numpy as np
 
 from vww_deploy.errors import DataError, LinkError
 from vww_deploy.files import check_file, resolve_inside
-from vww_deploy.link.messages import printable
+from vww_deploy.link.schema import printable
 from vww_deploy.link.transport import Transport
 
 # As the public runner has them: for a line of an answer, and for the lines around inferences.

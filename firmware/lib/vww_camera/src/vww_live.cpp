@@ -54,28 +54,23 @@ bool Live::handle(Server& server, const Frame& frame) {
 }
 
 void Live::prepare(Server& server, const Frame& frame) {
-  if (frame.size != 1 + sizeof(table_)) return server.refuse(frame, errorcode::kMalformed, "prepare");
-  crop_ = frame.payload[0] != 0;
-  memcpy(table_, frame.payload + 1, sizeof(table_));
-  ByteWriter out = server.answer();
-  out.u32(server.session());
-  server.respond(frame, out);
+  message::Prepare asked;
+  if (!asked.unpack(frame.payload, frame.size)) return server.refuse(frame, errorcode::kMalformed, "prepare");
+  crop_ = asked.crop != 0;
+  memcpy(table_, asked.table, sizeof(table_));
+  server.respond(frame, message::Prepared{server.session()});
 }
 
 void Live::open(Server& server, const Frame& frame) {
-  ByteReader in(frame.payload, frame.size);
-  const uint32_t opening = in.u32();
-  CameraMode mode;
-  mode.frame.width = in.u16();
-  mode.frame.height = in.u16();
-  mode.frame.pixels = static_cast<PixelFormat>(in.u8());
-  const uint8_t pattern = in.u8();
-  if (!in.done() || pattern > static_cast<uint8_t>(TestPattern::kBars)) {
+  message::OpenCamera asked;
+  if (!asked.unpack(frame.payload, frame.size) || asked.pattern > static_cast<uint8_t>(TestPattern::kBars)) {
     return server.refuse(frame, errorcode::kMalformed, "open camera");
   }
-  mode.pattern = static_cast<TestPattern>(pattern);
+  CameraMode mode;
+  mode.frame = {asked.width, asked.height, static_cast<PixelFormat>(asked.pixels)};
+  mode.pattern = static_cast<TestPattern>(asked.pattern);
   // Cameras take a second or more to start; whoever did not wait for the answer asks again.
-  if (!answered_opening_ || opening != opening_) {
+  if (!answered_opening_ || asked.opening != opening_) {
     stop();
     held_ = {};
     mode_ = mode;
@@ -86,16 +81,12 @@ void Live::open(Server& server, const Frame& frame) {
     } else {
       opened_ = camera_->begin(mode);
     }
-    opening_ = opening;
+    opening_ = asked.opening;
     answered_opening_ = true;
   }
-  ByteWriter out = server.answer();
-  out.u32(server.session());
-  out.u32(opening);
-  out.u8(static_cast<uint8_t>(opened_));
-  out.u32(static_cast<uint32_t>(memory_.held_bytes));
-  out.text(camera_ != nullptr ? camera_->name() : "");
-  server.respond(frame, out);
+  server.respond(frame, message::CameraOpened{server.session(), asked.opening, static_cast<uint8_t>(opened_),
+                                              static_cast<uint32_t>(memory_.held_bytes),
+                                              camera_ != nullptr ? camera_->name() : ""});
 }
 
 uint8_t Live::possible(uint8_t keep) const {
@@ -109,12 +100,9 @@ uint8_t Live::possible(uint8_t keep) const {
 }
 
 void Live::set(Server& server, const Frame& frame) {
-  ByteReader in(frame.payload, frame.size);
-  const uint8_t run = in.u8();
-  const uint32_t interval_ms = in.u32();
-  const uint8_t keep = in.u8();
-  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "live");
-  if (run == 0) {
+  message::Live asked;
+  if (!asked.unpack(frame.payload, frame.size)) return server.refuse(frame, errorcode::kMalformed, "live");
+  if (asked.run == 0) {
     stop();
   } else if (opened_ == CameraStatus::kOk) {
     if (!running_) {
@@ -125,68 +113,57 @@ void Live::set(Server& server, const Frame& frame) {
       newest_ = held_ = {};
       status_ = CameraStatus::kOk;
     }
-    interval_ms_ = interval_ms;
-    keep_ = possible(keep);
+    interval_ms_ = asked.interval_ms;
+    keep_ = possible(asked.keep);
   }
-  ByteWriter out = server.answer();
-  out.u32(server.session());
-  out.u8(running_ ? 1 : 0);
-  out.u8(running_ ? keep_ : 0);
-  server.respond(frame, out);
+  server.respond(frame, message::LiveSet{server.session(), running_, running_ ? keep_ : uint8_t{0}});
 }
 
 void Live::poll(Server& server, const Frame& frame) {
-  ByteReader in(frame.payload, frame.size);
-  const uint32_t number = in.u32();
-  const uint32_t release = in.u32();
-  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "poll");
-  if (held_.number != 0 && held_.number <= release) held_ = {};
-  const bool wants_held = number != 0 && number == held_.number;
-  const bool there = number == 0 || wants_held || number == newest_.number;
+  message::Poll asked;
+  if (!asked.unpack(frame.payload, frame.size)) return server.refuse(frame, errorcode::kMalformed, "poll");
+  if (held_.number != 0 && held_.number <= asked.release) held_ = {};
+  const bool wants_held = asked.number != 0 && asked.number == held_.number;
+  const bool there = asked.number == 0 || wants_held || asked.number == newest_.number;
   const Shot& shot = wants_held ? held_ : newest_;
-  ByteWriter out = server.answer();
-  out.u32(server.session());
-  out.u32(there ? shot.number : 0);
-  out.u32(held_.number);
-  out.u8(running_ ? 1 : 0);
-  out.u8(static_cast<uint8_t>(status_));
-  out.u32(failures_);
-  out.u32(drops_);
-  out.u32(shot.capture_us);
-  out.u32(shot.preprocess_us);
-  out.u32(shot.inference_us);
-  out.u32(shot.transmit_us);
-  out.u64(shot.ticks);
-  out.bytes(wants_held ? held_outputs_ : newest_outputs_, there && shot.number != 0 ? outputs() : 0);
+  message::Shot out;
+  out.session = server.session();
+  out.number = there ? shot.number : 0;
+  out.held = held_.number;
+  out.run = running_;
+  out.camera = static_cast<uint8_t>(status_);
+  out.failures = failures_;
+  out.drops = drops_;
+  out.capture_us = shot.capture_us;
+  out.preprocess_us = shot.preprocess_us;
+  out.inference_us = shot.inference_us;
+  out.transmit_us = shot.transmit_us;
+  out.ticks = shot.ticks;
+  out.outputs.data = reinterpret_cast<const uint8_t*>(wants_held ? held_outputs_ : newest_outputs_);
+  out.outputs.size = out.number != 0 ? outputs() : 0;
   server.respond(frame, out);
 }
 
 void Live::read(Server& server, const Frame& frame) {
-  ByteReader in(frame.payload, frame.size);
-  const uint32_t number = in.u32();
-  const uint8_t kind = in.u8();
-  const uint32_t offset = in.u32();
-  if (!in.done()) return server.refuse(frame, errorcode::kMalformed, "read frame");
+  message::ReadFrame asked;
+  if (!asked.unpack(frame.payload, frame.size)) return server.refuse(frame, errorcode::kMalformed, "read frame");
+  const uint8_t kind = asked.kind;
   const uint8_t* data = memory_.held;
   uint32_t total = 0;
-  if (number != 0 && number == held_.number && (held_keep_ & kind) == kind) {
+  if (asked.number != 0 && asked.number == held_.number && (held_keep_ & kind) == kind) {
     if (kind == framekind::kRaw) total = vww::frame_bytes(mode_.frame);
     if (kind == framekind::kModel) {
       total = static_cast<uint32_t>(engine_.input_bytes());
       if ((held_keep_ & framekind::kRaw) != 0) data += vww::frame_bytes(mode_.frame);
     }
   }
-  ByteWriter out = server.answer();
-  out.u32(server.session());
-  out.u32(number);
-  out.u8(kind);
-  out.u32(total);
-  out.u32(offset);
-  if (offset < total) {
-    const size_t rest = total - offset;
-    out.bytes(data + offset, rest < out.room() ? rest : out.room());
+  Bytes piece{nullptr, 0};
+  if (asked.offset < total) {
+    const size_t left = total - asked.offset;
+    const size_t room = Server::rest_room<message::FramePiece>();
+    piece = {data + asked.offset, left < room ? left : room};
   }
-  server.respond(frame, out);
+  server.respond(frame, message::FramePiece{server.session(), asked.number, kind, total, asked.offset, piece});
 }
 
 void Live::step(Server& server) {

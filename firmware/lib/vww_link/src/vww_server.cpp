@@ -2,9 +2,6 @@
 
 #include <cstring>
 
-#include "vww_bytes.h"
-#include "vww_messages.h"
-
 namespace vww {
 
 void Server::service() {
@@ -55,104 +52,87 @@ void Server::receive() {
 
 void Server::handle(const Frame& frame) {
   if (frame.version != kProtocolVersion) return refuse(frame, errorcode::kVersion, "other protocol version");
-  ByteReader in(frame.payload, frame.size);
   switch (frame.type) {
     case kHello:
-      return hello(frame, in);
+      return hello(frame);
     case kBeginFrame:
-      return begin_frame(frame, in);
+      return begin_frame(frame);
     case kWrite:
-      return write(frame, in);
+      return write(frame);
     case kInfer:
-      return ask_infer(frame, in);
+      return ask_infer(frame);
     case kLayers:
-      return layers(frame, in);
+      return layers(frame);
     case kGetStats:
       return stats(frame);
-    case kReset: {
-      ByteWriter out(payload_, sizeof(payload_));
-      out.u32(session_);
-      respond(frame, out);
+    case kReset:
+      respond(frame, message::ResetDone{session_});
       reset_requested_ = true;
       return;
-    }
     default:
       if (extension_ != nullptr && extension_->handle(*this, frame)) return;
       return refuse(frame, errorcode::kUnknown, "unknown request");
   }
 }
 
-void Server::respond(const Frame& frame, const ByteWriter& out) {
-  outbox_.frame(frame.type | 0x80, frame.sequence, payload_, out.size());
-}
-
 void Server::refuse(const Frame& frame, uint8_t code, const char* why) {
-  ByteWriter out(payload_, sizeof(payload_));
-  out.u8(code);
-  out.text(why);
-  outbox_.frame(kRefused, frame.sequence, payload_, out.size());
+  send(frame.sequence, message::Refused{code, why});
 }
 
-void Server::hello(const Frame& frame, ByteReader& in) {
-  in.u8();
-  in.u32();
-  const uint32_t session = in.u32();
-  if (!in.done()) return refuse(frame, errorcode::kMalformed, "hello");
-  session_ = session;
+void Server::hello(const Frame& frame) {
+  message::Hello asked;
+  if (!asked.unpack(frame.payload, frame.size)) return refuse(frame, errorcode::kMalformed, "hello");
+  session_ = asked.session;
   if (extension_ != nullptr) extension_->yield_engine();
   const EngineInfo& about = engine_.info();
-  ByteWriter out(payload_, sizeof(payload_));
-  out.u8(kProtocolVersion);
-  out.u32(kSchemaHash);
-  out.u32(session_);
-  out.text(about.firmware_version);
-  out.text(about.board);
-  out.bytes(about.model_sha256, sizeof(about.model_sha256));
-  out.u16(about.height);
-  out.u16(about.width);
-  out.u16(about.channels);
-  out.f32(about.input_scale);
-  out.u32(static_cast<uint32_t>(about.input_zero_point));
-  out.u16(about.outputs);
-  out.f32(about.output_scale);
-  out.u32(static_cast<uint32_t>(about.output_zero_point));
-  out.u8(about.clock_kind);
-  out.u32(about.clock_hz);
-  out.u16(kChunk);
-  out.u8(kWindow);
-  out.u16(about.layers);
-  out.u32((memory_.staging != nullptr ? uint32_t{feature::kStagedInput} : 0) |
-          (memory_.digests != nullptr ? uint32_t{feature::kLayers} : 0) |
-          (extension_ != nullptr ? uint32_t{feature::kFrames} : 0));
-  respond(frame, out);
+  message::Info info;
+  info.version = kProtocolVersion;
+  info.schema = kSchemaHash;
+  info.session = session_;
+  info.firmware = about.firmware_version;
+  info.board = about.board;
+  info.model_sha256 = about.model_sha256;
+  info.height = about.height;
+  info.width = about.width;
+  info.channels = about.channels;
+  info.input_scale = about.input_scale;
+  info.input_zero_point = about.input_zero_point;
+  info.outputs = about.outputs;
+  info.output_scale = about.output_scale;
+  info.output_zero_point = about.output_zero_point;
+  info.clock = about.clock_kind;
+  info.clock_hz = about.clock_hz;
+  info.chunk = kChunk;
+  info.window = kWindow;
+  info.layers = about.layers;
+  info.features = (memory_.staging != nullptr ? uint32_t{feature::kStagedInput} : 0) |
+                  (memory_.digests != nullptr ? uint32_t{feature::kLayers} : 0) |
+                  (extension_ != nullptr ? uint32_t{feature::kFrames} : 0);
+  respond(frame, info);
 }
 
-void Server::begin_frame(const Frame& frame, ByteReader& in) {
-  const uint32_t id = in.u32();
-  const uint16_t width = in.u16();
-  const uint16_t height = in.u16();
-  const uint8_t pixels = in.u8();
-  if (!in.done()) return refuse(frame, errorcode::kMalformed, "begin frame");
+void Server::begin_frame(const Frame& frame) {
+  message::BeginFrame asked;
+  if (!asked.unpack(frame.payload, frame.size)) return refuse(frame, errorcode::kMalformed, "begin frame");
   if (extension_ == nullptr) return refuse(frame, errorcode::kUnknown, "unknown request");
   if (extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
-  const uint32_t total = extension_->frame_bytes(width, height, pixels);
-  const bool known = upload_.open && upload_.frame && upload_.id == id;
-  if (!known && !is_late(id) && total != 0) {
-    extension_->begin_frame(width, height, pixels, upload_buffer());
-    upload_ = {id, 0, true, true, total, 0};
+  const uint32_t total = extension_->frame_bytes(asked.width, asked.height, asked.pixels);
+  const bool known = upload_.open && upload_.frame && upload_.id == asked.id;
+  if (!known && !is_late(asked.id) && total != 0) {
+    extension_->begin_frame(asked.width, asked.height, asked.pixels, upload_buffer());
+    upload_ = {asked.id, 0, true, true, total, 0};
   }
-  ByteWriter out = answer();
-  out.u32(session_);
-  out.u32(id);
-  out.u32(total);
-  respond(frame, out);
+  respond(frame, message::FrameBegun{session_, asked.id, total});
 }
 
-void Server::write(const Frame& frame, ByteReader& in) {
-  const uint32_t id = in.u32();
-  const uint32_t offset = in.u32();
-  if (!in.ok() || in.rest_size() > kChunk) return refuse(frame, errorcode::kMalformed, "write");
-  const size_t size = in.rest_size();
+void Server::write(const Frame& frame) {
+  message::Write piece;
+  if (!piece.unpack(frame.payload, frame.size) || piece.data.size > kChunk) {
+    return refuse(frame, errorcode::kMalformed, "write");
+  }
+  const uint32_t id = piece.id;
+  const uint32_t offset = piece.offset;
+  const size_t size = piece.data.size;
   if (extension_ != nullptr && extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
   const bool known = upload_.open && upload_.id == id;
   const bool late = !known && is_late(id);
@@ -167,21 +147,18 @@ void Server::write(const Frame& frame, ByteReader& in) {
     if (offset + size > upload_.received) {
       if (upload_.frame) {
         const size_t known_bytes = upload_.received - offset;
-        upload_.crc = crc32(in.rest() + known_bytes, size - known_bytes, upload_.crc);
-        extension_->push_frame(in.rest() + known_bytes, size - known_bytes);
+        upload_.crc = crc32(piece.data.data + known_bytes, size - known_bytes, upload_.crc);
+        extension_->push_frame(piece.data.data + known_bytes, size - known_bytes);
       } else {
-        memcpy(upload_buffer() + offset, in.rest(), size);
+        memcpy(upload_buffer() + offset, piece.data.data, size);
       }
       upload_.received = static_cast<uint32_t>(offset + size);
     } else {
       counters_.repeats++;
     }
   }
-  ByteWriter out(payload_, sizeof(payload_));
-  out.u32(session_);
-  out.u32(id);
-  out.u32(late ? static_cast<uint32_t>(offset + size) : mine ? upload_.received : 0);
-  respond(frame, out);
+  const uint32_t received = late ? static_cast<uint32_t>(offset + size) : mine ? upload_.received : 0;
+  respond(frame, message::Ack{session_, id, received});
 }
 
 bool Server::is_late(uint32_t id) { return (inferring_ && inferring_id_ == id) || find_kept(id) != nullptr; }
@@ -193,12 +170,11 @@ Server::Kept* Server::find_kept(uint32_t id) {
   return nullptr;
 }
 
-void Server::ask_infer(const Frame& frame, ByteReader& in) {
-  const uint32_t id = in.u32();
-  const uint32_t crc = in.u32();
+void Server::ask_infer(const Frame& frame) {
+  message::Infer asked;
+  if (!asked.unpack(frame.payload, frame.size)) return refuse(frame, errorcode::kMalformed, "infer");
+  const uint32_t id = asked.id;
   const uint8_t kept_flags = memory_.digests != nullptr ? inferflag::kDigests | inferflag::kTicks : 0;
-  const uint8_t flags = in.u8() & kept_flags;
-  if (!in.done()) return refuse(frame, errorcode::kMalformed, "infer");
   if (const Kept* kept = find_kept(id)) {
     counters_.repeats++;
     return send_result(frame.sequence, id, status::kOk, kept);
@@ -208,7 +184,7 @@ void Server::ask_infer(const Frame& frame, ByteReader& in) {
   if (!upload_.open || upload_.id != id || upload_.received != upload_.total) {
     return send_result(frame.sequence, id, status::kNoInput, nullptr);
   }
-  request_ = {id, crc, frame.sequence, flags, true};
+  request_ = {id, asked.crc, frame.sequence, static_cast<uint8_t>(asked.flags & kept_flags), true};
 }
 
 void Server::run_request() {
@@ -286,49 +262,35 @@ uint64_t Server::infer_input() {
 }
 
 void Server::send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept) {
-  ByteWriter out(payload_, sizeof(payload_));
-  out.u32(session_);
-  out.u32(id);
-  out.u8(status);
-  out.u64(kept != nullptr ? kept->ticks : 0);
+  Bytes outputs{nullptr, 0};
   if (kept != nullptr) {
-    const size_t outputs = engine_.info().outputs;
-    out.bytes(memory_.results + static_cast<size_t>(kept - kept_) * outputs, outputs);
+    outputs.size = engine_.info().outputs;
+    outputs.data = reinterpret_cast<const uint8_t*>(memory_.results) + static_cast<size_t>(kept - kept_) * outputs.size;
   }
-  outbox_.frame(kResult, sequence, payload_, out.size());
+  send(sequence, message::Result{session_, id, status, kept != nullptr ? kept->ticks : 0, outputs});
 }
 
-void Server::layers(const Frame& frame, ByteReader& in) {
-  const uint32_t id = in.u32();
-  const uint8_t kind = in.u8();
-  const uint16_t first = in.u16();
-  if (!in.done() || kind > layerkind::kTicks) return refuse(frame, errorcode::kMalformed, "layers");
-  const uint32_t* values = kind == layerkind::kDigests ? memory_.digests : memory_.ticks;
-  const uint8_t flag = kind == layerkind::kDigests ? inferflag::kDigests : inferflag::kTicks;
-  const bool kept = layers_id_ == id && (layers_flags_ & flag) != 0 && values != nullptr;
+void Server::layers(const Frame& frame) {
+  message::Layers asked;
+  if (!asked.unpack(frame.payload, frame.size) || asked.kind > layerkind::kTicks) {
+    return refuse(frame, errorcode::kMalformed, "layers");
+  }
+  const bool digests = asked.kind == layerkind::kDigests;
+  const uint32_t* values = digests ? memory_.digests : memory_.ticks;
+  const uint8_t flag = digests ? inferflag::kDigests : inferflag::kTicks;
+  const bool kept = layers_id_ == asked.id && (layers_flags_ & flag) != 0 && values != nullptr;
   const uint16_t total = kept ? engine_.info().layers : 0;
+  // The values are appended one by one: their bytes in memory need not be the wire's.
   ByteWriter out(payload_, sizeof(payload_));
-  out.u32(session_);
-  out.u32(id);
-  out.u8(kind);
-  out.u16(first);
-  out.u16(total);
-  for (uint16_t i = first; i < total && out.size() + 4 <= sizeof(payload_); i++) out.u32(values[i]);
-  respond(frame, out);
+  message::Values{session_, asked.id, asked.kind, asked.first, total, {nullptr, 0}}.pack(out);
+  for (uint16_t i = asked.first; i < total && out.room() >= sizeof(uint32_t); i++) out.u32(values[i]);
+  outbox_.frame(kValues, frame.sequence, payload_, out.size());
 }
 
 void Server::stats(const Frame& frame) {
-  ByteWriter out(payload_, sizeof(payload_));
-  out.u32(session_);
-  out.u32(port_.milliseconds());
-  out.u32(counters_.inferences);
-  out.u32(counters_.frames);
-  out.u32(counters_.bad_frames);
-  out.u32(counters_.repeats);
-  out.u32(counters_.abandoned);
-  out.u32(outbox_.dropped_bytes());
-  out.u32(counters_.console_lines);
-  respond(frame, out);
+  respond(frame,
+          message::Stats{session_, port_.milliseconds(), counters_.inferences, counters_.frames, counters_.bad_frames,
+                         counters_.repeats, counters_.abandoned, outbox_.dropped_bytes(), counters_.console_lines});
 }
 
 void Server::rows_done(uint16_t layer, uint32_t digest, uint32_t ticks) {

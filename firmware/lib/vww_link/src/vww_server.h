@@ -12,11 +12,11 @@
 #include "vww_console.h"
 #include "vww_engine.h"
 #include "vww_frame.h"
+#include "vww_messages.h"
 #include "vww_outbox.h"
 
 namespace vww {
 
-class ByteReader;
 class Server;
 
 /// What a firmware with camera frames answers beyond the built-in requests.
@@ -97,9 +97,15 @@ class Server : private LayerObserver {
   // What an extension uses.
   void extend(Extension& extension) { extension_ = &extension; }
   uint32_t session() const { return session_; }
-  /// Room for an answer, which respond() sends: one at a time.
-  ByteWriter answer() { return ByteWriter(payload_, sizeof(payload_)); }
-  void respond(const Frame& frame, const ByteWriter& out);
+  /// Answers the request `frame`. A message whose last part is `rest` may have as much of it as rest_room() says.
+  template <class Message>
+  void respond(const Frame& frame, const Message& message) {
+    send(frame.sequence, message);
+  }
+  template <class Message>
+  static constexpr size_t rest_room() {
+    return kChunk - Message::kHeadBytes;
+  }
   void refuse(const Frame& frame, uint8_t code, const char* why);
   /// The extension takes the engine's input, and what it preprocesses with: a picture that was being uploaded there is
   /// lost.
@@ -138,11 +144,17 @@ class Server : private LayerObserver {
 
   void receive();
   void handle(const Frame& frame);
-  void hello(const Frame& frame, ByteReader& in);
-  void begin_frame(const Frame& frame, ByteReader& in);
-  void write(const Frame& frame, ByteReader& in);
-  void ask_infer(const Frame& frame, ByteReader& in);
-  void layers(const Frame& frame, ByteReader& in);
+  template <class Message>
+  void send(uint16_t sequence, const Message& message) {
+    ByteWriter out(payload_, sizeof(payload_));
+    message.pack(out);
+    outbox_.frame(Message::kType, sequence, payload_, out.size());
+  }
+  void hello(const Frame& frame);
+  void begin_frame(const Frame& frame);
+  void write(const Frame& frame);
+  void ask_infer(const Frame& frame);
+  void layers(const Frame& frame);
   void stats(const Frame& frame);
   void run_request();
   void send_result(uint16_t sequence, uint32_t id, uint8_t status, const Kept* kept);
