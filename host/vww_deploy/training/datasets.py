@@ -99,10 +99,11 @@ class PictureArrays:
     """What was wrong with the pictures that were left out."""
 
 
-def read_dataset(origin: Path, pictures: Path | None = None) -> Dataset:
+def read_dataset(origin: Path, pictures: Path | None = None, *, needs_val: bool = True) -> Dataset:
     """Read a set of pictures in whichever form it is: a folder, a labels CSV, COCO JSON or a Wake Vision CSV.
 
-    A set with a split ``train`` and none called ``val`` gives some of ``train`` as ``val``; see :func:`hold_out`.
+    A set with a split ``train`` and none called ``val`` gives some of ``train`` as ``val`` if ``needs_val``; see
+    :func:`hold_out`.
 
     Args:
         origin: a folder (with ``labels.csv``, or with ``person/`` and ``no_person/``), a ``.csv`` or a ``.json``.
@@ -111,7 +112,8 @@ def read_dataset(origin: Path, pictures: Path | None = None) -> Dataset:
     Raises:
         DataError: it cannot be read or does not hold both classes.
     """
-    return hold_out(_read(origin, pictures))
+    dataset = _read(origin, pictures)
+    return hold_out(dataset) if needs_val else dataset
 
 
 def hold_out(dataset: Dataset) -> Dataset:

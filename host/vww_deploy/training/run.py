@@ -70,7 +70,7 @@ def run(
     if dataset.held_out:
         note(f"no split val: {dataset.held_out} pictures of train are taken for it")
     training, validation = dataset.split("train"), dataset.split("val")
-    further = [(read_dataset(origin).split("train"), share) for origin, share in job.more]
+    further = [(read_dataset(origin, needs_val=False).split("train"), share) for origin, share in job.more]
     if smoke:
         recipe = replace(job.recipe, epochs=2, batch=min(job.recipe.batch, 16), views=1)
         views_folder = job.views_folder / "smoke" if job.views_folder else None

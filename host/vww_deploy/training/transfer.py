@@ -24,7 +24,7 @@ from vww_deploy.training.batches import class_weights
 from vww_deploy.training.datasets import Dataset, Picture, PictureArrays, load_arrays, read_dataset
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 from vww_deploy.training.package import Figures, describe_data, figures, pack, pixels_of, predict_reference
-from vww_deploy.training.recipes import RECIPES
+from vww_deploy.training.recipes import STAGES
 from vww_deploy.training.train import predict
 from vww_deploy.training.weights import adopt_weights, save_weights
 
@@ -79,11 +79,11 @@ def fine_tune_shipped(
         DataError: the pictures cannot be used, or are too few.
         ModelError: no shipped model has this name.
     """
-    if name not in RECIPES:
-        raise ModelError(f"no shipped model is called {name}", hint=f"There are {', '.join(RECIPES)}.")
+    if name not in STAGES:
+        raise ModelError(f"no shipped model is called {name}", hint=f"There are {', '.join(STAGES)}.")
     tf = require_tensorflow()
     tf.keras.utils.set_random_seed(seed)
-    recipe = RECIPES[name]
+    recipe = STAGES[name].recipe
     dataset = deal(read_dataset(data, pictures))
     learned, decides = (load_arrays(dataset.split(split), step=step) for split in ("train", "val"))
     for text in (*learned.unreadable, *decides.unreadable):

@@ -28,14 +28,14 @@ from vww_deploy.training.datasets import PictureArrays, load_arrays, read_datase
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
 
-from vww_deploy.training import batches, evaluate, mobilenet, train, weights  # noqa: E402
+from vww_deploy.training import batches, evaluate, mobilenet, recipes, train, weights  # noqa: E402
 from vww_deploy.training.augment import Augmentation, any_luma, degrade, mixup, random_views, shift  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
 from vww_deploy.training.package import pack, pixels_of  # noqa: E402
 from vww_deploy.training.quantize import float_tflite, layer_noise, operators_of, predict_tflite, quantise  # noqa: E402
 from vww_deploy.training.recipe import Recipe  # noqa: E402
-from vww_deploy.training.recipes import make_shipped  # noqa: E402
+from vww_deploy.training.recipes import STAGES, Stage, make_shipped  # noqa: E402
 from vww_deploy.training.report_html import write_report  # noqa: E402
 from vww_deploy.training.rounding import centre_logits, equalise, settle  # noqa: E402
 from vww_deploy.training.run import Job, read_recipe, run  # noqa: E402
@@ -501,13 +501,22 @@ def test_the_commands(discs: Path, tmp_path: Path) -> None:
     assert Model.load(model).card.threshold == pytest.approx(min(1.0, wanted["threshold"]))
 
 
-def test_one_command_makes_a_shipped_model_anew(discs: Path, teacher: Path, tmp_path: Path) -> None:
+def test_one_command_makes_a_shipped_model_anew(
+    discs: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = {name: dataclasses.replace(TINY, channels=3, size=one.recipe.size) for name, one in STAGES.items()}
+    begins = {name: one.begins_from for name, one in STAGES.items()}
+    monkeypatch.setattr(recipes, "STAGES", {name: Stage(tiny[name], begins[name]) for name in STAGES})
+    mobilenet.build_mobilenet_v1(0.07, (96, 96, 3)).save_weights(tmp_path / "imagenet.weights.h5")
     arguments = ["train", str(discs), "--recipe", "person_64_small", "--teacher", str(teacher), "--smoke", "--json"]
-    done = CliRunner().invoke(build(), [*arguments, "--more", f"{discs}=0.5", "-o", str(tmp_path)])
+    arguments += ["--more", f"{discs}=0.5", "--initial", str(tmp_path / "imagenet.weights.h5"), "-o", str(tmp_path)]
+    done = CliRunner().invoke(build(), arguments)
     assert done.exit_code == 0, done.output
+    stages = ["person_96_rgb", "person_64_small"]
+    assert [(tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 2
+    assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
     folder = tmp_path / "person_64_small" / "smoke"
-    assert (folder / train.WEIGHTS_FILE).is_file() and (folder / "person_64_small.weights.h5").is_file()
-    assert len(json.loads(done.stdout)["epochs"]) == 2
+    assert (folder / "person_64_small.weights.h5").is_file()
     card = Model.load(folder / "person_64_small.tflite").card
     assert (card.input.height, card.input.channels) == (64, 3)
     assert card.details["accuracy"]["test"]["pictures"] == 32

@@ -117,3 +117,14 @@ def test_a_label_made_by_a_machine_is_not_learned_its_score_is(discs: Path, tmp_
 def test_a_score_that_is_no_probability(score: str, discs: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: teacher_score"):
         read_dataset(with_scores(discs, tmp_path, score))
+
+
+def test_nothing_of_a_further_set_is_held_back(discs: Path, tmp_path: Path) -> None:
+    rows = (discs / "labels.csv").read_text().splitlines()
+    path = discs / "only-train.csv"
+    path.write_text("\n".join([rows[0], *(row for row in rows if ",train," in row)]))
+    try:
+        assert read_dataset(path).held_out
+        assert read_dataset(path, needs_val=False).counts() == {"train": {"no_person": 48, "person": 48}}
+    finally:
+        path.unlink()
