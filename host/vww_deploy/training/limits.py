@@ -23,7 +23,7 @@ _NOT_FOR: Final = (
     "counting: it says whether there is a person, not how many",
     "infrared, fisheye and overhead cameras, and drawings, statues or screens that show persons: none were learned",
     "claims about ages, skin tones or wheelchair users: the pictures are not labelled by them, so nothing was measured",
-    "lying, crouching and half-hidden persons: poses are not labelled; most persons learned from stand or do sports",
+    "lying, crouching and half-hidden persons: the pictures are not labelled by pose, so nothing was measured",
 )
 _POOR: Final = 0.8
 
