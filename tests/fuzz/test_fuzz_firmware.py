@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz import corpus
+
 FOLDER = Path(__file__).parent
 TARGETS = sorted(path.stem.removeprefix("fuzz_") for path in FOLDER.glob("fuzz_*.cpp"))
 
@@ -18,7 +20,7 @@ TARGETS = sorted(path.stem.removeprefix("fuzz_") for path in FOLDER.glob("fuzz_*
 def test_there_is_a_target_and_a_corpus_for_each_parser() -> None:
     assert TARGETS == ["camera", "console", "frame", "server"]
     for target in TARGETS:
-        assert list((FOLDER / "corpus" / target).iterdir())
+        assert corpus.inputs(target)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_short_run(programs: Path, target: str, tmp_path: Path) -> None:
+    corpus.unpack(target, tmp_path / "seeds")
     options = ["-runs=5000", "-seed=1", "-timeout=20", f"-artifact_prefix={tmp_path}/"]
     run = subprocess.run(
-        [programs / target, *options, tmp_path, FOLDER / "corpus" / target],
+        [programs / target, *options, tmp_path, tmp_path / "seeds"],
         capture_output=True,
         text=True,
         errors="replace",

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.fuzz import corpus
 from tests.fuzz.host_targets import TARGETS, Clock, Said, info, made_time
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.cli import tables
@@ -54,10 +55,10 @@ WIRE = st.lists(st.one_of(st.binary(max_size=80), FRAMES, st.just(b"\0"), st.jus
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_corpus_is_read_or_refused(target: str) -> None:
-    inputs = list((Path(__file__).parent / "corpus" / "host" / target).iterdir())
+    inputs = corpus.inputs(f"host_{target}")
     assert inputs
-    for path in inputs:
-        TARGETS[target](path.read_bytes())
+    for data in inputs.values():
+        TARGETS[target](data)
 
 
 @pytest.mark.parametrize("target", TARGETS)
