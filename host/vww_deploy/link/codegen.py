@@ -125,7 +125,8 @@ def protocol_tables() -> str:
         payload = ", ".join(f"{field.name} {field.kind.name}" for field in layout(message))
         meaning = [" ".join((message.__doc__ or "").replace("``", "*").split())]
         for field in layout(message):
-            said = "; ".join(filter(None, (field.values and f"a value of {field.values.__name__}", field.meaning)))
+            values = f"a value of {field.values.__name__}" if field.values else ""
+            said = "; ".join(filter(None, (values, field.meaning)))
             meaning += [f"*{field.name}*: {said}."] if said else []
         lines.append(f"| {message.TYPE:02X} | {message.__name__} | {payload} | {' '.join(meaning)} |")
     lines += ["", "| enumeration | values | |", "|---|---|---|"]

@@ -15,10 +15,11 @@ All numbers are little-endian.
 from __future__ import annotations
 
 import struct
+from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, cast, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,13 @@ class Message:
         return cls(*values)
 
 
-@cache
 def layout(message: type[Message]) -> tuple[Field, ...]:
     """The fields of ``message`` in the order of their bytes."""
+    return _layout(cast(Hashable, message))  # mypy takes the hash of a message's class for that of a message
+
+
+@cache
+def _layout(message: Any) -> tuple[Field, ...]:
     hints = get_type_hints(message, include_extras=True)
     found = []
     for field in fields(message):
