@@ -79,10 +79,21 @@ class ModelWriter:
         """Adds an operator by the name of its builtin code."""
         self.operators.append((getattr(tflite.BuiltinOperator, kind), list(inputs), list(outputs), options))
 
-    def write(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The file's bytes."""
+    def write(
+        self,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        code_fields: str = "both",
+        first_buffer: np.ndarray | None = None,
+    ) -> bytes:
+        """The file's bytes.
+
+        ``code_fields`` is where operator codes are written: ``both``, ``new`` or ``old``; ``first_buffer`` what buffer
+        0 holds, which is the one of tensors without data.
+        """
         b = flatbuffers.Builder(1 << 16)
-        buffers = [self._buffer(b, None)]
+        buffers = [self._buffer(b, first_buffer)]
         tensors = []
         for tensor in self.tensors:
             number = 0
@@ -95,8 +106,10 @@ class ModelWriter:
         code_offsets = []
         for code in codes:
             tflite.OperatorCodeStart(b)
-            tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(code, 127))
-            tflite.OperatorCodeAddBuiltinCode(b, code)
+            if code_fields in ("both", "old"):
+                tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(code, 127))
+            if code_fields in ("both", "new"):
+                tflite.OperatorCodeAddBuiltinCode(b, code)
             tflite.OperatorCodeAddVersion(b, _VERSIONS.get(code, 1))
             code_offsets.append(tflite.OperatorCodeEnd(b))
         tensor_vector = self._offsets(b, tensors)

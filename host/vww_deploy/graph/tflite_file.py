@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import flatbuffers
 import numpy as np
 import numpy.typing as npt
 import tflite
@@ -222,17 +223,27 @@ def _tensor(model: Any, tensor: Any, index: int) -> FileTensor:
         raise ValueError(f"tensor '{name}' names a buffer that does not exist")
     buffer = model.Buffers(tensor.Buffer())
     data: npt.NDArray[np.generic] | None = None
-    if buffer.DataLength() and dtype in _DTYPES:
+    if buffer.Offset() > 1 and not buffer.DataLength():
+        raise ValueError(f"tensor '{name}' keeps its data behind the model, as only files beyond 2 GB need to")
+    # Buffer 0 is that of tensors without data, whatever it holds: so does LiteRT read it.
+    if tensor.Buffer() and buffer.DataLength() and dtype in _DTYPES:
         raw = np.array(buffer.DataAsNumpy(), np.uint8)
         data = raw.view(_DTYPES[dtype]).reshape(shape)
     return FileTensor(index, name, dtype, shape, scales, zero_points, axis, data, tensor.Sparsity() is not None)
+
+
+def _new_code(code: Any) -> int:
+    """The field ``builtin_code`` as it is: the schema package gives the old field's value for those below 127."""
+    table = code._tab
+    field = table.Offset(10)  # builtin_code is the fourth field of OperatorCode
+    return int(table.Get(flatbuffers.number_types.Int32Flags, field + table.Pos)) if field else 0
 
 
 def _operator(model: Any, operator: Any, index: int) -> FileOperator:
     if operator.OpcodeIndex() >= model.OperatorCodesLength():
         raise ValueError(f"operator {index} has no code")
     code = model.OperatorCodes(operator.OpcodeIndex())
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    number = max(_new_code(code), code.DeprecatedBuiltinCode())
     kind = _OPERATORS.get(number, f"operator {number}")
     if kind == "CUSTOM":
         kind = f"CUSTOM '{_text(code.CustomCode())}'"

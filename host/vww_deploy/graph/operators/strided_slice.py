@@ -13,8 +13,8 @@ from vww_deploy.graph.tflite_file import FileOperator
 def read(reader: Reader, op: FileOperator) -> None:
     data, begin, end, step = (reader.whole_numbers(i) for i in op.inputs[:4])
     options = reader.options(op)
-    if options.EllipsisMask() or options.NewAxisMask():
-        raise RefusedError("ellipsis or new axis masks")
+    if options.EllipsisMask() or options.NewAxisMask() or options.Offset():
+        raise RefusedError("ellipsis or new axis masks, or an end that counts from the beginning")
     index: list[int | slice] = []
     for d in range(begin.size):
         if options.ShrinkAxisMask() >> d & 1:

@@ -1,0 +1,91 @@
+// From int32 accumulators to int8, with the reference's two roundings.
+#ifndef VWW_NN_REQUANT_H_
+#define VWW_NN_REQUANT_H_
+
+#include <string.h>
+
+#include "dsp.h"
+#include "vww_nn.h"
+
+namespace vww {
+
+// x * 2^left * (doubled_multiplier / 2^32) rounded half up, then divided by 2^right rounded half away from zero:
+// LiteRT's MultiplyByQuantizedMultiplier with exponent = 32 + shift and doubled_multiplier = 2 * multiplier.
+inline int32_t scale_by(int32_t x, uint32_t doubled_multiplier, int exponent) {
+  const int left = exponent > 32 ? exponent - 32 : 0;
+  const int right = exponent < 32 ? 32 - exponent : 0;
+  const int32_t shifted = static_cast<int32_t>(static_cast<uint32_t>(x) << left);
+  int64_t t = (static_cast<int64_t>(shifted) * static_cast<int64_t>(doubled_multiplier) + (int64_t{1} << 31)) >> 32;
+  if (right > 0) t = (t + (t >> 63) + (int64_t{1} << (right - 1))) >> right;
+  return static_cast<int32_t>(t);
+}
+
+// The same with a single rounding, half up.
+inline int32_t scale_once(int32_t x, uint32_t doubled_multiplier, int exponent) {
+  const int right = 64 - exponent;
+  const int64_t product = static_cast<int64_t>(x) * static_cast<int64_t>(doubled_multiplier);
+  return static_cast<int32_t>((product + (int64_t{1} << (right - 1))) >> right);
+}
+
+inline int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
+
+// One output channel's scaling.
+struct ChannelScale {
+  int32_t multiplier;  // twice the Q31 multiplier, as a word
+  int32_t exponent;
+};
+
+inline int8_t requantize_any(int32_t acc, ChannelScale s, const Requant& r) {
+  const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
+  const int32_t scaled =
+      r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);
+  return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+}
+
+// A little-endian word at any address: a plain LDR, which the core allows to be unaligned.
+inline uint32_t load_word(const int8_t* p) {
+  uint32_t r;
+  memcpy(&r, p, 4);
+  return r;
+}
+inline int32_t load_int32(const int8_t* p) {
+  int32_t r;
+  memcpy(&r, p, 4);
+  return r;
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+// With the doubled multiplier read as signed, i.e. 2^32 too small, SMMLAR(acc, multiplier, acc) is exactly the
+// reference's doubling high multiply. A second SMMLAR by 2^exponent divides by 2^(32 - exponent), rounding half up;
+// taking 1 off negative values first makes that half away from zero. Exact for exponents 1..30 and multipliers of 2^30
+// and more, which every kind but kGeneric promises.
+template <RequantKind kind>
+inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+  if (kind == RequantKind::kGeneric) {
+    return requantize_any(acc, s, r);
+  }
+  int32_t t = smmlar(acc, s.multiplier, acc);
+  if (kind != RequantKind::kRelu) t += t >> 31;
+  const int32_t offset = kind == RequantKind::kRelu ? -128 : r.output_offset;
+  t = smmlar(t, 1 << s.exponent, offset);
+  return static_cast<int8_t>(kind == RequantKind::kClamp ? clamp(t, r.clamp_min, r.clamp_max) : saturate8(t));
+}
+
+#else
+
+template <RequantKind>
+inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+  return requantize_any(acc, s, r);
+}
+
+#endif
+
+inline int8_t* row_of(const View& v, int y) {
+  // A whole tensor needs no division.
+  return v.data + (y < v.rows ? y : y % v.rows) * v.row_stride;
+}
+
+}  // namespace vww
+
+#endif  // VWW_NN_REQUANT_H_
