@@ -53,6 +53,12 @@ class Model:
         given = graph.input_activation
         beside = path.with_suffix(".json")
         if not beside.is_file():
+            if (outputs := graph.output_activation.size) > 2:
+                notice = (
+                    f"{path.name} has {outputs} outputs and no model card: nobody knows which of them is a person; "
+                    "P(person) is taken from the last one"
+                )
+                graph = graph.replace(notices=(*graph.notices, notice))
             return cls(path, graph, ModelCard.default_for(path.stem, *given.shape))
         card = ModelCard.load(beside)
         if (card.input.height, card.input.width, card.input.channels) != given.shape:
