@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -23,6 +22,7 @@ class Board:
     """A kind of board."""
 
     name: str
+    """Its environment in ``platformio.ini`` has the same name."""
     title: str
     mcu: str
     target: Target | None
@@ -32,8 +32,6 @@ class Board:
     """Flash that the framework and the firmware leave to the model."""
     ram_bytes: int
     """RAM that the framework and the firmware leave to the model, its stack not counted."""
-    environment: str
-    """Of ``platformio.ini``."""
     usb_ids: tuple[UsbId, ...]
     """(VID, PID) of the running application."""
     bootloader_usb_ids: tuple[UsbId, ...]
@@ -41,7 +39,6 @@ class Board:
     """``serial`` (a port, after a 1200-baud touch), ``dfu``, ``uf2`` or ``none``."""
     baudrate: int
     cameras: tuple[str, ...]
-    leds: Mapping[str, str]
 
     @property
     def core(self) -> str:
@@ -73,13 +70,11 @@ UNLISTED: Final = Board(
     clock_hz=0,
     flash_bytes=0,
     ram_bytes=0,
-    environment="",
     usb_ids=(),
     bootloader_usb_ids=(),
     bootloader="none",
     baudrate=115200,
     cameras=(),
-    leds={},
 )
 """What runs the library of ``compile --arduino-library`` without being in the catalogue; found by its port alone."""
 
@@ -97,13 +92,11 @@ def load_boards() -> tuple[Board, ...]:
             clock_hz=entry["clock_hz"],
             flash_bytes=entry["flash_bytes"],
             ram_bytes=entry["ram_bytes"],
-            environment=entry["environment"],
             usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
             bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
             bootloader=entry["bootloader"],
             baudrate=entry["baudrate"],
             cameras=tuple(entry["cameras"]),
-            leds=dict(entry["leds"]),
         )
         for name, entry in entries.items()
     )

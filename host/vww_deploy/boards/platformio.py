@@ -138,7 +138,7 @@ def _run(
     flags: Mapping[str, int] | None,
     progress: Progress | None,
 ) -> str:
-    command = [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", board.environment, *arguments]
+    command = [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", board.name, *arguments]
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -216,7 +216,7 @@ def _core_folder() -> Path:
 
 def _image(board: Board, project: Path, output: str) -> FirmwareImage:
     used = {kind: int(size) for kind, size, _ in _SIZE_LINE.findall(output)}
-    elf = project / ".pio" / "build" / board.environment / "firmware.elf"
+    elf = project / ".pio" / "build" / board.name / "firmware.elf"
     if not elf.is_file():
         raise BuildError(f"PlatformIO made no {elf.name} for {board.name}", hint=f"look into {elf.parent}")
     return FirmwareImage(elf, used.get("Flash", 0), used.get("RAM", 0))

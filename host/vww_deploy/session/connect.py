@@ -43,7 +43,7 @@ def firmware_image(name: str) -> Path | None:
     board = next((board for board in load_boards() if board.name == name), None)
     if board is None:
         return None
-    image = work_folder(board) / ".pio" / "build" / board.environment / "firmware.elf"
+    image = work_folder(board) / ".pio" / "build" / board.name / "firmware.elf"
     if board.is_virtual:
         image = VirtualBoard(board.name).firmware
     return image if image.is_file() else None
