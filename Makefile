@@ -1,6 +1,7 @@
 # make demo   everything from nothing to predictions of a (virtual) board
 # make test   the test suite
 # make lint   formatting, types, import layers
+# make docs   the documentation site, into build/site
 # make dev    the virtual environment with all extras but TensorFlow's
 # make train-deps   TensorFlow as well
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.vww-deploy
 
-.PHONY: demo test lint dev train-deps clean
+.PHONY: demo test lint docs dev train-deps clean
 
 demo: $(STAMP)-demo
 	@$(VENV)/bin/vww-deploy demo
@@ -24,6 +25,9 @@ lint: $(STAMP)-dev
 	git ls-files 'firmware/*.h' 'firmware/*.cpp' | xargs $(VENV)/bin/clang-format --dry-run -Werror
 
 dev: $(STAMP)-dev
+
+docs: $(STAMP)-dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 train-deps: $(STAMP)-dev
 	$(PYTHON) -m pip install --quiet --editable '.[dev,train]'

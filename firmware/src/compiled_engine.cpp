@@ -2,13 +2,13 @@
 
 #include <vww_frame.h>
 #include <vww_model.h>
+#include <vww_version.h>
 
 #include "board.h"
 #include "leds.h"
 
 namespace {
 
-constexpr char kFirmwareVersion[] = "0.1.0";
 constexpr char kModelSha256[] = VWW_MODEL_SHA256;
 static_assert(sizeof(kModelSha256) == 65, "VWW_MODEL_SHA256 is 64 hex digits");
 
@@ -53,7 +53,7 @@ void watch_rows(void* context, const vww_model_rows* rows) {
 }  // namespace
 
 void CompiledEngine::begin() {
-  info_.firmware_version = kFirmwareVersion;
+  info_.firmware_version = vww::kVersion;
   info_.board = VWW_BOARD_NAME;
   for (int i = 0; i < 32; i++) {
     info_.model_sha256[i] =

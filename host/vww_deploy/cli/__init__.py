@@ -37,7 +37,6 @@ def build() -> typer.Typer:
         name="vww-deploy",
         help="From a person-detection .tflite to a board that runs it, watched over its serial port.",
         epilog="Start with: vww-deploy doctor",
-        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
