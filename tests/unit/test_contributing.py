@@ -14,10 +14,7 @@ import pytest
 from tests.support import ROOT
 
 _TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-_EXAMPLES = {
-    title: section
-    for title, section in re.findall(r"^## (Add [^\n]+)\n(.*?)(?=^## )", _TEXT, flags=re.DOTALL | re.MULTILINE)
-}
+_EXAMPLES = dict(re.findall(r"^## (Add [^\n]+)\n(.*?)(?=^## )", _TEXT, flags=re.DOTALL | re.MULTILINE))
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 
 
