@@ -9,7 +9,6 @@ import base64
 import contextlib
 import io
 import shutil
-import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +29,9 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.pictures.probability import person_probability
-from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
+from vww_deploy.session.latency import COUNTED, ESTIMATE_BOARD, estimate
 from vww_deploy.session.verify import verify
+from vww_deploy.spread import Spread
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -212,34 +212,56 @@ def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8
     return f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {layer.name}"
 
 
-def assert_latency(device: BoardDevice, *, max_us: int | None = None, max_ticks: int | None = None) -> None:
-    """The median of the inferences made so far is within the budget, in microseconds or in the device's ticks.
+def assert_latency(
+    device: BoardDevice,
+    *,
+    max_us: int | None = None,
+    max_ticks: int | None = None,
+    max_instructions: int | None = None,
+    estimate_for: str = ESTIMATE_BOARD,
+) -> None:
+    """The median of the inferences made so far is within each budget that is given.
 
-    The virtual board measures no time: there ``max_us`` is held against the estimate for the Kit's board, and
-    ``max_ticks`` against the instructions that it counted.
+    Args:
+        max_us: microseconds. The virtual board measures no time: there the estimate for ``estimate_for`` is judged.
+        max_ticks: of the device's own clock.
+        max_instructions: the same on a board that counts instructions; any other has no such figure, and fails.
+        estimate_for: a board of the catalogue.
 
     Raises:
-        HilError: it is not, or there is no budget or no inference.
+        HilError: a budget is exceeded, or there is no budget, no inference or no such figure.
+        BoardError: there is no board of that name.
     """
-    if max_us is None and max_ticks is None:
-        raise HilError("no budget was given: max_us or max_ticks")
-    made = device.inferences
+    if max_us is None and max_ticks is None and max_instructions is None:
+        raise HilError("no budget was given: max_us, max_ticks or max_instructions")
+    made, clock = device.inferences, device.info.clock
     if not made:
         raise HilError("no inference was made yet whose latency could be judged")
-    time_unit, times = "us", [inference.latency_us for inference in made]
-    if device.info.clock == "instructions":
-        time_unit = f"us (an estimate for {ESTIMATE_BOARD})"
-        times = [estimated_us(inference.ticks) or 0 for inference in made]
-    for unit, limit, values in (
-        (time_unit, max_us, times),
-        (device.info.clock, max_ticks, [inference.ticks for inference in made]),
-    ):
-        median = statistics.median(values)
-        if limit is not None and median > limit:
-            raise HilError(
-                f"an inference takes {median:,.0f} {unit} (median of {len(values)}), {median - limit:,.0f} over the "
-                f"budget of {limit:,}; least {min(values):,}, most {max(values):,}"
-            )
+    counts = [inference.ticks for inference in made]
+    if max_us is not None:
+        times = [inference.latency_us for inference in made if inference.latency_us is not None]
+        if len(times) == len(made):
+            _judge("us", max_us, times)
+        else:
+            estimates = [found.latency_us for count in counts if (found := estimate(count, estimate_for)) is not None]
+            if not estimates:
+                raise HilError(f"there is no estimate for {estimate_for}: give max_instructions")
+            _judge(f"us (an estimate for {estimate_for})", max_us, estimates)
+    if max_ticks is not None:
+        _judge(clock, max_ticks, counts)
+    if max_instructions is not None:
+        if clock != COUNTED:
+            raise HilError(f"the board counts {clock}, not instructions: give max_us or max_ticks")
+        _judge(clock, max_instructions, counts)
+
+
+def _judge(unit: str, limit: int, values: Sequence[int]) -> None:
+    spread = Spread.of(values)
+    if spread.median > limit:
+        raise HilError(
+            f"an inference takes {spread.median:,} {unit} (median of {len(values)}), {spread.median - limit:,} over "
+            f"the budget of {limit:,}; least {spread.minimum:,}, most {spread.maximum:,}"
+        )
 
 
 def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:

@@ -446,7 +446,7 @@ def read_everything(path: Path) -> None:
     with contextlib.suppress(StoreError), Store(path, create=False) as opened:
         for run in opened.runs():
             with contextlib.suppress(StoreError):
-                tables.print_summary(opened, run.id)
+                tables.print_summary(opened, run.id, "nano33ble")
             with contextlib.suppress(StoreError):
                 run_to_json(opened, run.id)
             with contextlib.suppress(StoreError):

@@ -163,8 +163,8 @@ def test_live_shots_are_the_cameras_frames_to_the_byte(
         assert shot.number > last
         last = shot.number
         assert shot.ticks > 0
-        assert set(shot.stages_us) == {"capture", "preprocess", "inference", "transmit"}
-        assert all(shot.stages_us[stage] > 0 for stage in ("capture", "preprocess", "inference"))
+        assert set(shot.stages) == {"capture", "preprocess", "inference", "transmit"}
+        assert all(shot.stages[stage] > 0 for stage in ("capture", "preprocess", "inference"))
         if shot.raw_frame is None or shot.model_frame is None:
             continue
         whole += 1

@@ -138,6 +138,7 @@ def test_run_logs_every_picture_and_skips_the_bad_ones(
     values = json.loads(ran.stdout)
     assert [Path(result["path"]).name for result in values["results"]] == ["good.png", "odd.png"]
     assert all(result["equal"] and result["latency_us"] is None for result in values["results"])
+    assert values["estimate"]["board"] == "nano33ble" and values["estimate"]["latency_us"] > 10_000
     assert {Path(skipped["path"]).name for skipped in values["skipped_pictures"]} == {
         "zero.png",
         "cut.jpg",

@@ -80,7 +80,7 @@ def test_both_modes_over_a_folder(
     assert run.exit_code == 0, run.output
     assert "MLPerf Tiny vww01 on vww-deploy virtual" in run.output
     assert "Top 1% = 50.0 of 6 samples" in run.output
-    assert re.search(r"Median throughput is +[0-9.]+ inf\./sec\.", run.output)
-    assert re.search(r"Median latency is [0-9.]+ ms", run.output)
+    assert "inf./sec." not in run.output and " ms\n" not in run.output  # no time was measured
+    assert re.search(r"Median is [0-9,]+ instructions \(estimate: \d+ ms on nano33ble\)", run.output)
     assert re.search(r"AUC = ([0-9.]+|-)", run.output)
     assert time.monotonic() - started < 280

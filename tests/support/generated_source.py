@@ -116,9 +116,9 @@ class GeneratedSource:
 
     def _frame(self, number: int, name: str, p_person: float, pixels: np.ndarray, raw: np.ndarray) -> Iterator[Event]:
         yield Frame(number, pixels, raw, source=name)
-        us = 70_000 + 1_500 * (number % 7)
-        stages = (("upload", 9_000 + 300 * (number % 5)), ("inference", us), ("transfer", 800))
-        yield Result(number, p_person, us, us * 1000, outputs=(int(127 - 255 * p_person), 0), stages=stages)
+        ticks = 70_000_000 + 1_500_000 * (number % 7)
+        stages = (("upload", 9_000_000 + 300_000 * (number % 5)), ("inference", ticks), ("transfer", 800_000))
+        yield Result(number, p_person, None, ticks, outputs=(int(127 - 255 * p_person), 0), stages=stages)
         if number % 10 == 0:
             yield Console(self.console.format(number))
             yield LinkStats(number * 420, number * 9_300, number // 50, 0, 0)

@@ -21,6 +21,7 @@ def command(
     board: common.BoardOption = None,
     port: common.PortOption = None,
     runs: Annotated[int, typer.Option("--runs", "-n", min=1, help="Inferences to measure.")] = 10,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
 ) -> None:
     """Measure latency on a board, by layer and in total.
@@ -33,6 +34,7 @@ def command(
     from vww_deploy.graph.model import Model
     from vww_deploy.session.bench import bench
     from vww_deploy.session.connect import open_device
+    from vww_deploy.session.latency import estimate
 
     loaded = Model.load(model)
     with common.err.status(f"Compiling {loaded.name}"):
@@ -40,8 +42,9 @@ def command(
     with open_device(loaded, board=board, port=port) as device, common.progress() as progress:
         task = progress.add_task("measuring", total=2 * runs)
         found = bench(device, compiled, runs, lambda: progress.advance(task))
+    made = None if found.latency_us is not None else estimate(found.total.median, estimate_for)
     if as_json:
-        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "bench": found})
+        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "bench": found, "estimate": made})
         return
     common.out.print(_table(found))
     total = found.total
@@ -49,18 +52,13 @@ def command(
     common.out.print(
         f"[bold]{escape(loaded.name)}[/]: {common.count(total.median)} {found.clock} "
         f"(min {common.count(total.minimum)}, p95 {common.count(total.p95)}, {found.runs} runs){per_mac}; "
-        f"{_time(found)}",
+        f"{_time(found) if made is None else made}",
         soft_wrap=True,
     )
 
 
 def _time(found: Bench) -> str:
-    from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
-
-    if found.latency_us is not None:
-        return f"{found.latency_us.median / 1000:.2f} ms"
-    estimate = estimated_us(found.total.median)
-    return "no time measured" if estimate is None else f"estimate: {estimate / 1000:.0f} ms on {ESTIMATE_BOARD}"
+    return "no time measured" if found.latency_us is None else f"{found.latency_us.median / 1000:.2f} ms"
 
 
 def _table(found: Bench) -> Table:

@@ -63,6 +63,30 @@ ModelArgument = Annotated[
 ]
 
 
+def _known_board(name: str) -> str:
+    """The board of ``--as``, of which there must be something to say."""
+    from vww_deploy.boards.catalogue import get_board, load_boards
+    from vww_deploy.errors import BoardError
+
+    if get_board(name).is_virtual or get_board(name).estimated_ms(1) is None:
+        known = ", ".join(b.name for b in load_boards() if not b.is_virtual and b.estimated_ms(1) is not None)
+        raise BoardError(f"no time can be estimated for the board {name}", hint=f"there are estimates for: {known}")
+    return name
+
+
+AsOption = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        help="The real board that the virtual board's instructions are estimated for.",
+        metavar="BOARD",
+        callback=_known_board,
+    ),
+]
+AS_DEFAULT: Final = "nano33ble"
+"""As :data:`vww_deploy.session.latency.ESTIMATE_BOARD`, which ``--help`` need not import."""
+
+
 def print_error(error: VwwError) -> None:
     """Message and hint on stderr."""
     err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)

@@ -58,7 +58,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     with Store(store) as opened, open_session(loaded, board="virtual") as session:
         writer = opened.begin(run_header(session), pictures)
         run.stream(session, writer, dict(enumerate(pictures)))
-        tables.print_summary(opened, writer.run)
+        tables.print_summary(opened, writer.run, common.AS_DEFAULT)
         summary = opened.run(writer.run)
     common.out.print()
     common.out.print("[bold]What to try next[/]")

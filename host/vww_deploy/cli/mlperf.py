@@ -27,6 +27,7 @@ def command(
     mode: Annotated[Mode, typer.Option("--mode", help="What to measure.")] = Mode.BOTH,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many files.")] = None,
     signed: Annotated[bool, typer.Option("--int8", help="The files hold int8 values instead of uint8.")] = False,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
 ) -> None:
     """Run the MLPerf Tiny benchmark vww01: throughput, median latency, top-1 accuracy and AUC.
@@ -40,6 +41,7 @@ def command(
     from vww_deploy.link.transport import open_transport
     from vww_deploy.session import mlperf
     from vww_deploy.session.connect import choose_board
+    from vww_deploy.session.latency import estimate, latency_text
 
     samples = mlperf.load_samples(folder, limit, signed=signed)
     if mode is not Mode.ACCURACY and len(samples) < mlperf.PERFORMANCE_WINDOWS:
@@ -61,13 +63,23 @@ def command(
                 accuracy = mlperf.measure_accuracy(dut, samples, lambda done: progress.update(second, completed=done))
     finally:
         transport.close()
+    median = performance.median if performance is not None else None
+    counted, timed = (median, None) if dut.counts_instructions else (None, median)
+    made = None if counted is None else estimate(counted.instructions, estimate_for)
     if as_json:
+        windows = performance.windows if performance is not None else ()
+        unit = "instructions" if dut.counts_instructions else "latency_us"
         common.print_json(
             {
                 "device": name,
-                "median_throughput": performance and performance.median_throughput,
-                "median_latency_us": performance and performance.median_latency_us,
-                "windows": performance and performance.windows,
+                "median_throughput": timed and timed.throughput,
+                "median_latency_us": timed and timed.latency_us,
+                "median_instructions": counted and counted.instructions,
+                "estimate": made,
+                "windows": [
+                    {"inferences": window.inferences, unit: getattr(window, unit), "results": window.results}
+                    for window in windows
+                ],
                 "samples": len(samples) if accuracy else None,
                 "top1_percent": accuracy and accuracy.top1_percent,
                 "auc": accuracy and accuracy.auc,
@@ -75,9 +87,11 @@ def command(
         )
         return
     common.out.print(f"MLPerf Tiny {mlperf.MODEL_ID} on {name}", markup=False)
-    if performance is not None:
-        common.out.print(f"Median throughput is {performance.median_throughput:10.3f} inf./sec.")
-        common.out.print(f"Median latency is {performance.median_latency_us / 1000:.3f} ms")
+    if timed is not None:
+        common.out.print(f"Median throughput is {timed.throughput:10.3f} inf./sec.")
+        common.out.print(f"Median latency is {timed.latency_us / 1000:.3f} ms")
+    if counted is not None:
+        common.out.print(f"Median is {latency_text(counted.instructions, None, estimate_for)}; no time was measured")
     if accuracy is not None:
         common.out.print(f"Top 1% = {accuracy.top1_percent:2.1f} of {len(samples)} samples")
         common.out.print("AUC = " + ("- (only one class)" if accuracy.auc is None else f"{accuracy.auc:.3f}"))

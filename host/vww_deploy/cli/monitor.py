@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,6 +74,7 @@ def command(
     frame: FrameOption = "qcif",
     speed: Annotated[float, typer.Option("--speed", help="Of a replay; 0: as fast as it can.", min=0)] = 1.0,
     out: OutOption = DEFAULT_OUT,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
 ) -> None:
     """Watch a board: frames, predictions, latency, console; or replay a recording of it.
 
@@ -82,7 +84,9 @@ def command(
         raise DataError("--web, --plain and --json exclude each other")
     source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
     if plain or as_json:
-        _print_events(source, as_json=as_json, record=record, threshold=threshold, speed=speed)
+        _print_events(
+            source, as_json=as_json, record=record, threshold=threshold, speed=speed, estimate_for=estimate_for
+        )
         return
 
     from vww_deploy.monitor.monitor import Monitor
@@ -98,7 +102,7 @@ def command(
         from vww_deploy.monitor.terminal import watch as show
 
         check_terminal()
-    with Monitor(source, threshold=threshold, folder=out) as monitor:
+    with Monitor(source, threshold=threshold, folder=out, estimate_for=estimate_for) as monitor:
         monitor.control.set_speed(speed)
         if record is not None:
             monitor.start_recording(record)
@@ -155,14 +159,22 @@ def _announce(url: str) -> None:
     common.err.print(f"The monitor is at [bold]{escape(url)}[/]   (Ctrl-C ends it)", soft_wrap=True)
 
 
-def _print_events(source: Source, *, as_json: bool, record: Path | None, threshold: float | None, speed: float) -> None:
+def _print_events(
+    source: Source,
+    *,
+    as_json: bool,
+    record: Path | None,
+    threshold: float | None,
+    speed: float,
+    estimate_for: str,
+) -> None:
     """Events on stdout as they come, until the source ends or the reader goes away."""
     from vww_deploy.monitor.state import State
     from vww_deploy.runs.recording import Recorder
     from vww_deploy.session.events import Connection
     from vww_deploy.session.source import Control
 
-    state, control = State(threshold), Control()
+    state, control = State(threshold, estimate_for=estimate_for), Control()
     control.set_speed(speed)
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(record, _tell_stopped)) if record is not None else None
@@ -171,7 +183,7 @@ def _print_events(source: Source, *, as_json: bool, record: Path | None, thresho
                 state.apply(event)
                 if recorder is not None:
                     recorder.add(event)
-                line = _json_line(event) if as_json else _plain_line(event, state.view)
+                line = _json_line(event, estimate_for) if as_json else _plain_line(event, state.view)
                 if line is not None:
                     print(line, flush=True)
                 if isinstance(event, Connection) and event.state == "ended":
@@ -190,10 +202,16 @@ def _tell_stopped(error: StoreError) -> None:
     common.notice(f"recording stopped: {error.message}")
 
 
-def _json_line(event: Event) -> str:
+def _json_line(event: Event, estimate_for: str) -> str:
     from vww_deploy.runs.recording import kind_of, to_json
+    from vww_deploy.session.events import Result
+    from vww_deploy.session.latency import estimate
 
-    return json.dumps({"event": kind_of(event), **to_json(event)})
+    values = {"event": kind_of(event), **to_json(event)}
+    if isinstance(event, Result):
+        made = estimate(event.ticks, estimate_for) if event.latency_us is None else None
+        values["estimate"] = None if made is None else asdict(made)
+    return json.dumps(values)
 
 
 def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
@@ -210,8 +228,7 @@ def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
             if seen.shown is None or seen.shown.result is not event:
                 return None
             name = printable(seen.shown.frame.source)
-            clock = seen.board.clock if seen.board else ""
-            latency = latency_text(clock, event.ticks, event.latency_us)
+            latency = latency_text(event.ticks, event.latency_us, seen.estimate_for)
             return f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  {latency}  {name}"
         case Console():
             return f"{time}  board: {printable(event.text)}"

@@ -60,6 +60,7 @@ def command(
         typer.Option("--run", help="The run that --resume continues.", metavar="RUN"),
     ] = None,
     store: common.StoreOption = None,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
 ) -> None:
     """Stream pictures to a board; show and store the results.
@@ -124,9 +125,9 @@ def command(
                         f"broken answers, {link.reconnects} reconnections; goodput {goodput:.1f} kB/s of pictures"
                     )
         if as_json:
-            common.print_json(run_to_json(opened, writer.run))
+            common.print_json(run_to_json(opened, writer.run, estimate_for))
         else:
-            tables.print_summary(opened, writer.run)
+            tables.print_summary(opened, writer.run, estimate_for)
         summary = opened.run(writer.run)
     if summary.equal != summary.compared or not summary.results:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,12 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
 
 
 @app.command("show")
-def show(run: RunArgument = None, store: common.StoreOption = None, as_json: common.JsonOption = False) -> None:
+def show(
+    run: RunArgument = None,
+    store: common.StoreOption = None,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
+    as_json: common.JsonOption = False,
+) -> None:
     """Show a run: each picture's prediction, and what they amount to.
 
     Example: vww-deploy runs show 3
@@ -71,7 +77,7 @@ def show(run: RunArgument = None, store: common.StoreOption = None, as_json: com
     with Store(store, create=False) as opened:
         number = _number(opened, run)
         if as_json:
-            common.print_json(run_to_json(opened, number))
+            common.print_json(run_to_json(opened, number, estimate_for))
             return
         summary = opened.run(number)
         common.out.print(tables.result_heading(summary.header), soft_wrap=True)
@@ -79,7 +85,7 @@ def show(run: RunArgument = None, store: common.StoreOption = None, as_json: com
             common.out.print(tables.result_line(summary.header, result), soft_wrap=True)
         for skipped in opened.skipped(number):
             common.out.print(f"[yellow]skipped[/] {escape(skipped.reason)}", soft_wrap=True)
-        tables.print_summary(opened, number)
+        tables.print_summary(opened, number, estimate_for)
 
 
 @app.command("export")
@@ -133,6 +139,7 @@ def report(
         Path | None, typer.Option("--output", "-o", help="The HTML file.", metavar="FILE", dir_okay=False)
     ] = None,
     store: common.StoreOption = None,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
 ) -> None:
     """Write a run or a recording as one self-contained HTML page.
 
@@ -146,7 +153,7 @@ def report(
         with Store(store, create=False) as opened:
             run = str(_number(opened, None))
     path = output or Path(f"run{run}.html" if run.isdecimal() else f"{Path(run).stem}.html")
-    write_report(load_run(run, store), path)
+    write_report(load_run(run, store), path, estimate_for)
     common.err.print(f"The report is in {escape(str(path))}", soft_wrap=True)
 
 
@@ -155,6 +162,7 @@ def compare_runs(
     before: Annotated[str, typer.Argument(help="Number of a run, or a recording.", metavar="A")],
     after: Annotated[str, typer.Argument(help="Number of a run, or a recording.", metavar="B")],
     store: common.StoreOption = None,
+    estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
 ) -> None:
     """Show what changed from run A to run B: flipped predictions, latency, accuracy.
@@ -163,13 +171,22 @@ def compare_runs(
     """
     from vww_deploy.runs.compare import compare
     from vww_deploy.runs.rundata import load_run
+    from vww_deploy.session.latency import estimate
 
     first, second = load_run(before, store), load_run(after, store)
     found = compare(first, second)
     if as_json:
-        common.print_json(found)
+        estimates = {
+            "estimate_before": estimate(found.median_before_ticks, estimate_for)
+            if found.median_before_us is None
+            else None,
+            "estimate_after": estimate(found.median_after_ticks, estimate_for)
+            if found.median_after_us is None
+            else None,
+        }
+        common.print_json({**asdict(found), **estimates})
         return
-    tables.print_comparison(first.title, second.title, found)
+    tables.print_comparison(first.title, second.title, found, estimate_for)
 
 
 def _number(store: Store, run: int | None) -> int:

@@ -47,7 +47,13 @@ def event_line(header: RunHeader, frame: Frame, event: ResultEvent) -> str:
 
 
 def _line(
-    header: RunHeader, path: str, truth: int | None, p_person: float, ticks: int, latency_us: int, equal: bool | None
+    header: RunHeader,
+    path: str,
+    truth: int | None,
+    p_person: float,
+    ticks: int,
+    latency_us: int | None,
+    equal: bool | None,
 ) -> str:
     name = PurePath(path).name
     if len(name) > _NAME_WIDTH:
@@ -55,17 +61,17 @@ def _line(
     label = int(p_person >= header.threshold)
     mark = "  " if truth is None else "[green] ✓[/]" if truth == label else "[red] ✗[/]"
     style = "bold green" if label else "default"
-    latency = f"{ticks:,}" if header.clock == "instructions" else f"{latency_us / 1000:.2f}"
+    latency = f"{ticks:,}" if latency_us is None else f"{latency_us / 1000:.2f}"
     return (
         f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{LABELS[label]:9}[/]{mark} {p_person:9.3f}  "
         f"{latency:>13}  {_EQUAL[equal]}"
     )
 
 
-def print_summary(store: Store, run: int) -> None:
-    """What a run amounts to, on stdout."""
+def print_summary(store: Store, run: int, estimate_for: str) -> None:
+    """What a run amounts to, on stdout; instructions are estimated for the board ``estimate_for``."""
     from vww_deploy.runs import metrics
-    from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
+    from vww_deploy.session.latency import COUNTED, estimate
     from vww_deploy.spread import Spread
 
     summary = store.run(run)
@@ -80,15 +86,15 @@ def print_summary(store: Store, run: int) -> None:
     retries = sum(result.retries for result in results)
     common.out.print()
     common.out.print(f"{counts}, {retries} {'retry' if retries == 1 else 'retries'}", soft_wrap=True)
-    ticks = header.clock == "instructions"
     if results:
-        spread = Spread.of(result.ticks if ticks else result.latency_us for result in results)
+        times = [result.latency_us for result in results if result.latency_us is not None]
+        spread = Spread.of(times or [result.ticks for result in results])
         values = (spread.minimum, spread.median, spread.p95)
-        low, median, p95 = (f"{value:,}" if ticks else f"{value / 1000:.2f}" for value in values)
-        unit = "instructions" if ticks else "ms"
+        low, median, p95 = (f"{value / 1000:.2f}" if times else f"{value:,}" for value in values)
+        unit = "ms" if times else COUNTED
         common.out.print(f"latency on the device: min {low}, median {median}, p95 {p95} {unit}", soft_wrap=True)
-        if ticks and (estimate := estimated_us(spread.median)) is not None:
-            common.out.print(f"estimate for {ESTIMATE_BOARD}: {estimate / 1000:.0f} ms", soft_wrap=True)
+        if not times and (made := estimate(spread.median, estimate_for)) is not None:
+            common.out.print(str(made), soft_wrap=True)
     accuracy = metrics.accuracy(results)
     if accuracy is not None:
         labelled = f"{accuracy.total} labelled picture{'' if accuracy.total == 1 else 's'}"
@@ -115,26 +121,24 @@ def _confusion_table(confusion: tuple[tuple[int, int], tuple[int, int]]) -> Tabl
     return table
 
 
-def _median(us: int | None, ticks: int) -> str:
-    return f"{ticks:,} instructions" if us is None else f"{us / 1000:.2f} ms"
+def print_comparison(before: str, after: str, found: Comparison, estimate_for: str) -> None:
+    """What changed between two runs, on stdout; instructions are estimated for the board ``estimate_for``."""
+    from vww_deploy.session.latency import latency_text
 
-
-def print_comparison(before: str, after: str, found: Comparison) -> None:
-    """What changed between two runs, on stdout."""
     out = common.out
     out.print(f"[bold]{escape(before)} → {escape(after)}[/]: {found.pictures} pictures in both", soft_wrap=True)
     if found.only_before or found.only_after:
         out.print(f"[dim]{found.only_before} only in the first, {found.only_after} only in the second[/]")
-    for name, was, now in found.changed:
-        out.print(f"  {name:15} {escape(was) or '-'} → {escape(now) or '-'}", soft_wrap=True)
+    for name, old, new in found.changed:
+        out.print(f"  {name:15} {escape(old) or '-'} → {escape(new) or '-'}", soft_wrap=True)
     out.print()
-    style = "green" if found.latency_ratio < 1 else "red" if found.latency_ratio > 1 else "dim"
-    out.print(
-        f"latency     {_median(found.median_before_us, found.median_before_ticks)} → "
-        f"{_median(found.median_after_us, found.median_after_ticks)} median, "
-        f"[{style}]x {found.latency_ratio:.3f}[/]",
-        soft_wrap=True,
-    )
+    if (ratio := found.latency_ratio) is None:
+        factor = "[dim]time and instructions cannot be compared[/]"
+    else:
+        factor = f"[{'green' if ratio < 1 else 'red' if ratio > 1 else 'dim'}]x {ratio:.3f}[/]"
+    was = latency_text(found.median_before_ticks, found.median_before_us, estimate_for)
+    now = latency_text(found.median_after_ticks, found.median_after_us, estimate_for)
+    out.print(f"latency     {was} → {now} median, {factor}", soft_wrap=True)
     if (accuracy := found.accuracy) is not None:
         sure = "" if accuracy.low <= 0 <= accuracy.high else " [bold](the interval leaves out 0)[/]"
         out.print(

@@ -60,10 +60,10 @@ class Shot:
     """int8 [outputs], as the model gives them."""
     ticks: int
     """Of the inference, of the device's ``clock``."""
-    latency_us: int
-    """``ticks`` in microseconds."""
-    stages_us: dict[str, int]
-    """Microseconds of ``capture``, ``preprocess``, ``inference``, ``transmit`` (sent since the shot before began)."""
+    latency_us: int | None
+    """``ticks`` in microseconds; None on a board that counts instructions instead of measuring time."""
+    stages: dict[str, int]
+    """Ticks of ``capture``, ``preprocess``, ``inference``, ``transmit`` (sent since the shot before began)."""
     model_frame: npt.NDArray[np.int8] | None
     """The input that the model got, int8 [height, width, channels]; None when the board did not keep it."""
     raw_frame: bytes | None
@@ -206,12 +206,15 @@ class DeviceCamera:
             number=answer.number,
             output=np.frombuffer(answer.outputs, np.int8).copy(),
             ticks=answer.ticks,
-            latency_us=answer.ticks * 1_000_000 // info.clock_hz,
-            stages_us={
-                "capture": answer.capture_us,
-                "preprocess": answer.preprocess_us,
-                "inference": answer.inference_us,
-                "transmit": answer.transmit_us,
+            latency_us=info.microseconds(answer.ticks),
+            stages={
+                name: microseconds * info.clock_hz // 1_000_000
+                for name, microseconds in (
+                    ("capture", answer.capture_us),
+                    ("preprocess", answer.preprocess_us),
+                    ("inference", answer.inference_us),
+                    ("transmit", answer.transmit_us),
+                )
             },
             model_frame=model,
             raw_frame=raw,

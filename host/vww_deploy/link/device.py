@@ -88,6 +88,10 @@ class DeviceInfo:
         """Height, width, channels."""
         return self.height, self.width, self.channels
 
+    def microseconds(self, ticks: int) -> int | None:
+        """What the device's clock measured; None where it counts instructions, which are no time."""
+        return None if self.clock == "instructions" else ticks * 1_000_000 // self.clock_hz
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -99,8 +103,8 @@ class Inference:
     ticks: int
     """Of the device's ``clock``, in the engine alone."""
     clock: str
-    latency_us: int
-    """``ticks`` in microseconds of the device's clock; on the virtual board an instruction counts as a nanosecond."""
+    latency_us: int | None
+    """``ticks`` in microseconds; None on a board that counts instructions instead of measuring time."""
     retries: int
     """Requests that had to be sent again for this picture."""
     stages: dict[str, int] = field(default_factory=dict)
@@ -440,7 +444,7 @@ class Device:
             output=output,
             ticks=result.ticks,
             clock=self.info.clock,
-            latency_us=result.ticks * 1_000_000 // self.info.clock_hz,
+            latency_us=self.info.microseconds(result.ticks),
             retries=job.retries,
             stages={"inference": result.ticks},
         )

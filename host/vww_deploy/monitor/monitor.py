@@ -18,6 +18,7 @@ from vww_deploy.monitor.collection import Collection
 from vww_deploy.monitor.state import Shown, State, View
 from vww_deploy.runs.recording import Recorder, to_json, to_png
 from vww_deploy.session.events import Connection, Event, Timing
+from vww_deploy.session.latency import ESTIMATE_BOARD
 from vww_deploy.session.source import Control, SentPicture, Source
 
 _STOP_TIMEOUT_S: Final = 10.0  # longest that a source may take to end: an inference on a slow board and its retries
@@ -32,6 +33,7 @@ class Monitor:
         source: what to watch.
         threshold: P(person) from which a frame counts as one with a person; the model card's when None.
         folder: where snapshots, labelled frames and recordings go; made when needed.
+        estimate_for: the board of the catalogue that instructions are estimated for.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Monitor:
         *,
         threshold: float | None = None,
         folder: Path,
+        estimate_for: str = ESTIMATE_BOARD,
     ) -> None:
         self.source: Final = source
         self.control: Final = Control()
@@ -52,7 +55,7 @@ class Monitor:
         self._settled = threading.Event()
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
-        self._state = State(threshold, live=not source.replays)
+        self._state = State(threshold, live=not source.replays, estimate_for=estimate_for)
         self._view: View | None = None
         self._recorder: Recorder | None = None
         self._connected: Connection | None = None  # a recording begins with these two to make sense

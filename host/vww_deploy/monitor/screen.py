@@ -16,8 +16,8 @@ from rich.text import Text
 
 from vww_deploy.monitor.graphics import fit
 from vww_deploy.monitor.state import Line, View
-from vww_deploy.monitor.text import file_name, milliseconds, printable, rate, sparkline, ticks
-from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us
+from vww_deploy.monitor.text import file_name, milliseconds, printable, rate, sparkline, spent, ticks
+from vww_deploy.session.latency import estimate
 
 SMALLEST: Final = (60, 16)  # columns and rows below which only a request for more room is shown
 
@@ -130,23 +130,25 @@ def _facts(view: View, rows: int, width: int) -> RenderableType:
     lines: list[RenderableType] = [_verdict(view, width), _bar(view, width), _chances(view, width), Text("")]
     result = view.shown.result if view.shown else None
     clock = view.board.clock if view.board else ""
-    history = [float(point.latency_us) for point in view.history]
+    clock_hz = view.board.clock_hz if view.board else 1_000_000
+    history = [float(point.ticks) for point in view.history]
     if result is not None:
         latency = Text("latency ", "dim", no_wrap=True)
-        if clock == "instructions":
+        if result.latency_us is None:
             latency.append(ticks(result.ticks, clock), "bold")
-            if (estimate := estimated_us(result.ticks)) is not None:
-                latency.append(f"  estimate: {milliseconds(estimate)} on {ESTIMATE_BOARD}", "dim")
+            if (made := estimate(result.ticks, view.estimate_for)) is not None:
+                latency.append(f"  {made}", "dim")
         else:
             latency.append(milliseconds(result.latency_us), "bold")
             if clock and clock != "micros":
                 latency.append(f"  {ticks(result.ticks, clock)}", "dim")
         lines.append(latency)
         lines.append(Text(sparkline(history, width), "cyan", no_wrap=True))
-        total = sum(us for _, us in result.stages) or 1
-        for name, us in result.stages[: max(0, rows - 11)]:
-            share = round(us / total * max(0, width - 24))
-            stage = Text.assemble((f"{printable(name):>11} ", "dim"), f"{milliseconds(us):>8} ", no_wrap=True)
+        total = sum(count for _, count in result.stages) or 1
+        for name, count in result.stages[: max(0, rows - 11)]:
+            share = round(count / total * max(0, width - 30))
+            figure = spent(count, clock, clock_hz)
+            stage = Text.assemble((f"{printable(name):>11} ", "dim"), f"{figure:>14} ", no_wrap=True)
             lines.append(stage.append("━" * share, "cyan"))
     else:
         lines.append(Text(printable(view.reason) or "waiting for the first frame", "dim"))

@@ -22,6 +22,7 @@ from vww_deploy.session.events import (
     Skipped,
     Timing,
 )
+from vww_deploy.session.latency import ESTIMATE_BOARD
 
 HISTORY: Final = 600
 """Results whose probability and latency are kept for the charts: a minute at 10 frames a second."""
@@ -41,12 +42,12 @@ _RATE_WINDOW_S: Final = 3.0  # frames and bytes a second are averages over this 
 
 @dataclass(frozen=True)
 class Point:
-    """A result, as the charts need it."""
+    """A result, as the charts need it; ``ticks`` of the board's clock."""
 
     number: int
     at: float
     p_person: float
-    latency_us: int
+    ticks: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ class View:
         live: whether results are to be expected: a board, not a replay.
         recording: path of the recording that is being written, or empty.
         recording_failed: why the newest recording stopped by itself, or empty.
+        estimate_for: the board of the catalogue that instructions are estimated for.
     """
 
     version: int
@@ -117,6 +119,7 @@ class View:
     live: bool
     recording: str
     recording_failed: str
+    estimate_for: str = ESTIMATE_BOARD
 
     @property
     def person(self) -> bool | None:
@@ -149,9 +152,13 @@ class State:
     Args:
         threshold: P(person); the model card's when None.
         live: whether a board is watched, not a replay.
+        estimate_for: the board of the catalogue that instructions are estimated for.
     """
 
-    def __init__(self, threshold: float | None = None, *, live: bool = True) -> None:
+    def __init__(
+        self, threshold: float | None = None, *, live: bool = True, estimate_for: str = ESTIMATE_BOARD
+    ) -> None:
+        self._estimate_for = estimate_for
         self._live = live
         self.version = 0
         self.paused = False
@@ -239,6 +246,7 @@ class State:
             live=self._live,
             recording=self.recording,
             recording_failed=self.recording_failed,
+            estimate_for=self._estimate_for,
         )
 
     def _result(self, event: Result) -> None:
@@ -254,7 +262,7 @@ class State:
         self._shown.move_to_end(event.number)
         while len(self._shown) > KEPT_FRAMES:
             self._shown.popitem(last=False)
-        self._history.append(Point(event.number, event.at, event.p_person, event.latency_us))
+        self._history.append(Point(event.number, event.at, event.p_person, event.ticks))
         self._results += 1
         self._retries += event.retries
 

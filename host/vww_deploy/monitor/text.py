@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from vww_deploy.session.latency import COUNTED
+
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -33,6 +35,11 @@ def milliseconds(us: float) -> str:
     """Microseconds as milliseconds with three significant digits: ``72.3 ms``."""
     ms = us / 1000
     return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
+
+
+def spent(count: int, clock: str, clock_hz: int) -> str:
+    """Device ticks as time: ``72.3 ms``; as ``8.70 M instr.`` where the device counts instructions."""
+    return f"{count / 1e6:.2f} M instr." if clock == COUNTED else milliseconds(1e6 * count / clock_hz)
 
 
 def rate(bytes_per_s: float) -> str:

@@ -16,10 +16,11 @@ from vww_deploy.errors import ToolMissing, VwwError
 from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import Shown, View
-from vww_deploy.monitor.text import file_name, milliseconds, rate, ticks
+from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
 from vww_deploy.pictures.preprocess import check_picture
 from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Pixels
+from vww_deploy.session.latency import COUNTED, estimate
 
 try:
     from nicegui import app, background_tasks, events, run, ui
@@ -266,7 +267,9 @@ class _Page:
     def _build_charts(self) -> None:
         with _card("vww-third", "P(person) over time"):
             self._chance_chart = ui.echart(_chart("#3ddc97", maximum=1)).classes("vww-chart")
-        with _card("vww-third", "Latency over time (ms)"):
+        with _card("vww-third", "Latency over time") as title:
+            with title:
+                self._latency_unit = ui.label("").classes("vww-right")
             self._latency_chart = ui.echart(_chart("#5cc8ff", maximum=None)).classes("vww-chart")
 
     def _build_layers(self) -> None:
@@ -371,10 +374,14 @@ class _Page:
             _attribute(element, "data-person", str(int(bool(view.person))))
         _set(self._chance, f"{result.p_person:.1%}")
         self._fill.style(f"width: {100 * result.p_person:.1f}%")
-        _set(self._latency, milliseconds(result.latency_us))
-        clock = view.board.clock if view.board else "micros"
-        _set(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
-        self._stages.show([(name, us, milliseconds(us)) for name, us in result.stages])
+        clock, clock_hz = (view.board.clock, view.board.clock_hz) if view.board else ("micros", 1_000_000)
+        if result.latency_us is None:
+            _set(self._latency, ticks(result.ticks, clock))
+            _set(self._ticks, str(estimate(result.ticks, view.estimate_for) or ""))
+        else:
+            _set(self._latency, milliseconds(result.latency_us))
+            _set(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
+        self._stages.show([(name, count, spent(count, clock, clock_hz)) for name, count in result.stages])
 
     def _draw_layers(self, view: View) -> None:
         if view.layers == self._layers:
@@ -415,7 +422,10 @@ class _Page:
     def _draw_charts(self, view: View) -> None:
         points = view.history[-_CHART_POINTS:]
         chances = [[round(p.at * 1000), round(p.p_person, 4)] for p in points]
-        latencies = [[round(p.at * 1000), p.latency_us / 1000] for p in points]
+        counted = view.board is not None and view.board.clock == COUNTED
+        scale = 1e6 if counted or view.board is None else view.board.clock_hz / 1000
+        latencies = [[round(p.at * 1000), p.ticks / scale] for p in points]
+        _set(self._latency_unit, "million instructions" if counted else "ms")
         mark = {"data": [{"yAxis": view.threshold}]}
         self._chance_chart.run_chart_method("setOption", {"series": [{"data": chances, "markLine": mark}]})
         self._latency_chart.run_chart_method("setOption", {"series": [{"data": latencies}]})

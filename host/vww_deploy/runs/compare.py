@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vww_deploy.errors import DataError
 from vww_deploy.runs.rundata import Entry, RunData
-from vww_deploy.session.latency import timed_us
 from vww_deploy.spread import Spread
 
 
@@ -59,7 +58,7 @@ class Comparison:
         median_after_us: latency, likewise.
         median_before_ticks: latency in the unit of the first run's clock.
         median_after_ticks: latency in the unit of the second run's clock.
-        latency_ratio: median over the pictures of after / before.
+        latency_ratio: of the medians, after / before; None where one board measures time and the other instructions.
         accuracy: None if no picture has a label.
     """
 
@@ -73,7 +72,7 @@ class Comparison:
     median_after_us: int | None
     median_before_ticks: int
     median_after_ticks: int
-    latency_ratio: float
+    latency_ratio: float | None
     accuracy: AccuracyChange | None
 
 
@@ -90,6 +89,8 @@ def compare(before: RunData, after: RunData) -> Comparison:
             f"{before.title} and {after.title} have no picture in common",
             hint="Pictures are the same if their files are. Stream the same ones in both runs.",
         )
+    microseconds = _median_us([a for a, _ in pairs]), _median_us([b for _, b in pairs])
+    ticks = Spread.of(a.ticks for a, _ in pairs).median, Spread.of(b.ticks for _, b in pairs).median
     return Comparison(
         pictures=len(pairs),
         only_before=len(first) - len(pairs),
@@ -101,11 +102,11 @@ def compare(before: RunData, after: RunData) -> Comparison:
             if before.person(a) != after.person(b)
         ),
         largest_change=max(abs(b.p_person - a.p_person) for a, b in pairs),
-        median_before_us=timed_us(before.board.clock, Spread.of(a.latency_us for a, _ in pairs).median),
-        median_after_us=timed_us(after.board.clock, Spread.of(b.latency_us for _, b in pairs).median),
-        median_before_ticks=Spread.of(a.ticks for a, _ in pairs).median,
-        median_after_ticks=Spread.of(b.ticks for _, b in pairs).median,
-        latency_ratio=statistics.median(b.latency_us / max(1, a.latency_us) for a, b in pairs),
+        median_before_us=microseconds[0],
+        median_after_us=microseconds[1],
+        median_before_ticks=ticks[0],
+        median_after_ticks=ticks[1],
+        latency_ratio=_ratio(*microseconds) or (_ratio(*ticks) if microseconds == (None, None) else None),
         accuracy=_accuracy(before, after, pairs),
     )
 
@@ -121,6 +122,16 @@ def paired_interval(only_before: int, only_after: int, total: int) -> tuple[floa
     lost, won = (only_before + 1) / (total + 2), (only_after + 1) / (total + 2)
     margin = 1.959964 * math.sqrt((lost + won - (won - lost) ** 2) / (total + 2))
     return max(-1.0, won - lost - margin), min(1.0, won - lost + margin)
+
+
+def _median_us(entries: Sequence[Entry]) -> int | None:
+    """None where the board measured no time."""
+    times = [entry.latency_us for entry in entries if entry.latency_us is not None]
+    return Spread.of(times).median if times else None
+
+
+def _ratio(before: int | None, after: int | None) -> float | None:
+    return None if before is None or after is None else after / max(1, before)
 
 
 def _by_picture(data: RunData) -> dict[str, Entry]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.store import Result, RunSummary, Store
-from vww_deploy.session.latency import timed_us
+from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
+from vww_deploy.spread import Spread
 
 COLUMNS: Final = (
     "position",
@@ -32,13 +33,20 @@ COLUMNS: Final = (
 """Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between."""
 
 
-def run_to_json(store: Store, run: int) -> dict[str, Any]:
-    """A whole run as JSON values: the summary, every result, every skipped picture."""
+def run_to_json(store: Store, run: int, estimate_for: str = ESTIMATE_BOARD) -> dict[str, Any]:
+    """A whole run as JSON values: the summary, every result, every skipped picture.
+
+    ``estimate`` is what the median of counted instructions would take on the board ``estimate_for``; None where the
+    board measured time itself.
+    """
     summary = store.run(run)
-    clock = summary.header.clock
+    results = list(store.results(run))
+    counted = [result.ticks for result in results if result.latency_us is None]
+    made = estimate(Spread.of(counted).median, estimate_for) if counted else None
     return {
         **summary_to_json(summary),
-        "results": [_result_to_json(result, clock) for result in store.results(run)],
+        "estimate": None if made is None else asdict(made),
+        "results": [_result_to_json(result) for result in results],
         "skipped_pictures": [asdict(skipped) for skipped in store.skipped(run)],
     }
 
@@ -56,14 +64,14 @@ def export(store: Store, run: int, path: Path) -> None:
     Raises:
         StoreError: there is no such run, or the file cannot be written.
     """
-    clock = store.run(run).header.clock
+    store.run(run)  # says when there is none
     try:
         if path.suffix.lower() == ".csv":
             text = io.StringIO(newline="")
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for result in store.results(run):
-                row = _result_to_json(result, clock)
+                row = _result_to_json(result)
                 for name in ("outputs", "reference"):
                     row[name] = None if row[name] is None else " ".join(map(str, row[name]))
                 writer.writerow(row)
@@ -74,9 +82,8 @@ def export(store: Store, run: int, path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _result_to_json(result: Result, clock: str) -> dict[str, Any]:
+def _result_to_json(result: Result) -> dict[str, Any]:
     values = {name: getattr(result, name) for name in COLUMNS}
-    values["latency_us"] = timed_us(clock, result.latency_us)
     values["outputs"] = result.outputs.tolist()
     values["reference"] = None if result.reference is None else result.reference.tolist()
     return values

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +27,10 @@ from vww_deploy.files import check_file
 from vww_deploy.pictures import preprocess
 from vww_deploy.runs import untrusted
 from vww_deploy.session import events
-from vww_deploy.session.events import BoardInfo, Event, Frame, Pixels
+from vww_deploy.session.events import BoardInfo, Event, Frame, Pixels, Result
 
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
-_VERSION: Final = 1
+_VERSION: Final = 2
 _COMMIT_EVERY_S: Final = 0.5
 _BACKLOG: Final = 1000  # events that may wait for the disk, and in a transaction; half a minute of 10 frames a second
 _SCHEMA: Final = """
@@ -169,13 +169,13 @@ class Recording:
         try:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
             application = self._db.execute("PRAGMA application_id").fetchone()[0]
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            self._version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
             raise _explained(path, error) from error
         if application != _APPLICATION_ID:
             self._db.close()
             raise StoreError(f"{path} is no recording", hint="Recordings are made by: vww-deploy monitor --record FILE")
-        if version > _VERSION:
+        if self._version > _VERSION:
             self._db.close()
             raise StoreError(
                 f"{path} was written by a newer vww-deploy", hint="Upgrade: pip install --upgrade vww-deploy"
@@ -203,7 +203,10 @@ class Recording:
                 "SELECT id, at, kind, body, pixels, raw FROM events WHERE id > ? ORDER BY id", (after,)
             )
             for row in cursor:
-                yield Recorded(row[0], _from_row(*row[1:]))
+                event = _from_row(*row[1:])
+                if self._version < 2 and isinstance(event, Result):  # times that nobody had measured, stages in them
+                    event = replace(event, latency_us=None, stages=())
+                yield Recorded(row[0], event)
         except (sqlite3.Error, OSError, *_DAMAGED) as error:
             raise _explained(self.path, error) from error
 

@@ -16,6 +16,7 @@ from vww_deploy.errors import StoreError, ToolMissing
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import metrics
 
@@ -37,14 +38,14 @@ class _Shown:
     wrong: bool
 
 
-def write_report(data: RunData, path: Path) -> None:
-    """Write the report of a run to ``path``.
+def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) -> None:
+    """Write the report of a run to ``path``; instructions are estimated for the board ``estimate_for``.
 
     Raises:
         ToolMissing: plotly is not installed.
         StoreError: the file cannot be written.
     """
-    html = render(data)
+    html = render(data, estimate_for)
     try:
         write_whole(path, html.encode())
     except OSError as error:
@@ -53,7 +54,7 @@ def write_report(data: RunData, path: Path) -> None:
         ) from error
 
 
-def render(data: RunData) -> str:
+def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     """The report as HTML.
 
     Raises:
@@ -75,7 +76,7 @@ def render(data: RunData) -> str:
         data=data,
         plotly=get_plotlyjs(),
         facts=_facts(data),
-        tiles=_tiles(data),
+        tiles=_tiles(data, estimate_for),
         charts=_charts(data),
         confusion=_confusion(data),
         galleries=[
@@ -118,17 +119,12 @@ def _facts(data: RunData) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _tiles(data: RunData) -> list[tuple[str, str, str]]:
+def _tiles(data: RunData, estimate_for: str) -> list[tuple[str, str, str]]:
     """Figure, name, and what more there is to say."""
-    latency = Spread.of(entry.latency_us for entry in data.entries)
     with_person = sum(map(data.person, data.entries))
     tiles = [
         (f"{len(data.entries):,}", "results", f"{with_person:,} with a person"),
-        (
-            _ms(latency.median),
-            "median latency",
-            f"p95 {_ms(latency.p95)}, {_ms(latency.minimum)} to {_ms(latency.maximum)}",
-        ),
+        _latency_tile(data, estimate_for),
         (f"{sum(e.retries for e in data.entries):,}", "messages sent again", ""),
     ]
     if labelled := data.labelled:
@@ -141,6 +137,25 @@ def _tiles(data: RunData) -> list[tuple[str, str, str]]:
     if data.skipped:
         tiles.append((f"{len(data.skipped):,}", "skipped", ""))
     return tiles
+
+
+def _latency_tile(data: RunData, estimate_for: str) -> tuple[str, str, str]:
+    times = [entry.latency_us for entry in data.entries if entry.latency_us is not None]
+    if times:
+        spread = Spread.of(times)
+        return (
+            _ms(spread.median),
+            "median latency",
+            f"p95 {_ms(spread.p95)}, {_ms(spread.minimum)} to {_ms(spread.maximum)}",
+        )
+    spread = Spread.of(entry.ticks for entry in data.entries)
+    made = estimate(spread.median, estimate_for)
+    every = (
+        "the same for every picture"
+        if spread.minimum == spread.maximum
+        else f"{spread.minimum:,} to {spread.maximum:,}"
+    )
+    return f"{spread.median:,}", "instructions an inference", f"{every}; {made}" if made else every
 
 
 def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -174,12 +189,13 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
     import plotly.graph_objects as go
 
     scatter = go.Scattergl if len(data.entries) > _MANY else go.Scatter
-    milliseconds = [entry.latency_us / 1000 for entry in data.entries]
+    latencies = [entry.ticks / 1e6 if entry.latency_us is None else entry.latency_us / 1000 for entry in data.entries]
+    unit = f"million {data.board.clock}" if data.entries[0].latency_us is None else "ms"
     chances = [entry.p_person for entry in data.entries]
     charts: list[tuple[str, Any]] = [
         (
             "Latency: distribution",
-            _figure([go.Histogram(x=milliseconds, nbinsx=40, marker_color=_COLOURS["time"])], "ms", "results"),
+            _figure([go.Histogram(x=latencies, nbinsx=40, marker_color=_COLOURS["time"])], unit, "results"),
         ),
         (
             "Latency: timeline",
@@ -187,14 +203,14 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
                 [
                     scatter(
                         x=[entry.number for entry in data.entries],
-                        y=milliseconds,
+                        y=latencies,
                         mode="lines+markers",
                         marker={"size": 4},
                         line={"width": 1, "color": _COLOURS["time"]},
                     )
                 ],
                 "result",
-                "ms",
+                unit,
             ),
         ),
     ]

@@ -30,8 +30,8 @@ class Entry:
         sha256: of the picture; what makes two runs' entries the same picture.
         truth: 1 person, 0 none, None if not known.
         p_person: 0..1.
-        latency_us: of the inference.
-        ticks: the same in the run's clock unit.
+        latency_us: of the inference; None where the board counts instructions.
+        ticks: the same in the board's clock unit.
         retries: messages sent again.
         at: seconds since 1970.
         equal: whether the host reference gave the same outputs; None if it did not run.
@@ -43,7 +43,7 @@ class Entry:
     sha256: str
     truth: int | None
     p_person: float
-    latency_us: int
+    latency_us: int | None
     ticks: int
     retries: int
     at: float

@@ -68,6 +68,30 @@ _MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     """,
     """UPDATE runs SET header = json_set(header, '$.raw_camera', '') WHERE json_valid(header);""",
+    # A latency that nobody measured is NULL, no longer an instruction taken for a nanosecond.
+    """
+    CREATE TABLE results_timed (
+        run INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        outputs BLOB NOT NULL,
+        label INTEGER NOT NULL,
+        p_person REAL NOT NULL,
+        latency_us INTEGER,
+        ticks INTEGER NOT NULL,
+        retries INTEGER NOT NULL,
+        reference BLOB,
+        PRIMARY KEY (run, position),
+        FOREIGN KEY (run, position) REFERENCES pictures (run, position) ON DELETE CASCADE
+    ) WITHOUT ROWID;
+    INSERT INTO results_timed SELECT * FROM results;
+    DROP TABLE results;
+    ALTER TABLE results_timed RENAME TO results;
+    UPDATE results SET latency_us = NULL WHERE run IN (
+        SELECT id FROM runs WHERE json_valid(header) AND json_extract(header, '$.clock') = 'instructions'
+    );
+    """,
 )
 
 State = Literal["running", "complete", "interrupted", "failed"]
@@ -150,7 +174,7 @@ class Result:
         outputs: int8, the model's outputs as the device sent them.
         label: 1 if P(person) reached the run's threshold.
         p_person: 0..1.
-        latency_us: of the inference alone, by the device's clock; microseconds.
+        latency_us: of the inference alone, by the device's clock; microseconds. None where it counts instructions.
         ticks: the same in the run's clock unit.
         retries: messages that had to be sent again for this picture.
         reference: int8 outputs of the host reference, or None if it did not run.
@@ -164,7 +188,7 @@ class Result:
     outputs: npt.NDArray[np.int8]
     label: int
     p_person: float
-    latency_us: int
+    latency_us: int | None
     ticks: int
     retries: int
     reference: npt.NDArray[np.int8] | None = None

@@ -55,10 +55,11 @@ def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], No
     if Feature.LAYERS not in device.info.features:
         raise LinkError("the board's firmware does not time layers", hint="flash it again")
     picture = np.random.default_rng(0).integers(-128, 128, device.info.input_shape, dtype=np.int8)
-    totals, microseconds = [], []
+    totals, times = [], []
     for inference in device.infer_many([picture] * runs):
         totals.append(inference.ticks)
-        microseconds.append(inference.latency_us)
+        if inference.latency_us is not None:
+            times.append(inference.latency_us)
         on_run()
     by_layer = []
     for _ in range(runs):
@@ -76,7 +77,7 @@ def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], No
         runs=runs,
         macs=compiled.source.macs,
         total=Spread.of(totals),
-        latency_us=None if device.info.clock == "instructions" else Spread.of(microseconds),
+        latency_us=Spread.of(times) if times else None,
         layers=tuple(
             LayerLatency(layer, Spread.of([ticks[layer.index] for ticks in by_layer])) for layer in compiled.layers
         ),

@@ -167,7 +167,9 @@ class CameraLive(Live):
                 latency_us=shot.latency_us,
                 ticks=shot.ticks,
                 outputs=tuple(shot.output.tolist()),
-                stages=tuple(("transfer" if name == "transmit" else name, us) for name, us in shot.stages_us.items()),
+                stages=tuple(
+                    ("transfer" if name == "transmit" else name, ticks) for name, ticks in shot.stages.items()
+                ),
             )
         link = device.link
         yield LinkStats(

@@ -86,17 +86,17 @@ class Result:
     Attributes:
         number: of the frame.
         p_person: 0..1.
-        latency_us: of the inference alone, by the device's clock; microseconds.
+        latency_us: of the inference alone, by the device's clock; microseconds. None where it counts instructions.
         ticks: the same in :attr:`BoardInfo.clock` units.
         retries: messages that had to be sent again for this frame.
         outputs: the model's int8 outputs, as sent.
         reference: what the host reference gives for the same input; None if it did not run.
-        stages: microseconds by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
+        stages: ticks by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
     """
 
     number: int
     p_person: float
-    latency_us: int
+    latency_us: int | None
     ticks: int
     retries: int = 0
     outputs: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ makes of so many instructions on a real board, labelled as an estimate.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from vww_deploy.boards.catalogue import get_board
@@ -13,26 +14,35 @@ from vww_deploy.boards.catalogue import get_board
 ESTIMATE_BOARD: Final = "nano33ble"
 """The Tiny Machine Learning Kit's board."""
 
-
-def timed_us(clock: str, latency_us: int) -> int | None:
-    """Microseconds that a board measured; None where its clock counts instructions."""
-    return None if clock == "instructions" else latency_us
+COUNTED: Final = "instructions"
+"""The clock of a board that measures no time."""
 
 
-def estimated_us(instructions: int, board: str = ESTIMATE_BOARD) -> int | None:
-    """Microseconds that so many instructions are estimated to take on a board of the catalogue; None if unknown.
+@dataclass(frozen=True)
+class Estimate:
+    """What the compiler's model of a core makes of counted instructions: no measurement."""
+
+    board: str
+    latency_us: int
+
+    def __str__(self) -> str:
+        """``estimate: 175 ms on nano33ble``."""
+        return f"estimate: {self.latency_us / 1000:.0f} ms on {self.board}"
+
+
+def estimate(instructions: int, board: str = ESTIMATE_BOARD) -> Estimate | None:
+    """What so many instructions are estimated to take on a board; None if nothing is known of its core.
 
     Raises:
         BoardError: there is no such board.
     """
     milliseconds = get_board(board).estimated_ms(instructions)
-    return None if milliseconds is None else round(1000 * milliseconds)
+    return None if milliseconds is None else Estimate(board, round(1000 * milliseconds))
 
 
-def latency_text(clock: str, ticks: int, latency_us: int) -> str:
-    """``72.30 ms``, or ``8,704,735 instructions (estimate: 175 ms on nano33ble)``."""
-    if clock != "instructions":
+def latency_text(ticks: int, latency_us: int | None, board: str = ESTIMATE_BOARD) -> str:
+    """``72.30 ms``, or ``8,704,735 instructions (estimate: 175 ms on nano33ble)`` where no time was measured."""
+    if latency_us is not None:
         return f"{latency_us / 1000:.2f} ms"
-    estimate = estimated_us(ticks)
-    beside = "" if estimate is None else f" (estimate: {estimate / 1000:.0f} ms on {ESTIMATE_BOARD})"
-    return f"{ticks:,} instructions{beside}"
+    made = estimate(ticks, board)
+    return f"{ticks:,} {COUNTED}" + (f" ({made})" if made else "")

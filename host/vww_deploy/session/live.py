@@ -201,10 +201,10 @@ class Live:
         for inference in device.infer_many(inputs()):
             while told:
                 yield told.popleft()
-            yield from self._answer(device, sent.popleft(), inference)
+            yield from self._answer(sent.popleft(), inference)
 
     def _show(self, device: Device, prepared: _Prepared) -> Iterator[Event]:
-        yield from self._answer(device, prepared.frame, device.infer(prepared.values))
+        yield from self._answer(prepared.frame, device.infer(prepared.values))
 
     def _show_sent(self, device: Device, name: str, data: bytes) -> Iterator[Event]:
         try:
@@ -214,10 +214,9 @@ class Live:
             return
         yield from self._show(device, self._numbered(prepared))
 
-    def _answer(self, device: Device, frame: Frame, inference: Inference) -> Iterator[Event]:
+    def _answer(self, frame: Frame, inference: Inference) -> Iterator[Event]:
         outputs = inference.output.reshape(-1)
         card, graph = self._model.card, self._model.graph
-        hz = device.info.clock_hz
         yield frame
         yield Result(
             number=frame.number,
@@ -226,7 +225,7 @@ class Live:
             ticks=inference.ticks,
             retries=inference.retries,
             outputs=tuple(outputs.tolist()),
-            stages=tuple((name, ticks * 1_000_000 // hz) for name, ticks in inference.stages.items()),
+            stages=tuple(inference.stages.items()),
         )
 
     def _layer_times(self, device: Device) -> Iterator[Event]:

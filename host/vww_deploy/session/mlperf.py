@@ -3,7 +3,7 @@
 with open_transport(port, 115200) as transport:
     dut = Dut(transport)
     dut.identify()
-    print(measure_performance(dut, load_samples(folder)).median_throughput)
+    print(measure_performance(dut, load_samples(folder)).median.throughput)
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from vww_deploy.errors import DataError, LinkError
 from vww_deploy.files import check_file, resolve_inside
 from vww_deploy.link.schema import printable
 from vww_deploy.link.transport import Transport
+from vww_deploy.spread import Spread
 
 # As the public runner has them: for a line of an answer, and for the lines around inferences.
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -33,6 +33,7 @@ INFER_TIMEOUT_S: Final = 30.0
 # Every line of an answer may take that long, the whole of it this.
 WHOLE_ANSWER_TIMEOUT_S: Final = 600.0
 
+_VIRTUAL_DUT: Final = "vww-deploy virtual"
 MODEL_ID: Final = "vww01"
 LABELS_FILE: Final = "y_labels.csv"
 CHUNK_BYTES: Final = 31
@@ -79,6 +80,16 @@ class Window:
         """Inferences a second, by the board's clock."""
         return self.inferences * 1e6 / self.elapsed_us
 
+    @property
+    def latency_us(self) -> float:
+        """Microseconds of one inference, by the board's clock."""
+        return self.elapsed_us / self.inferences
+
+    @property
+    def instructions(self) -> int:
+        """Of one inference on a device that :attr:`Dut.counts_instructions`, to some tens."""
+        return 1000 * self.elapsed_us // self.inferences
+
 
 @dataclass(frozen=True)
 class Performance:
@@ -87,14 +98,10 @@ class Performance:
     windows: tuple[Window, ...]
 
     @property
-    def median_throughput(self) -> float:
-        """Inferences a second."""
-        return statistics.median(window.throughput for window in self.windows)
-
-    @property
-    def median_latency_us(self) -> float:
-        """Of one inference."""
-        return statistics.median(window.elapsed_us / window.inferences for window in self.windows)
+    def median(self) -> Window:
+        """The window in the middle by its time; all are of as many inferences."""
+        elapsed = Spread.of(window.elapsed_us for window in self.windows).median
+        return next(window for window in self.windows if window.elapsed_us == elapsed)
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Accuracy:
     def top1_percent(self) -> float:
         """Samples whose larger probability is that of their class; a tie goes to class 0, as argmax has it."""
         right = [int(p > 0.5) == truth for p, truth in zip(self.probabilities, self.truths, strict=True)]
-        return 100 * statistics.mean(right)
+        return 100 * sum(right) / len(right)
 
     @property
     def auc(self) -> float | None:
@@ -122,6 +129,8 @@ class Dut:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._buffer = b""
+        self.counts_instructions = False
+        """Whether it is the virtual board, known once it said its name: its microsecond is a thousand instructions."""
 
     def command(self, text: str, timeout_s: float = ANSWER_TIMEOUT_S) -> list[str]:
         """The lines that answer ``text``, without the closing ``m-ready``; the timeout is for each line.
@@ -153,6 +162,7 @@ class Dut:
         model = self._find(r"m-model-\[([^]]+)]", self.command("profile"))
         if model != MODEL_ID:
             raise self._error(f"the device runs the benchmark {model!r}, not {MODEL_ID!r}")
+        self.counts_instructions = name == _VIRTUAL_DUT
         return name
 
     def load(self, data: bytes) -> None:

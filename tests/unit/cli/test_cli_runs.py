@@ -36,7 +36,7 @@ def filled(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
                     outputs=outputs,
                     label=int(p_person >= 0.5),
                     p_person=p_person,
-                    latency_us=9000,
+                    latency_us=None,
                     ticks=9_000_000 + position,
                     retries=position,
                     reference=outputs if same else outputs[::-1].copy(),

@@ -80,6 +80,33 @@ def test_an_assertion_about_nothing_fails(board: BoardUnderTest) -> None:
         assert_latency(device)
 
 
+def measured(clock: str, *inferences: tuple[int, int | None]) -> BoardDevice:
+    """A device that made inferences: ticks and microseconds of each."""
+    made = [SimpleNamespace(ticks=ticks, latency_us=us) for ticks, us in inferences]
+    return cast(BoardDevice, SimpleNamespace(inferences=made, info=SimpleNamespace(clock=clock)))
+
+
+def test_a_budget_of_time_is_the_estimates_where_only_instructions_are_counted() -> None:
+    device = measured("instructions", (8_000_000, None), (8_700_000, None), (9_000_000, None))
+    assert_latency(device, max_us=180_000, max_instructions=8_700_000)
+    with pytest.raises(HilError, match=r"175,359 us \(an estimate for nano33ble\).*359 over the budget of 175,000"):
+        assert_latency(device, max_us=175_000)
+    assert_latency(device, max_us=24_000, estimate_for="portenta_h7_m7")
+    with pytest.raises(HilError, match="8,700,000 instructions"):
+        assert_latency(device, max_instructions=8_699_999)
+    with pytest.raises(HilError, match="no estimate for nano_rp2040_connect: give max_instructions"):
+        assert_latency(device, max_us=1, estimate_for="nano_rp2040_connect")
+
+
+def test_a_board_with_a_clock_is_judged_by_what_it_measured() -> None:
+    device = measured("cycles", (4_608_000, 72_000), (4_672_000, 73_000))
+    assert_latency(device, max_us=72_000, max_ticks=4_608_000)
+    with pytest.raises(HilError, match=r"72,000 us .*1 over the budget of 71,999; least 72,000, most 73,000"):
+        assert_latency(device, max_us=71_999)
+    with pytest.raises(HilError, match="counts cycles, not instructions"):
+        assert_latency(device, max_instructions=5_000_000)
+
+
 def test_a_board_that_comes_back_under_another_name_is_followed(
     board: BoardUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

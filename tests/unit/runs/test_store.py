@@ -303,10 +303,11 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
     assert "upgrade" in caught.value.hint
 
 
-def older_store(path: Path) -> None:
+def older_store(path: Path, clock: str = HEADER.clock) -> None:
     """As the first version wrote it, with a run."""
     header = json.loads(HEADER.to_json())
     del header["raw_camera"]
+    header["clock"] = clock
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.executescript(store_module._MIGRATIONS[0])
         db.execute("INSERT INTO runs (started, state, header) VALUES (?, 'failed', ?)", (NOW, json.dumps(header)))
@@ -322,7 +323,17 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
         with Store(tmp_path / "r") as store:
             (run,) = store.runs()
             assert (run.header, run.results, run.state) == (HEADER, 1, "failed")
-            assert store._db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert store._db.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+@pytest.mark.parametrize(("clock", "latency_us"), [("instructions", None), ("cycles", 9)])
+def test_a_latency_that_nobody_measured_is_taken_out_of_an_older_store(
+    tmp_path: Path, clock: str, latency_us: int | None
+) -> None:
+    older_store(tmp_path / "r", clock)
+    with Store(tmp_path / "r") as store:
+        (result,) = store.results(1)
+        assert (result.latency_us, result.ticks) == (latency_us, 9)
 
 
 @pytest.mark.parametrize("mode", [0o444, 0o666])

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import pytest
+
 from vww_deploy.boards.catalogue import get_board
-from vww_deploy.session.latency import ESTIMATE_BOARD, estimated_us, latency_text, timed_us
+from vww_deploy.errors import BoardError
+from vww_deploy.session.latency import ESTIMATE_BOARD, estimate, latency_text
 
 
-def test_a_board_that_counts_instructions_has_no_time() -> None:
-    assert timed_us("instructions", 8_704) is None
-    assert timed_us("cycles", 8_704) == 8_704
-    assert timed_us("micros", 8_704) == 8_704
+@pytest.mark.parametrize("board", [ESTIMATE_BOARD, "portenta_h7_m7"])
+def test_the_estimate_is_the_catalogues_for_the_named_board(board: str) -> None:
+    expected = get_board(board).estimated_ms(8_704_735)
+    made = estimate(8_704_735, board)
+    assert expected is not None and made is not None
+    assert (made.board, made.latency_us) == (board, round(1000 * expected))
 
 
-def test_the_estimate_is_the_catalogues() -> None:
-    expected = get_board(ESTIMATE_BOARD).estimated_ms(8_704_735)
-    assert expected is not None
-    assert estimated_us(8_704_735) == round(1000 * expected)
+def test_nothing_is_estimated_for_a_core_that_nothing_is_known_of() -> None:
+    assert estimate(8_704_735, "nano_rp2040_connect") is None
+    with pytest.raises(BoardError):
+        estimate(8_704_735, "no board")
 
 
 def test_the_estimate_is_labelled_and_names_its_board() -> None:
-    assert latency_text("cycles", 640_000, 72_300) == "72.30 ms"
-    text = latency_text("instructions", 8_704_735, 8_704)
+    assert latency_text(640_000, 72_300) == "72.30 ms"
+    text = latency_text(8_704_735, None)
     assert text.startswith("8,704,735 instructions (estimate: ")
     assert text.endswith("ms on nano33ble)")
-    assert "8.70" not in text
+    assert "on portenta_h7_m7" in latency_text(8_704_735, None, "portenta_h7_m7")

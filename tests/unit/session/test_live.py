@@ -143,7 +143,7 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
         quantization = place.model.graph.output_activation.quantization
         assert result.number == frame.number
         assert result.p_person == person_probability(outputs, quantization, place.model.card.labels)
-        assert result.stages == (("inference", 10_000), ("transfer", 1_000))
+        assert result.stages == (("inference", 640_000), ("transfer", 64_000))
         assert frame.raw is not None
         assert max(frame.raw.shape) == 320
     assert any(isinstance(event, events.Console) and event.text == "hello" for event in taken)

@@ -151,8 +151,9 @@ def test_no_more_of_the_list_is_read_than_wanted(tmp_path: Path) -> None:
 def test_figures() -> None:
     windows = tuple(mlperf.Window(20, us, ()) for us in (4000, 2000, 3000))
     performance = mlperf.Performance(windows)
-    assert performance.median_throughput == pytest.approx(20 * 1e6 / 3000)
-    assert performance.median_latency_us == 150
+    assert performance.median.throughput == pytest.approx(20 * 1e6 / 3000)
+    assert performance.median.latency_us == 150
+    assert performance.median.instructions == 150_000  # on the virtual board, whose microsecond is a thousand of them
     accuracy = mlperf.Accuracy((0.9, 0.5, 0.6, 0.1), (1, 0, 0, 1))
     assert accuracy.top1_percent == 50
     assert accuracy.auc == pytest.approx(0.5)
