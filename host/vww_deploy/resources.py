@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,17 @@ def state_dir() -> Path:
         VwwError: it cannot be made or written to.
     """
     return _own_folder("VWW_DEPLOY_STATE", platformdirs.user_state_dir("vww-deploy", appauthor=False))
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs the packages of one of pyproject.toml's extras, by their own names."""
+    try:
+        listed = metadata.requires("vww-deploy") or []
+    except metadata.PackageNotFoundError:  # run from a checkout's sources
+        listed = []
+    named = re.compile(rf"extra\s*==\s*['\"]{extra}['\"]")
+    wanted = [line.partition(";")[0].strip() for line in listed if named.search(line)]
+    return "pip install " + " ".join(f"'{package}'" for package in wanted or [f".[{extra}]"])
 
 
 def _own_folder(variable: str, default: str) -> Path:

@@ -26,6 +26,8 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 from PIL import Image
 
+from vww_deploy.resources import install_extra
+
 from ..errors import DataError, LinkError, ToolMissing, VwwError
 from ..pictures import preprocess
 from ..pictures.camera_format import FrameFormat, PixelFormat, encode_frame
@@ -135,9 +137,7 @@ class Video:
         try:
             import cv2
         except ImportError as error:
-            raise ToolMissing(
-                "videos and webcams need OpenCV", hint="Install it: pip install 'vww-deploy[camera]'"
-            ) from error
+            raise ToolMissing("videos and webcams need OpenCV", hint=install_extra("camera")) from error
         if isinstance(source, Path) and not source.is_file():
             raise DataError(f"there is no video {source}")
         self._cv2: Any = cv2

@@ -115,7 +115,7 @@ def _package(distribution: str, name: str) -> Check:
     try:
         return Check(name, True, True, f"{distribution} {metadata.version(distribution)}")
     except metadata.PackageNotFoundError:
-        cure = f"{sys.executable} -m pip install --force-reinstall vww-deploy"
+        cure = f"{sys.executable} -m pip install {distribution}"
         return Check(name, False, True, f"the package {distribution} is not installed", cure)
 
 
@@ -151,7 +151,7 @@ def _serial_ports() -> list[Check]:
 def _extra(extra: str, module: str, use: str) -> Check:
     name = f"extra [{extra}]"
     if importlib.util.find_spec(module) is None:
-        return Check(name, False, False, f"not installed; for {use}", f"pip install 'vww-deploy[{extra}]'")
+        return Check(name, False, False, f"not installed; for {use}", resources.install_extra(extra))
     return Check(name, True, False, use)
 
 

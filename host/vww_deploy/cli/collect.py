@@ -26,7 +26,7 @@ _NOTHING_NEW = 20
 def command(
     person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every frame taken.")],
     files: SourcesArgument = None,
-    count: Annotated[int, typer.Option("--count", "-n", help="Frames to take.", min=1)] = 20,
+    count: Annotated[int, typer.Option("--count", "-n", help="New frames to take.", min=1)] = 20,
     fps: FpsOption = 2.0,
     model: ModelOption = None,
     board: common.BoardOption = None,
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Save frames from a board with a label, as PNG files and a CSV, in the form that train reads.
 
-    The frames go to the folder labelled/ in --out; a frame that is there already is not taken twice.
+    The frames go to the folder labelled/ in --out. A frame that is there already gets the label and does not count.
 
     Example: vww-deploy collect --person --count 50 --board nano33ble --camera
     """
@@ -50,6 +50,7 @@ def command(
     control = Control()
     control.set_speed(0)
     taken: set[str] = set()
+    there: set[str] = set()  # before
     name, repeated = "", 0
     with common.progress() as progress:
         task = progress.add_task("taking frames", total=count)
@@ -61,16 +62,21 @@ def command(
                 if event.state == "ended":
                     control.stop()
             elif isinstance(event, Frame) and not control.stopped:
+                known = collection.holds(event)
                 frame_name = collection.add(event, person, name).name
-                repeated = repeated + 1 if frame_name in taken else 0
-                taken.add(frame_name)
+                repeated = repeated + 1 if known else 0
+                if not known:
+                    taken.add(frame_name)
+                elif frame_name not in taken:
+                    there.add(frame_name)
                 progress.update(task, completed=len(taken))
                 if len(taken) >= count or repeated >= _NOTHING_NEW:
                     control.stop()
     no_person, with_person = collection.counts()
     common.err.print(
-        f"Took {len(taken)} frames. {escape(str(collection.csv_path))} now has {with_person} with a person "
-        f"and {no_person} without."
+        f"Took {len(taken)} new frames{f'; {len(there)} were there already' if there else ''}. "
+        f"{escape(str(collection.csv_path))} now has {with_person} with a person and {no_person} without.",
+        soft_wrap=True,
     )
     if len(taken) < count:
         if repeated >= _NOTHING_NEW:

@@ -258,11 +258,12 @@ def _plot(published: list[_Row], asked: list[_Row], path: Path) -> None:
     from vww_deploy.boards.catalogue import load_boards
     from vww_deploy.errors import DataError, ToolMissing
     from vww_deploy.graph.costs import PUBLISHED
+    from vww_deploy.resources import install_extra
 
     try:
         from plotly.subplots import make_subplots
     except ImportError as error:
-        raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
+        raise ToolMissing("plotly is not installed", hint=install_extra("report")) from error
     titles = ("MACs (M)", "RAM (KB)", "flash (KB)")
     figure = make_subplots(rows=1, cols=len(titles), subplot_titles=titles, shared_yaxes=True)
     boards = load_boards()

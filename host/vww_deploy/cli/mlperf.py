@@ -25,7 +25,7 @@ def command(
     board: common.BoardOption = None,
     port: common.PortOption = None,
     mode: Annotated[Mode, typer.Option("--mode", help="What to measure.")] = Mode.BOTH,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many files.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many files, half of each class.")] = None,
     signed: Annotated[bool, typer.Option("--int8", help="The files hold int8 values instead of uint8.")] = False,
     estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,

@@ -152,7 +152,7 @@ def open_source(
 
         feed = feed_for(chosen, files or [], fps or 10.0)
         return CameraLive(board_at(loaded, board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
-    return Live(board_at(loaded, board, port), loaded, gather(files or []), fps=fps, title=title)
+    return Live(board_at(loaded, board, port), loaded, gather(files or [], notice=common.notice), fps=fps, title=title)
 
 
 def _announce(url: str) -> None:

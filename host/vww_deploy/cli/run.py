@@ -88,7 +88,7 @@ def command(
         raise DataError("--run says which run --resume continues", hint=f"vww-deploy run --resume --run {number}")
     with Store(store) as opened:
         last = _to_continue(opened, number) if resume else None
-        planned = gather(pictures or [], labels)
+        planned = gather(pictures or [], labels, common.notice)
         if last is not None:
             # A board that is named by its port may be one outside the catalogue.
             model, board = model or last.header.model_path, board or (last.header.board if port is None else None)

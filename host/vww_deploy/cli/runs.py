@@ -103,7 +103,7 @@ def export_run(
     ] = None,
     store: common.StoreOption = None,
 ) -> None:
-    """Write a run to a CSV or JSON file.
+    """Write a run to a CSV or JSON file, which must not exist.
 
     Example: vww-deploy runs export 3 -o run3.csv
     """
@@ -113,6 +113,8 @@ def export_run(
     with Store(store, create=False) as opened:
         number = _number(opened, run)
         path = output or Path(f"run{number}.csv")
+        if path.exists():
+            raise StoreError(f"{path} exists already", hint="It may be another run's: name another file with -o.")
         export(opened, number, path)
     common.err.print(f"Run {number} is in {escape(str(path))}", soft_wrap=True)
 

@@ -44,8 +44,8 @@ class Collection:
         Raises:
             DataError: the folder cannot be written, or its CSV is another program's.
         """
-        data = to_png(frame.raw if frame.raw is not None else frame.pixels)
-        digest = hashlib.sha256(data).hexdigest()[:16]
+        data = _stored(frame)
+        digest = _digest(data)
         name = f"{_FOLDERS[person]}/{digest}.png"
         try:
             rows = [row for row in self._read() if not row["file"].endswith(f"/{digest}.png")]
@@ -62,6 +62,15 @@ class Collection:
                 f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
             ) from error
         return self.folder / name
+
+    def holds(self, frame: Frame) -> bool:
+        """Whether the frame is there, with whichever label.
+
+        Raises:
+            DataError: as :meth:`add`.
+        """
+        digest = _digest(_stored(frame))
+        return any(row["file"].endswith(f"/{digest}.png") for row in self._read())
 
     def counts(self) -> tuple[int, int]:
         """Frames stored without and with a person.
@@ -92,3 +101,11 @@ class Collection:
         writer.writeheader()
         writer.writerows(rows)
         write_whole(self.csv_path, text.getvalue().encode())
+
+
+def _stored(frame: Frame) -> bytes:
+    return to_png(frame.raw if frame.raw is not None else frame.pixels)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

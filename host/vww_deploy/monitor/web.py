@@ -18,6 +18,7 @@ from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import Shown, View
 from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
 from vww_deploy.pictures.preprocess import check_picture
+from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Pixels
 from vww_deploy.session.latency import COUNTED, estimate
@@ -25,9 +26,7 @@ from vww_deploy.session.latency import COUNTED, estimate
 try:
     from nicegui import app, background_tasks, events, run, ui
 except ImportError as error:
-    raise ToolMissing(
-        "the web page needs NiceGUI, which is not installed", hint="pip install 'vww-deploy[web]'"
-    ) from error
+    raise ToolMissing("the web page needs NiceGUI, which is not installed", hint=install_extra("web")) from error
 
 DEFAULT_PORT: Final = 8427
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import glob
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.files import check_file, resolve_inside
 from vww_deploy.pictures.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
 
+_OTHER_PICTURES: Final = frozenset({".avif", ".gif", ".heic", ".heif", ".jp2", ".tif", ".tiff", ".webp"})
 _FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
 
 
@@ -27,20 +29,47 @@ class Picture:
     truth: int | None = None
 
 
-def gather(sources: Sequence[str], labels: Path | None = None) -> list[Picture]:
+def gather(
+    sources: Sequence[str], labels: Path | None = None, notice: Callable[[str], None] = lambda text: None
+) -> list[Picture]:
     """The pictures that files, folders (searched to any depth) and globs name, in order, each once.
 
     A picture's label is what ``labels`` says, or that of a ``person/`` or ``no_person/`` folder that it is in directly.
 
+    Args:
+        sources: files, folders, globs.
+        labels: a labels file; see :func:`read_labels`.
+        notice: told of pictures of kinds that are not read, and of pictures and labels that have no counterpart.
+
     Raises:
         DataError: a source that does not exist, holds no pictures or matches nothing, or a labels file that cannot be
-            used.
+            used or that names none of the pictures.
     """
     paths: dict[Path, None] = {}
+    ignored: Counter[str] = Counter()
     for source in sources:
-        paths.update(dict.fromkeys(_expand(source)))
+        paths.update(dict.fromkeys(_expand(source, ignored)))
+    if ignored:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items()))
+        notice(f"pictures of other kinds are left out: {kinds}")
     table = read_labels(labels) if labels is not None else {}
+    if labels is not None and paths:
+        _check_labels(labels, table, paths, notice)
     return [Picture(str(path), table.get(path.resolve(), _FOLDER_LABELS.get(path.parent.name))) for path in paths]
+
+
+def _check_labels(labels: Path, table: dict[Path, int], paths: Iterable[Path], notice: Callable[[str], None]) -> None:
+    wanted = {path.resolve() for path in paths}
+    if not wanted & table.keys():
+        example = next(iter(table), None)
+        raise DataError(
+            f"{labels} names none of the {len(wanted)} pictures" + ("" if example is None else f"; it names {example}"),
+            hint="Files are named relative to the CSV's own folder.",
+        )
+    if without := len(wanted - table.keys()):
+        notice(f"{without} of {len(wanted)} pictures are not in {labels}")
+    if beside := len(table.keys() - wanted):
+        notice(f"{beside} of {len(table)} files in {labels} are not among the pictures")
 
 
 def read_labels(path: Path) -> dict[Path, int]:
@@ -86,11 +115,14 @@ def read_labels(path: Path) -> dict[Path, int]:
     return table
 
 
-def _expand(source: str) -> list[Path]:
+def _expand(source: str, ignored: Counter[str]) -> list[Path]:
     path = Path(source).expanduser()
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-        if not found:
+        files = [p for p in path.rglob("*") if p.is_file()]
+        found = sorted(p for p in files if p.suffix.lower() in PICTURE_SUFFIXES)
+        if found:
+            ignored.update(s for p in files if (s := p.suffix.lower()) in _OTHER_PICTURES)
+        else:
             raise DataError(
                 f"the folder {path} has no pictures", hint=f"Looked for {', '.join(sorted(PICTURE_SUFFIXES))}."
             )

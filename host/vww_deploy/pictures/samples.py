@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError, ToolMissing
+from vww_deploy.resources import install_extra
 
 _SAMPLES: Final = {
     "person/astronaut.png": "astronaut.png",
@@ -35,9 +36,7 @@ def write_samples(folder: Path) -> list[Path]:
     """
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
-        raise ToolMissing(
-            "the sample pictures are scikit-image's, which is not installed", hint="pip install 'vww-deploy[demo]'"
-        )
+        raise ToolMissing("the sample pictures are scikit-image's, which is not installed", hint=install_extra("demo"))
     source = Path(found.origin).parent / "data"
     try:
         for name, original in _SAMPLES.items():

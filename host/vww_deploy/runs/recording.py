@@ -178,7 +178,8 @@ class Recording:
         if self._version > _VERSION:
             self._db.close()
             raise StoreError(
-                f"{path} was written by a newer vww-deploy", hint="Upgrade: pip install --upgrade vww-deploy"
+                f"{path} was written by a newer vww-deploy",
+                hint="Install the newer vww-deploy.",
             )
         try:
             untrusted.check_schema(self._db, _SCHEMA)

@@ -14,6 +14,7 @@ import numpy as np
 
 from vww_deploy.errors import StoreError, ToolMissing
 from vww_deploy.files import write_whole
+from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
@@ -63,9 +64,7 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise ToolMissing(
-            "reports need plotly, which is not installed", hint="pip install 'vww-deploy[report]'"
-        ) from error
+        raise ToolMissing("reports need plotly, which is not installed", hint=install_extra("report")) from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )

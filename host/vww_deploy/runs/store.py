@@ -380,7 +380,7 @@ class Store:
         if version > len(_MIGRATIONS):
             raise StoreError(
                 f"{self.path} was written by a newer vww-deploy (schema {version}, this one knows {len(_MIGRATIONS)})",
-                hint="Upgrade: pip install --upgrade vww-deploy",
+                hint="Install the newer vww-deploy.",
             )
         if version == len(_MIGRATIONS):
             untrusted.check_schema(self._db, "".join(_MIGRATIONS))

@@ -44,6 +44,7 @@ PERFORMANCE_WARMUP: Final = 5
 # A benchmark's answers are short; more than this before "m-ready" is something else talking.
 _MAX_ANSWER_BYTES: Final = 65536
 _MAX_SAMPLE_BYTES: Final = 1 << 20
+_MAX_LISTED: Final = 1_000_000  # lines of a list of samples
 
 _LAP: Final = re.compile(r"m-lap-us-([0-9]{1,20})")
 _RESULTS: Final = re.compile(r"m-results-\[([^]]+)\]")
@@ -219,7 +220,7 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
     """The benchmark's data: ``y_labels.csv`` (file, number of classes, class) and the files beside it.
 
     Args:
-        limit: only the first so many.
+        limit: only so many, half of each class as far as there are: the first ones in the list's order.
         signed: the files hold int8 values, the uint8 ones less 128.
 
     Raises:
@@ -229,14 +230,30 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
     try:
         check_file(table)
         with table.open(newline="") as file:
-            rows = list(islice(filter(None, csv.reader(file)), limit))
+            rows = list(islice(filter(None, csv.reader(file)), _MAX_LISTED))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{table} cannot be read: {error}", hint="The folder holds .bin files and y_labels.csv."
         ) from error
     if not rows:
         raise DataError(f"{table} lists no files")
-    return [_sample(folder, table, row, signed) for row in rows]
+    return [_sample(folder, table, row, signed) for row in (rows if limit is None else _of_both(rows, limit))]
+
+
+def _of_both(rows: Sequence[list[str]], limit: int) -> list[list[str]]:
+    """The first of both classes in equal numbers, more of one where the other has too few; in the list's order."""
+    classes = [row[2:3] == ["1"] for row in rows]
+    few = min(classes.count(True), classes.count(False))
+    half = {True: limit // 2, False: limit - limit // 2}
+    if few < min(half.values()):
+        small = classes.count(True) == few
+        half = {small: few, not small: limit - few}
+    chosen = []
+    for row, kind in zip(rows, classes, strict=True):
+        if half[kind] > 0:
+            half[kind] -= 1
+            chosen.append(row)
+    return chosen
 
 
 def measure_performance(dut: Dut, samples: Sequence[Sample], progress: Progress = lambda done: None) -> Performance:

@@ -16,6 +16,7 @@ import numpy as np
 
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, scaled
+from vww_deploy.resources import install_extra
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ parts write pages about this computer otherwise
 _NOISY = ("tensorflow", "absl")  # loggers that warn of what is meant so: of a checkpoint half read, of HDF5's age
@@ -112,7 +113,7 @@ def require_tensorflow() -> Any:
         with nullcontext() if "tensorflow" in sys.modules else silent_stderr():
             import tensorflow as tf
     except ImportError as error:
-        raise ToolMissing("TensorFlow is not installed", hint="pip install 'vww-deploy[train]'") from error
+        raise ToolMissing("TensorFlow is not installed", hint=install_extra("train")) from error
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     return tf

@@ -38,3 +38,13 @@ def test_collect_ends_when_nothing_new_comes(
     assert len(list((tmp_path / "out" / "labelled" / "person").glob("*.png"))) == min(different, count)
     assert len(given) <= count + 20
     assert ("among those taken before" in ran.err) == bool(code)
+
+
+def test_frames_that_were_there_before_are_counted_apart(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for different, code, said in ((3, 1, "Took 3 new frames. "), (5, 1, "Took 2 new frames; 3 were there already. ")):
+        monkeypatch.setattr(collect, "open_source", lambda *_, n=different, **__: showing(n, given=[]))
+        ran = cli("collect", "--person", "-n", 9, "--camera", "-o", tmp_path / "out")
+        assert ran.code == code
+        assert said in ran.err

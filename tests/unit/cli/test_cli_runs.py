@@ -81,6 +81,8 @@ def test_show(filled: Callable[..., Any]) -> None:
 def test_export_and_delete(filled: Callable[..., Any], tmp_path: Path) -> None:
     assert filled("runs", "export", "1", "-o", tmp_path / "x.csv").code == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 4
+    ran = filled("runs", "export", "1", "-o", tmp_path / "x.csv")
+    assert ran.code == 1 and "exists already" in ran.err  # it may be another run's
     assert filled("runs", "delete", "1").code == 0
     ran = filled("runs", "show", "1")
     assert ran.code == 1

@@ -52,6 +52,26 @@ def test_a_labels_file_is_relative_to_itself_and_wins(tree: Path) -> None:
     assert truths == {"a.PNG": 0, "b.jpg": 1, "c.bmp": 0, "d.jpeg": 1}
 
 
+def test_labels_that_name_none_of_the_pictures_are_an_error(tree: Path) -> None:
+    labels = tree / "deep" / "labels.csv"  # whose files are looked for in its own folder
+    labels.write_text("file,label\nperson/a.PNG,1\n")
+    with pytest.raises(DataError, match=r"names none of the 4 pictures; it names .*deep/person/a.PNG"):
+        gather([str(tree)], labels)
+
+
+def test_what_has_no_counterpart_and_kinds_that_are_not_read_are_counted(tree: Path) -> None:
+    labels, told = tree / "labels.csv", []
+    labels.write_text("file,label\nperson/a.PNG,1\ngone.png,0\n")
+    for name in ("a.heic", "b.HEIC", "deep/c.webp"):
+        (tree / name).touch()
+    gather([str(tree)], labels, told.append)
+    assert told == [
+        "pictures of other kinds are left out: 2 .heic, 1 .webp",
+        f"3 of 4 pictures are not in {labels}",
+        f"1 of 2 files in {labels} are not among the pictures",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -300,7 +300,7 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer vww-deploy") as caught:
         Store(path)
-    assert "upgrade" in caught.value.hint
+    assert "newer vww-deploy" in caught.value.hint
 
 
 def older_store(path: Path, clock: str = HEADER.clock) -> None:

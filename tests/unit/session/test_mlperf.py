@@ -143,9 +143,19 @@ def test_samples_are_read_when_they_are_due(tmp_path: Path) -> None:
         samples[0].read()
 
 
-def test_no_more_of_the_list_is_read_than_wanted(tmp_path: Path) -> None:
-    data = folder(tmp_path, "a.bin,2,1\n" + "x" * 200_000)  # more than csv takes in a field
-    assert len(mlperf.load_samples(data, 1)) == 1
+@pytest.mark.parametrize(
+    ("truths", "limit", "taken"),
+    [
+        ("00001111", 4, "0011"),
+        ("00001111", 3, "001"),
+        ("01010101", 4, "0101"),
+        ("0000001", 4, "0001"),
+        ("111", 2, "11"),
+    ],
+)
+def test_a_limit_draws_from_both_classes(tmp_path: Path, truths: str, limit: int, taken: str) -> None:
+    data = folder(tmp_path, "\n".join(f"a.bin,2,{truth}" for truth in truths))
+    assert "".join(str(sample.truth) for sample in mlperf.load_samples(data, limit)) == taken
 
 
 def test_figures() -> None:

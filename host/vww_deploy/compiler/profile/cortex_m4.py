@@ -16,13 +16,14 @@ from functools import cache
 from typing import Final
 
 from vww_deploy.errors import ToolMissing
+from vww_deploy.resources import install_extra
 
 try:
     import capstone
     from capstone import arm
 except ImportError as error:  # the "profile" extra
     raise ToolMissing(
-        "the profiler needs the packages capstone and pyelftools", hint="pip install 'vww-deploy[profile]'"
+        "the profiler needs the packages capstone and pyelftools", hint=install_extra("profile")
     ) from error
 
 REFILL: Final = 2
