@@ -141,7 +141,9 @@ class BoardUnderTest:
         if self._locate is not None:
             self.port = self._locate() or self.port
         transport = open_transport(self.port, self.board.baudrate, self._locate)
-        return BoardDevice.connect(transport, expect_model=self.model.sha256, on_console=self._print)
+        return BoardDevice.connect(
+            transport, expect_model=self.model.sha256, expect_name=self.model.name, on_console=self._print
+        )
 
     @property
     def emulator_log(self) -> list[str]:

@@ -197,6 +197,7 @@ def test_another_model_than_the_boards_is_refused(
     other.write_bytes(shipped_models()[0].read_bytes() + b"\0" * 16)  # another file, so another hash
     ran = place.run("run", samples[0], "--model", other)
     assert ran.returncode == 1
+    assert "the board runs person_96_gray, not other" in ran.stderr
     assert "vww-deploy flash" in ran.stderr
 
 

@@ -350,7 +350,7 @@ def test_a_board_that_comes_back_in_time(board: VirtualBoard, flashed: Flashed, 
 
 
 def test_another_model_than_asked(board: VirtualBoard) -> None:
-    with pytest.raises(ProtocolMismatch, match="the board has model") as caught:
+    with pytest.raises(ProtocolMismatch, match="the board runs person_96_gray, not an unknown model") as caught:
         Device.connect(open_transport(str(board.tty)), expect_model="00" * 32)
     assert "--board virtual" in caught.value.hint
 

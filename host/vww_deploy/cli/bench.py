@@ -17,7 +17,7 @@ _BAR = 24
 
 
 def command(
-    model: common.ModelArgument = None,
+    model: common.BoardModelArgument = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     runs: Annotated[int, typer.Option("--runs", "-n", min=1, help="Inferences to measure.")] = 10,
@@ -31,12 +31,11 @@ def command(
     Example: vww-deploy bench person_96_gray --board virtual
     """
     from vww_deploy.compiler import compile_model
-    from vww_deploy.graph.model import Model
     from vww_deploy.session.bench import bench
     from vww_deploy.session.connect import open_device
     from vww_deploy.session.latency import estimate
 
-    loaded = Model.load(model)
+    loaded = common.model_of_board(model, board, port)
     with common.err.status(f"Compiling {loaded.name}"):
         compiled = compile_model(loaded.graph)
     with open_device(loaded, board=board, port=port) as device, common.progress() as progress:

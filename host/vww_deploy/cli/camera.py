@@ -23,9 +23,7 @@ def command(
         list[str] | None,
         typer.Argument(help="For the virtual board: pictures, folders, a video, or webcam.", metavar="[SOURCE...]"),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
-    ] = None,
+    model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     frame: Annotated[
@@ -52,7 +50,6 @@ def command(
     Example: vww-deploy camera photos/ --count 3 --out stills
     """
     from vww_deploy.boards.camera_feed import Fault, TestPattern
-    from vww_deploy.graph.model import Model
     from vww_deploy.pictures.camera_format import parse_format
     from vww_deploy.session.camera import feed_for, save_frame, stills
     from vww_deploy.session.connect import choose_board, open_device
@@ -63,7 +60,7 @@ def command(
     if fault and fault not in faults:
         raise DataError(f"no fault is called {fault!r}", hint=f"There are {', '.join(faults)}.")
     taken_as = parse_format(frame)
-    loaded = Model.load(model)
+    loaded = common.model_of_board(model, board, port)
     # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
     chosen = choose_board(board, port)
     sources = look_at or (_samples() if chosen.is_virtual else [])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
 
+    from vww_deploy.graph.model import Model
+
 # Control characters other than tab and line end, both sets.
 _COMMANDS: Final = dict.fromkeys(i for i in (*range(32), *range(127, 160)) if i not in (9, 10))
 
@@ -61,6 +63,16 @@ ModelArgument = Annotated[
     str | None,
     typer.Argument(help="A .tflite file or the name of a shipped model; default: person_96_gray.", metavar="MODEL"),
 ]
+BoardModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="A .tflite file or the name of a shipped model; default: what the board runs.", metavar="MODEL"
+    ),
+]
+BoardModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A .tflite file or a shipped model; default: what the board runs."),
+]
 
 
 def _known_board(name: str) -> str:
@@ -85,6 +97,24 @@ AsOption = Annotated[
 ]
 AS_DEFAULT: Final = "nano33ble"
 """As :data:`vww_deploy.session.latency.ESTIMATE_BOARD`, which ``--help`` need not import."""
+
+
+def model_of_board(named: str | None, board: str | None, port: str | None) -> Model:
+    """The model that was named; else what the board runs, if this computer knows it; else the shipped one.
+
+    Raises:
+        VwwError: the model cannot be read, or the board cannot be reached.
+    """
+    from vww_deploy.graph import known
+    from vww_deploy.graph.model import DEFAULT_MODEL, Model
+    from vww_deploy.session.connect import running_model
+
+    if named is not None:
+        return Model.load(named)
+    found = known.find(running_model(board, port)) or Model.load()
+    if found.name != DEFAULT_MODEL:
+        notice(f"the board runs {found.name}; --model names another one")
+    return found
 
 
 def print_error(error: VwwError) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rich.markup import escape
 
 from vww_deploy.cli import common
 from vww_deploy.cli.compile import OptimizeOption
-from vww_deploy.errors import BoardError
+from vww_deploy.errors import BoardError, VwwError
 
 
 def command(
@@ -25,6 +27,7 @@ def command(
     from vww_deploy.boards.catalogue import UNLISTED
     from vww_deploy.boards.flash import flash
     from vww_deploy.compiler import compile_model
+    from vww_deploy.graph import known
     from vww_deploy.graph.model import Model
     from vww_deploy.link.messages import Feature
     from vww_deploy.session.connect import choose_board
@@ -41,6 +44,8 @@ def command(
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
         flashed = flash(compiled, chosen, port, progress=common.told(status))
+    with contextlib.suppress(OSError, VwwError):  # the board runs it all the same
+        known.remember(loaded)
     if Feature.STAGED_INPUT not in flashed.info.features:
         common.notice(common.NO_OVERLAP)
     if as_json:

@@ -26,9 +26,6 @@ SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(help="Pictures to stream in a loop (files, folders, globs), or a recording.", metavar="[FILE...]"),
 ]
-ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
-]
 OutOption = Annotated[
     Path,
     typer.Option("--out", "-o", help="Folder for snapshots, recordings and labelled frames.", file_okay=False),
@@ -51,7 +48,7 @@ DEFAULT_OUT = Path("vww-monitor")
 
 def command(
     files: SourcesArgument = None,
-    model: ModelOption = None,
+    model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     web: Annotated[bool, typer.Option("--web", help="A page in the browser instead of the terminal.")] = False,
@@ -138,12 +135,11 @@ def open_source(
 
         return Replay(Path(files[0]))
 
-    from vww_deploy.graph.model import Model
     from vww_deploy.pictures.gather import gather
     from vww_deploy.session.connect import choose_board
     from vww_deploy.session.live import Live, board_at
 
-    loaded = Model.load(model)
+    loaded = common.model_of_board(model, board, port)
     chosen = choose_board(board, port)
     title = port or chosen.title
     if camera or (chosen.cameras and not chosen.is_virtual and not files):

@@ -28,9 +28,7 @@ def command(
     pictures: Annotated[
         list[str] | None, typer.Argument(help="Picture files, folders, globs.", metavar="PICTURES...")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model on the board; default: the shipped one.")
-    ] = None,
+    model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     labels: Annotated[
@@ -70,7 +68,6 @@ def command(
 
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
-    from vww_deploy.graph.model import Model
     from vww_deploy.link.faults import Faults
     from vww_deploy.pictures.camera_format import parse_format
     from vww_deploy.pictures.gather import gather
@@ -91,14 +88,21 @@ def command(
         planned = gather(pictures or [], labels, common.notice)
         if last is not None:
             # A board that is named by its port may be one outside the catalogue.
-            model, board = model or last.header.model_path, board or (last.header.board if port is None else None)
+            if model is None and Path(last.header.model_path).is_file():  # else it is the one on the board, or known
+                model = last.header.model_path
+            board = board or (last.header.board if port is None else None)
             raw_camera = raw_camera or last.header.raw_camera
         raw = parse_format(raw_camera) if raw_camera else None
         faults = Faults(fault_rate) if fault_rate else None
         with (
             _blame_faults(fault_rate),
             open_session(
-                Model.load(model), board=board, port=port, compare=reference, raw_camera=raw, faults=faults
+                common.model_of_board(model, board, port),
+                board=board,
+                port=port,
+                compare=reference,
+                raw_camera=raw,
+                faults=faults,
             ) as session,
         ):
             if last is not None:

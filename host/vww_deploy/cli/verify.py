@@ -9,7 +9,7 @@ from vww_deploy.cli import common
 
 
 def command(
-    model: common.ModelArgument = None,
+    model: common.BoardModelArgument = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     as_json: common.JsonOption = False,
@@ -21,11 +21,10 @@ def command(
     Example: vww-deploy verify person_96_gray --board virtual
     """
     from vww_deploy.compiler import compile_model
-    from vww_deploy.graph.model import Model
     from vww_deploy.session.connect import open_device
     from vww_deploy.session.verify import noise_inputs, verify
 
-    loaded = Model.load(model)
+    loaded = common.model_of_board(model, board, port)
     with common.err.status(f"Compiling {loaded.name}"):
         compiled = compile_model(loaded.graph)
     inputs = noise_inputs(loaded.graph.input_activation.shape)

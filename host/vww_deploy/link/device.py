@@ -163,6 +163,7 @@ class Device:
         """Does not talk yet; use :meth:`connect`."""
         self._transport = transport
         self._expect_model = expect_model
+        self._expect_name = ""
         self._decoder = Decoder()
         self._sequence = secrets.randbelow(1 << 16)
         self._next_id = secrets.randbelow(1 << 31) + 1
@@ -191,12 +192,14 @@ class Device:
         transport: Transport,
         *,
         expect_model: str | None = None,
+        expect_name: str = "",
         on_console: Callable[[str], None] | None = None,
     ) -> Self:
         """Greets the board behind ``transport``.
 
         Args:
             expect_model: SHA-256 in hex of the ``.tflite`` that must be on the board.
+            expect_name: what to call that model in errors.
             on_console: see the attribute; given here, it is told what the board prints while it is greeted, too.
 
         Raises:
@@ -204,6 +207,7 @@ class Device:
             LinkError: nothing answers, or something else than this firmware does.
         """
         device = cls(transport, expect_model=expect_model)
+        device._expect_name = expect_name
         device.on_console = on_console
         try:
             device._mended(device._greet)
@@ -515,8 +519,11 @@ class Device:
             raise _other_protocol(self.port, info.version)
         sha256 = info.model_sha256.hex()
         if self._expect_model is not None and sha256 != self._expect_model:
+            from vww_deploy.graph import known  # here alone: the link needs no models
+
             raise ProtocolMismatch(
-                f"{self.port}: the board has model {sha256[:12]}, not {self._expect_model[:12]}",
+                f"{self.port}: the board runs {known.name_of(sha256)}, "
+                f"not {self._expect_name or known.name_of(self._expect_model)}",
                 hint=flash_hint(info.board),
             )
         makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs

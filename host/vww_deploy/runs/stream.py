@@ -49,9 +49,11 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
     """
     model = session.model
     if writer.header.model_sha256 != model.sha256:
+        was, now = writer.header.model, model.name
+        if was == now:
+            was, now = f"{was} ({writer.header.model_sha256[:12]})", f"{now} ({model.sha256[:12]})"
         raise StoreError(
-            f"run {writer.run} is of another model ({writer.header.model}, SHA-256 "
-            f"{writer.header.model_sha256[:12]}...) than {model.name} ({model.sha256[:12]}...)",
+            f"run {writer.run} is of {was}, not of {now}",
             hint="Start a new run instead of continuing it.",
         )
     state: State = "failed"

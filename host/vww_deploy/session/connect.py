@@ -49,6 +49,13 @@ def firmware_image(name: str) -> Path | None:
     return image if image.is_file() else None
 
 
+def running_model(board: str | None = None, port: str | None = None) -> str:
+    """SHA-256 of the model that a board runs; arguments and errors as :func:`open_device` has them."""
+    chosen = choose_board(board, port)
+    with Device.connect(open_transport(port or ports.find_port(chosen), chosen.baudrate)) as device:
+        return device.info.model_sha256
+
+
 @contextmanager
 def open_device(
     model: Model, *, board: str | None = None, port: str | None = None, faults: Faults | None = None
@@ -81,7 +88,7 @@ def open_device(
         transport = open_transport(port, chosen.baudrate)
     if faults is not None:
         transport = FaultyTransport(transport, faults)
-    with Device.connect(transport, expect_model=model.sha256) as device:
+    with Device.connect(transport, expect_model=model.sha256, expect_name=model.name) as device:
         yield device
 
 

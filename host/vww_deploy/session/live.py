@@ -70,7 +70,8 @@ def board_at(model: Model, board: str | None = None, port: str | None = None) ->
         chosen = choose_board(board, chosen_port or port)
         where = chosen_port or port or ports.find_port(chosen)
         baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
-        with Device.connect(_NoReopen(open_transport(where, baudrate)), expect_model=model.sha256) as device:
+        transport = _NoReopen(open_transport(where, baudrate))
+        with Device.connect(transport, expect_model=model.sha256, expect_name=model.name) as device:
             yield device
 
     return connect

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ProtocolMismatch
+from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference, flash_hint
 from vww_deploy.pictures import preprocess
@@ -39,7 +40,7 @@ def check_model(device: Device, name: str, sha256: str) -> None:
     """Raise ProtocolMismatch if the device runs another model than this one."""
     if device.info.model_sha256 != sha256:
         raise ProtocolMismatch(
-            f"the board runs another model (SHA-256 {device.info.model_sha256[:12]}...) than {name} ({sha256[:12]}...)",
+            f"the board runs {known.name_of(device.info.model_sha256)}, not {name}",
             hint=flash_hint(device.info.board),
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from vww_deploy.boards.camera_feed import Fault, Pictures, open_images
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, VwwError
-from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session.camera import feed_for
 
 
@@ -47,18 +44,3 @@ def test_what_the_camera_looks_at_is_told_by_its_name(tmp_path: Path) -> None:
         open_images(["webcam:99"], 10.0)
     with pytest.raises(DataError, match="no video"):
         open_images([str(tmp_path / "none.mp4")], 10.0)
-
-
-def test_runs_from_before_raw_frames_are_still_read(tmp_path: Path) -> None:
-    path = tmp_path / "runs.sqlite"
-    header = RunHeader("virtual", "/dev/null", "m", "0" * 64)
-    with Store(path) as store:
-        store.begin(header).finish("complete")
-    old = json.loads(header.to_json())
-    del old["raw_camera"]
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE runs SET header = ?", (json.dumps(old),))
-        database.execute("PRAGMA user_version = 1")
-    database.close()
-    with Store(path) as store:
-        assert store.runs()[0].header == header

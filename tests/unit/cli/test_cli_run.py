@@ -36,6 +36,7 @@ def attach(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             yield Session(ReferenceDevice(model, features=features), model)  # type: ignore[arg-type]
 
         monkeypatch.setattr(connect, "open_session", open_session)
+        monkeypatch.setattr(connect, "running_model", lambda board, port: "00" * 32)
 
     return attached
 

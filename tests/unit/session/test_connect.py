@@ -21,7 +21,7 @@ from vww_deploy.link import device as device_module
 from vww_deploy.link.transport import open_transport
 from vww_deploy.session.connect import choose_board, firmware_image, open_device
 
-MODEL = cast(Model, SimpleNamespace(sha256="ab" * 32))
+MODEL = cast(Model, SimpleNamespace(name="m", sha256="ab" * 32))
 
 
 @pytest.fixture
