@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.support.tflite_writer import ModelWriter, options
+from tests.support.tflite_writer import ModelWriter, Options, options
 
 UNARY = ("LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH")
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU6": 3}
@@ -219,18 +219,101 @@ class RandomModel:
         out = self.output(source.shape, scale)
         self.writer.op("MUL", pair, [out.index], options("MulOptions", FusedActivationFunction=0))
 
-    def concatenate(self) -> None:
-        """The channels of an earlier tensor of the same height and width beside the current ones."""
-        now = self.now
-        others = [t for t in self.history if len(t.shape) == 4 and t.shape[1:3] == now.shape[1:3]]
+    def concatenate(self, axis: int | None = None) -> None:
+        """An earlier tensor beside the current one, along the channels unless said otherwise."""
+        now, axis = self.now, int(self.random.choice([1, 2, 3, 3])) if axis is None else axis
+        others = [
+            t for t in self.history if len(t.shape) == 4 and t.shape[:axis] + t.shape[axis + 1 :] == self._without(axis)
+        ]
         other = others[int(self.random.integers(len(others)))]
-        if now.shape[3] + other.shape[3] > 16:
+        joined = list(now.shape)
+        joined[axis] += other.shape[axis]
+        if joined[axis] > 30:
             return
         same = self.output(other.shape, now.scale, now.zero_point)
         self.writer.op("QUANTIZE", [other.index], [same.index], options("QuantizeOptions"))
-        out = self.output((*now.shape[:3], now.shape[3] + other.shape[3]), now.scale, now.zero_point)
-        table = options("ConcatenationOptions", Axis=int(self.random.choice([3, -1])), FusedActivationFunction=0)
+        out = self.output(tuple(joined), now.scale, now.zero_point)
+        table = options("ConcatenationOptions", Axis=axis - 4 * int(self.random.integers(2)), FusedActivationFunction=0)
         self.writer.op("CONCATENATION", [now.index, same.index], [out.index], table)
+
+    def _without(self, axis: int) -> tuple[int, ...]:
+        return self.now.shape[:axis] + self.now.shape[axis + 1 :]
+
+    def moved(self, kind: str, shape: tuple[int, ...], constants: list[np.ndarray], table: Options | None) -> None:
+        """An operator that moves values, with whole numbers as its other inputs."""
+        source, out = self.now, self.output(shape, self.now.scale, self.now.zero_point)
+        more = [self.writer.tensor(c.shape, dtype="INT32", data=c) for c in constants]
+        self.writer.op(kind, [source.index, *more], [out.index], table)
+
+    def slice(self) -> None:
+        """SLICE of a part."""
+        full = np.array(self.now.shape)
+        begin = np.array([int(self.random.integers(n)) for n in full])
+        size = np.array([int(self.random.integers(1, n - b + 1)) for n, b in zip(full, begin, strict=True)])
+        told = np.where((begin + size == full) & (self.random.random(4) < 0.5), -1, size)
+        self.moved("SLICE", tuple(size.tolist()), [begin, told], options("SliceOptions"))
+
+    def strided_slice(self) -> None:
+        """STRIDED_SLICE with any strides, backwards too."""
+        full = np.array(self.now.shape)
+        step = self.random.choice([1, 1, 2, 3, -1, -2], 4)
+        step[0] = 1
+        begin = np.array([int(self.random.integers(n)) for n in full])
+        end = np.where(step > 0, full, 0)
+        masks = [int(self.random.integers(16)) for _ in range(2)]
+        index = [
+            slice(None if masks[0] >> d & 1 else b, None if masks[1] >> d & 1 else e, s)
+            for d, (b, e, s) in enumerate(zip(begin.tolist(), end.tolist(), step.tolist(), strict=True))
+        ]
+        shape = np.empty(self.now.shape)[tuple(index)].shape
+        if min(shape) < 1:
+            return
+        table = options("StridedSliceOptions", BeginMask=masks[0], EndMask=masks[1])
+        self.moved("STRIDED_SLICE", shape, [begin, end, step], table)
+
+    def split(self) -> None:
+        """SPLIT into parts, of which one goes on."""
+        axis = int(self.random.integers(1, 4))
+        size = self.now.shape[axis]
+        parts = next((n for n in (3, 2) if size % n == 0), 1)
+        shape = list(self.now.shape)
+        shape[axis] //= parts
+        source = self.now
+        outs = [self.output(tuple(shape), source.scale, source.zero_point) for _ in range(parts)]
+        where = self.writer.tensor((), dtype="INT32", data=np.array(axis))
+        table = options("SplitOptions", NumSplits=parts)
+        self.writer.op("SPLIT", [where, source.index], [out.index for out in outs], table)
+        self.now = outs[int(self.random.integers(parts))]
+
+    def mirror_pad(self) -> None:
+        """MIRROR_PAD of either kind."""
+        symmetric = int(self.random.integers(2))
+        sizes = [0, *(n - 1 + symmetric for n in self.now.shape[1:3]), 0]
+        amounts = np.array([[int(self.random.integers(min(n, 3) + 1)) for _ in range(2)] for n in sizes])
+        shape = tuple(int(n + pair.sum()) for n, pair in zip(self.now.shape, amounts, strict=True))
+        self.moved("MIRROR_PAD", shape, [amounts], options("MirrorPadOptions", Mode=symmetric))
+
+    def pad_with(self) -> None:
+        """PADV2 with any value."""
+        amounts = self.random.integers(0, 3, (4, 2))
+        amounts[0] = 0
+        shape = tuple(int(n + pair.sum()) for n, pair in zip(self.now.shape, amounts, strict=True))
+        source, out = self.now, self.output(shape, self.now.scale, self.now.zero_point)
+        index = self.writer.tensor((4, 2), dtype="INT32", data=amounts)
+        number = self.random.integers(-128, 128, (1,))
+        value = self.writer.tensor((1,), scale=source.scale, zero_point=source.zero_point, data=number)
+        self.writer.op("PADV2", [source.index, index, value], [out.index], options("PadV2Options"))
+
+    def resize(self, kind: str | None = None) -> None:
+        """RESIZE of either kind, in any of the ways to count pixels."""
+        _, h, w, c = self.now.shape
+        kind = kind or "RESIZE_NEAREST_NEIGHBOR"
+        size = np.array([int(self.random.choice([n, 2 * n, self.random.integers(1, 2 * n + 2)])) for n in (h, w)])
+        corners, centers = ((False, False), (True, False), (False, True))[int(self.random.integers(3))]
+        name = "ResizeNearestNeighborOptions" if kind == "RESIZE_NEAREST_NEIGHBOR" else "ResizeBilinearOptions"
+        table = options(name, AlignCorners=corners, HalfPixelCenters=centers)
+        if h * w < 500:
+            self.moved(kind, (1, *size.tolist(), c), [size], table)
 
     def softmax_map(self) -> None:
         """SOFTMAX over the channels of a map."""
@@ -386,6 +469,30 @@ def varied_model(seed: int) -> bytes:
         model.pointwise,
     ]
     for _ in range(int(random.integers(2, 7))):
+        steps[int(random.integers(len(steps)))]()
+    if random.random() < 0.4:
+        model.tail()
+    return model.finish()
+
+
+def moved_model(seed: int) -> bytes:
+    """A random model of the operators that move values, between convolutions."""
+    random = np.random.default_rng(seed)
+    height, width = (int(n) for n in random.integers(2, 12, 2))
+    model = RandomModel(random, height, width, int(random.choice([1, 3, 3, 4])))
+    steps = [
+        model.concatenate,
+        model.slice,
+        model.strided_slice,
+        model.split,
+        model.mirror_pad,
+        model.pad_with,
+        model.resize,
+        model.conv,
+        model.pointwise,
+        model.depthwise,
+    ]
+    for _ in range(int(random.integers(2, 8))):
         steps[int(random.integers(len(steps)))]()
     if random.random() < 0.4:
         model.tail()

@@ -211,6 +211,8 @@ class _Writer:
         row_map = op.row_map(self.graph)
         assert row_map is not None
         constant = row_map.end - row_map.stride
+        if row_map.repeat > 1:
+            need = f"({need} + {row_map.repeat - 1}) / {row_map.repeat}"
         expression = need if row_map.stride == 1 else f"{need} * {row_map.stride}"
         if constant:
             expression += f" {'+' if constant > 0 else '-'} {abs(constant)}"

@@ -165,7 +165,9 @@ class Layers:
         for call in self.calls(segment):
             if call.layer == producer:
                 made = call.row_end
-                most = max(most, made - self.rows_read(producer + 1, read, read + 1)[0])
+                # What nobody reads is made and told about, too: a call must not write over its own rows.
+                fresh = made - call.row_begin
+                most = max(most, fresh, made - self.rows_read(producer + 1, read, read + 1)[0])
             elif call.layer == producer + 1:
                 read = call.row_end
         return most

@@ -95,7 +95,8 @@ def _read_operator(reader: Reader, operator: FileOperator) -> None:
             raise RefusedError("this operator is not supported")
         if operator.wrong_options:
             raise RefusedError(f"its options are another operator's ({operator.wrong_options})")
-        if not operator.inputs or len(operator.outputs) != 1 or operator.outputs[0] < 0:
+        several = len(operator.outputs) > 1 and operator.kind not in ("SPLIT", "SPLIT_V")
+        if not operator.inputs or several or any(i < 0 for i in operator.outputs):
             raise RefusedError("inputs or outputs are missing")
         if reader.refusals and any(
             i >= 0 and i not in reader.values and i not in reader.constants and i not in reader.file.inputs

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.exactness import check
-from tests.support.random_models import random_model, small_mobilenet, varied_model
+from tests.support.random_models import moved_model, random_model, small_mobilenet, varied_model
 from vww_deploy.compiler import Compiled, Optimize, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference
@@ -52,6 +52,12 @@ def test_random_models_with_dead_channels(seed: int) -> None:
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_random_models_of_every_operator(seed: int) -> None:
     check(compiled_or_skipped(varied_model(seed), "ram" if seed % 2 else "speed"), pictures=2, seed=seed)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_random_models_that_move_values(seed: int) -> None:
+    check(compiled_or_skipped(moved_model(seed), "ram" if seed % 2 else "speed"), pictures=2, seed=seed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

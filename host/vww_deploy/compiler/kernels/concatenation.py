@@ -1,4 +1,4 @@
-"""CONCATENATION over the channels: a copy of each input into a part of the output."""
+"""CONCATENATION: a copy of each input into a part of the output."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ class _Concatenation(KernelRule[Concatenation]):
         return Kernel("copy_planar", "copy")
 
     def call(self, graph: Graph, op: Concatenation, kernel: Kernel, site: Site) -> list[str]:
-        offset, channel_stride, _, _ = site.fields(op.output)
+        offset, channel_stride, row_stride, _ = site.fields(op.output)
+        stride = (row_stride, 1, channel_stride)[op.axis]
         lines = []
         for tensor in op.inputs:
             source = graph.activations[tensor]
-            views = f"{site.view(tensor)}, {site.view(op.output, offset=offset)}"
-            lines.append(f"vww::copy_planar({source.channels}, {source.width}, {views}, {site.rows});")
-            offset += source.channels * channel_stride
+            part = {"offset": offset} if op.axis else {"offset": offset, "rows": source.height}
+            views = f"{site.view(tensor)}, {site.view(op.output, **part)}"
+            rows = site.rows if op.axis else f"0, {source.height}"
+            lines.append(f"vww::copy_planar({source.channels}, {source.width}, {views}, {rows});")
+            offset += source.shape[op.axis] * stride
         return lines
 
     def work(self, graph: Graph, op: Concatenation) -> Work:

@@ -1,4 +1,4 @@
-"""PAD with the zero point."""
+"""PAD and PADV2."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Pad(KernelRule[Pad]):
             top=op.padding.top,
             left=op.padding.left,
             front=op.channels_before,
-            value=out.quantization.zero_point,
+            value=op.value,
         )
         return Kernel("pad", "pad", params)
 

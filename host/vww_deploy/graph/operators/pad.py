@@ -1,4 +1,4 @@
-"""PAD with the zero point."""
+"""PAD with the zero point, PADV2 with any value."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vww_deploy.graph.ir import (
     Graph,
     Op,
     Padding,
+    Quantization,
     RowMap,
 )
 from vww_deploy.graph.ranges import Channels, Range
@@ -22,23 +23,29 @@ from vww_deploy.graph.tflite_file import FileOperator
 
 @dataclass(frozen=True, eq=False)
 class Pad(Op):
-    """Zero points around a picture and beside its channels."""
+    """One value, as the file stores it, around a picture and beside its channels."""
 
     padding: Padding
+    value: int
     channels_before: int = 0
     channels_after: int = 0
+
+    def is_around(self, graph: Graph) -> bool:
+        """Whether it is what a layer's own padding does: zero points, and no channels."""
+        zero_point = graph.activations[self.inputs[0]].quantization.zero_point
+        return self.value == zero_point and not self.channels_before and not self.channels_after
 
     def row_map(self, graph: Graph) -> RowMap:
         return RowMap(1, -self.padding.top, 1 - self.padding.top)
 
     def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
-        padding, value = self.padding, graph.activations[self.inputs[0]].quantization.zero_point
+        padding = self.padding
         amounts = (
             (padding.top, padding.bottom),
             (padding.left, padding.right),
             (self.channels_before, self.channels_after),
         )
-        low, high = (np.pad(values, amounts, constant_values=value) for values in (given[0].low, given[0].high))
+        low, high = (np.pad(values, amounts, constant_values=self.value) for values in (given[0].low, given[0].high))
         return Range(low, high)
 
     def ask_channels(self, channels: Channels) -> None:
@@ -81,14 +88,23 @@ def read(reader: Reader, op: FileOperator) -> None:
     )
     if reader.activations[identity].shape != expected:
         raise RefusedError(f"output {list(out.shape)} does not follow from input {list(tensor.shape)}")
-    reader.ops.append(Pad(op.index, op.kind, (source.id,), identity, padding, *by_axis[2]))
+    value = _value(reader, op, source.quantization)
+    reader.ops.append(Pad(op.index, op.kind, (source.id,), identity, padding, value, *by_axis[2]))
+
+
+def _value(reader: Reader, op: FileOperator, wanted: Quantization) -> int:
+    """What is put around: PADV2's third input."""
+    if op.kind == "PAD":
+        return wanted.zero_point
+    tensor, data = reader.tensors[op.inputs[2]], reader.constant(op.inputs[2])
+    if data.size != 1 or reader.quantization(tensor) != wanted:
+        raise RefusedError("a value with another scale or zero point than the input, or several")
+    return int(data.reshape(-1)[0]) - (128 if tensor.dtype == "UINT8" else 0)
 
 
 def fold_padding(graph: Graph) -> Graph:
     """PAD into the convolutions behind it: both pad with the zero point, so the amounts add up."""
-    pads = {
-        op.output: op for op in graph.ops if isinstance(op, Pad) and not op.channels_before and not op.channels_after
-    }
+    pads = {op.output: op for op in graph.ops if isinstance(op, Pad) and op.is_around(graph)}
     ops: list[Op] = []
     for op in graph.ops:
         pad = pads.get(op.inputs[0])
@@ -97,4 +113,4 @@ def fold_padding(graph: Graph) -> Graph:
     return graph.replace(ops=tuple(ops))
 
 
-READERS: Final = {"PAD": read}
+READERS: Final = {"PAD": read, "PADV2": read}
