@@ -1,11 +1,14 @@
 // DEPTHWISE_CONV_2D, channel by channel: the rows that a window needs are copied to scratch, padded and widened to
 // int16, and the output is computed from there; so it may overwrite the input.
 //
-// Constants, for each output channel and without gaps: the bias with the input's zero point folded in (int32), twice
-// the Q31 multiplier (a word), the weights (kernel_h * kernel_w bytes), 32 + TFLite's shift (a byte).
+// Constants, for each output channel and without gaps: the bias with the input's zero point folded in (int32), a
+// multiplier (a word), the weights (kernel_h * kernel_w bytes), an exponent (a byte). An exponent of 0 tells that the
+// scaling is fused (requant.h): then the first word is 256 times the bias and the offset. Otherwise the multiplier is
+// the doubled Q31 one, the exponent 32 + TFLite's shift.
 #include "depthwise_conv2d.h"
 
 #include "requant.h"
+#include "slots.h"
 
 namespace vww {
 namespace {
@@ -17,8 +20,28 @@ struct Channel {
   int8_t* out;
 };
 
-// ------------------------------------------------------------------------------------------------------------- any
-// kernel
+// How a channel's sums, which begin with `bias`, are scaled.
+struct Scaling {
+  int32_t bias, offset, multiplier;
+  int exponent;
+
+  Scaling(const DepthwiseParams& p, const int8_t* record)
+      : bias(load_int32(record)),
+        offset(0),
+        multiplier(load_int32(record + 4)),
+        exponent(record[8 + p.kernel_h * p.kernel_w]) {
+    if (exponent != 0) return;
+    offset = bias;
+    bias = 0;
+  }
+
+  int8_t scale(int32_t sum, const Requant& r) const {
+    return exponent == 0 ? requantize_fused(sum * 256 + offset, multiplier, r)
+                         : requantize(sum, {multiplier, exponent}, r);
+  }
+};
+
+// ------------------------------------------------------------------------------------------------------- any kernel
 
 // Rows of the window in a ring, padded and widened; before them the weights as pairs and the rows' addresses.
 struct Window {
@@ -131,29 +154,16 @@ __attribute__((noinline)) void compute_row(const DepthwiseParams& p, const Windo
   const uint32_t* rows[kMostKernelRows];
   for (int ky = 0; ky < p.kernel_h; ++ky)
     rows[ky] = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h));
-  const int32_t bias = load_int32(c.record), multiplier = load_int32(c.record + 4);
-  const int exponent = c.record[8 + p.kernel_h * p.kernel_w];
-  // A doubled multiplier of 2^31 and more, a right shift of 1 and more (1 by doubling and shifting by 2).
-  const bool common = multiplier < 0 && exponent <= 31;
-  const int doubling = exponent == 31 ? 1 : 0;
-  const int32_t power = common ? 1 << (exponent - doubling) : 0;
+  const Scaling scaling(p, c.record);
   for (int x = 0; x < p.out_w; x += 4) {
-    int32_t acc[4] = {bias, bias, bias, bias};
+    int32_t acc[4] = {scaling.bias, scaling.bias, scaling.bias, scaling.bias};
     if (p.stride_w == 1) {
       accumulate<1>(window.table, window.pairs, rows, p.kernel_h, x / 2, acc);
     } else {
       accumulate<2>(window.table, window.pairs, rows, p.kernel_h, x, acc);
     }
     const int count = p.out_w - x < 4 ? p.out_w - x : 4;
-    for (int i = 0; i < count; ++i) {
-      if (common) {
-        int32_t t = smmlar(acc[i], multiplier, acc[i]);
-        t = smmlar((t + (t >> 31)) << doubling, power, p.requant.output_offset);
-        to[x + i] = static_cast<int8_t>(clamp(t, p.requant.clamp_min, p.requant.clamp_max));
-      } else {
-        to[x + i] = requantize<RequantKind::kGeneric>(acc[i], {multiplier, exponent}, p.requant);
-      }
-    }
+    for (int i = 0; i < count; ++i) to[x + i] = scaling.scale(acc[i], p.requant);
   }
 }
 
@@ -163,7 +173,7 @@ __attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& 
                                           int row_begin, int row_end, void* scratch) {
   const Window window(p, scratch);
   const int8_t* const w = c.record + 8;
-  const ChannelScale scale{load_int32(c.record + 4), w[p.kernel_h * p.kernel_w]};
+  const Scaling scaling(p, c.record);
 #if defined(__ARM_FEATURE_DSP)
   const bool wide = is_wide(p);
   if (wide) fill_table(p, w, window);
@@ -181,12 +191,12 @@ __attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& 
     }
 #endif
     for (int x = 0; x < p.out_w; ++x) {
-      int32_t acc = load_int32(c.record);
+      int32_t acc = scaling.bias;
       for (int ky = 0; ky < p.kernel_h; ++ky) {
         const int16_t* row = window.row(top + ky * p.dilation_h) + x * p.stride_w;
         for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
       }
-      to[x] = requantize<RequantKind::kGeneric>(acc, scale, p.requant);
+      to[x] = scaling.scale(acc, p.requant);
     }
   }
 }
@@ -226,117 +236,114 @@ struct Planes {
   int32_t channels;
   int32_t in_channel_stride;
   int32_t out_channel_stride;
-  int32_t in_gap;  // from the end of a row's last word to the next row
-  int32_t words;   // of four bytes in an input row
-  int32_t edge;    // where in scratch the column after the last one lies, from a row's first word
-  int32_t unused;
-  int32_t pad_left;  // 0 or 1
-  int32_t zero;      // a pair of zero points
-  int32_t quads;     // outputs of a row that are computed by four
-  int32_t tail;      // those left, 0 to 3
-  int32_t out_gap;   // from the end of an output row to the next
+  int32_t in_gap;           // from the end of a row's last word to the next row
+  int32_t words;            // of four bytes in an input row
+  int32_t edge;             // where in scratch the column after the last one lies, from a row's first word
+  int32_t rounding_offset;  // 512 * the output's zero point + 256
+  int32_t pad_left;         // 0 or 1
+  int32_t zero;             // a pair of zero points
+  int32_t quads;            // outputs of a row that are computed by four
+  int32_t tail;             // those left, 0 to 3
+  int32_t out_gap;          // from the end of an output row to the next
   int32_t stride;
   const Chunk* chunks;
   uint32_t* scratch;
 };
 static_assert(sizeof(Planes) == 72, "the assembly copies it");
 
-// Computes channels until one comes whose scale is out of the ordinary (multiplier below 2^30, right shift below 2);
-// returns how many are left. Output offset -128 and a clamp of -128..127: negative values need no care when rounding.
+// Computes channels, saturated to -128..127, until one comes whose scale is out of the ordinary (not fused, and a
+// multiplier below 2^30 or a right shift below 2); returns how many are left.
 //
 // While it widens: r0 from, r1 to (row), r6 to (word), r8 rows. While it computes: r0 scratch, r1 out, r2-r7 weights
-// (w0, w1), (w1, w2) by row, r8-r11 accumulators, r12 lr pixels. The inner part in C++ with intrinsics takes 20.2
-// instructions and 28.5 cycles per output with gcc 12; this 12.5 and 17.
+// (w0, w1), (w1, w2) by row, r8-r11 accumulators, r12 lr pixels. Weights of fused channels are 256 times as large. The
+// inner part in C++ with intrinsics takes 20.2 instructions and 28.5 cycles per output with gcc 12; this 11.8 and 15.5.
 //
-// Stack: 0 bias, 4 multiplier, 8 power of two, 12 output offset, 16 row in scratch, 20 end of the row's quads, 24 rows
-// left, 28 chunk, 32 Planes.
+// Slots: 0 bias, 1 multiplier, 2 power of two, 3 rounding offset or, not fused, zero point, 4 row in scratch, 5 end of
+// the row's quads, 6 rows left, 7 quads, 8 gap after a row of outputs, 9 return address. Stack: slots, 40 chunk, 44
+// Planes.
 #define VWW_MAC(instruction, acc, x, w) #instruction " r" #acc ", " #x ", r" #w ", r" #acc "\n"
 #define VWW_START(instruction, acc, x, w, from) #instruction " r" #acc ", " #x ", r" #w ", r" #from "\n"
 #define VWW_LOAD2(at) "ldrd r12, lr, [r0, #" #at "]\n"
 #define VWW_LOAD1(at) "ldr r12, [r0, #" #at "]\n"
-#define VWW_SCALE2(a, b)            \
-  "ldr r12, [sp, #4]\n"             \
-  "smmlar " #a ", " #a ", r12, " #a \
-  "\n"                              \
-  "smmlar " #b ", " #b ", r12, " #b "\n"
+#define VWW_FUSE(a) "smmla " #a ", " #a ", r12, lr\n ssat " #a ", #8, " #a ", asr #9\n"
+#define VWW_HIGH(a) "smmlar " #a ", " #a ", r12, " #a "\n add.w " #a ", " #a ", " #a ", asr #31\n"
 #define VWW_ROUND(a) "smmlar " #a ", " #a ", r12, lr\n ssat " #a ", #8, " #a "\n"
-#define VWW_ROW_BEGIN    \
-  "str r0, [sp, #16]\n"  \
-  "ldr r12, [sp, #80]\n" \
-  "add r12, r12, r1\n"   \
-  "str r12, [sp, #20]\n" \
-  "cmp r1, r12\n"
+#define VWW_SCALING(exact) \
+  VWW_TAKE(r12, 1)         \
+  "cmp r12, #0\n it lt\n bllt " exact "\n" VWW_TAKE(lr, 3)
+#define VWW_ROW_BEGIN \
+  VWW_PUT(4, r0)      \
+  VWW_TAKE(r12, 7)    \
+  "add r12, r12, r1\n" VWW_PUT(5, r12) "cmp r1, r12\n"
 #define VWW_STORE_QUAD \
-  VWW_SCALE2(r8, r9)   \
-  "smmlar r10, r10, r12, r10\n"                         \
-  "smmlar r11, r11, r12, r11\n"                         \
-  "ldrd r12, lr, [sp, #8]\n"                            \
-  VWW_ROUND(r8) VWW_ROUND(r9) VWW_ROUND(r10) VWW_ROUND(r11) \
-  "strb r8, [r1], #4\n"                                 \
-  "strb r9, [r1, #-3]\n"                                \
-  "strb r10, [r1, #-2]\n"                               \
-  "strb r11, [r1, #-1]\n"                               \
-  "ldr r12, [sp, #20]\n"                                \
+  VWW_SCALING("94f")   \
+  VWW_FUSE(r8) VWW_FUSE(r9) VWW_FUSE(r10) VWW_FUSE(r11) \
+  "strb r8, [r1], #4\n"                                \
+  "strb r9, [r1, #-3]\n"                               \
+  "strb r10, [r1, #-2]\n"                              \
+  "strb r11, [r1, #-1]\n"                              \
+  VWW_TAKE(r12, 5)                                     \
   "cmp r1, r12\n"
 // One or two of the outputs that r10 counts.
 #define VWW_STORE_PAIR(again, done) \
-  VWW_SCALE2(r8, r9)                \
-  "ldrd r12, lr, [sp, #8]\n"         \
-  VWW_ROUND(r8)                      \
-  "subs r10, #1\n"                   \
-  "strb r8, [r1], #1\n"              \
-  "beq " done "\n"                   \
-  VWW_ROUND(r9)                      \
-  "subs r10, #1\n"                   \
-  "strb r9, [r1], #1\n"              \
+  VWW_SCALING("92f")                \
+  VWW_FUSE(r8) VWW_FUSE(r9)         \
+  "subs r10, #1\n"                  \
+  "strb r8, [r1], #1\n"             \
+  "beq " done "\n"                  \
+  "subs r10, #1\n"                  \
+  "strb r9, [r1], #1\n"             \
   "bne " again "\n"
 #define VWW_ROW_END(step, again) \
-  "ldr r0, [sp, #16]\n"          \
-  "ldr r12, [sp, #88]\n"         \
-  "ldr lr, [sp, #24]\n"          \
+  VWW_TAKE(r0, 4)                \
+  VWW_TAKE(r12, 8)               \
+  VWW_TAKE(lr, 6)                \
   "add r0, #" #step              \
   "\n"                           \
   "add r1, r12\n"                \
-  "subs lr, #1\n"                \
-  "str lr, [sp, #24]\n"          \
-  "bne.w " again "\n"
+  "subs lr, #1\n" VWW_PUT(6, lr) "bne.w " again "\n"
 
-__attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
+__attribute__((naked, noinline)) int compute_planes(const Planes* /*planes*/) {
   asm volatile(
       "push {r4-r11, lr}\n"
-      "sub sp, #104\n"
-      "add r1, sp, #32\n"
+      "sub sp, #116\n"
+      "add r1, sp, #44\n"
       "ldm r0!, {r2-r10}\n"
       "stm r1!, {r2-r10}\n"
       "ldm r0!, {r2-r10}\n"
       "stm r1!, {r2-r10}\n"
 
       "10:\n"  // a channel
-      "ldr r0, [sp, #32]\n"
+      "ldr r0, [sp, #44]\n"
       "ldr r3, [r0]\n"
       "ldr r4, [r0, #4]\n"
       "ldrb r2, [r0, #17]\n"
+      "ldr r6, [sp, #80]\n"
+      "cbz r2, 11f\n"
       "cmp r4, #0\n"
       "bge.w 90f\n"
       "cmp r2, #30\n"
       "bgt.w 90f\n"
       "mov r5, #1\n"
       "lsl r5, r2\n"
-      "mvn r6, #127\n"
-      "ldr r11, [sp, #96]\n"
-      "strd r3, r4, [sp]\n"
-      "strd r5, r6, [sp, #8]\n"
+      "asr r6, r6, #9\n"  //
+      VWW_PUT(2, r5)
+      "11:\n"
+      "ldr r2, [sp, #92]\n"
+      "ldr r5, [sp, #100]\n"
+      "ldr r11, [sp, #108]\n"  //
+      VWW_PUT(0, r3) VWW_PUT(1, r4) VWW_PUT(3, r6) VWW_PUT(7, r2) VWW_PUT(8, r5)
 
       "20:\n"  // a chunk
-      "str r11, [sp, #28]\n"
-      "ldr r2, [sp, #36]\n"
-      "ldr r3, [sp, #100]\n"
+      "str r11, [sp, #40]\n"
+      "ldr r2, [sp, #48]\n"
+      "ldr r3, [sp, #112]\n"
       "ldm r11, {r0, r8}\n"
       "ldrd r1, r9, [r11, #8]\n"
       "add r0, r2\n"
       "add r1, r3\n"
-      "ldr r10, [sp, #60]\n"
-      "ldr r7, [sp, #76]\n"
+      "ldr r10, [sp, #72]\n"
+      "ldr r7, [sp, #88]\n"
       "cmp r9, #0\n"
       "blt 30f\n"
       "add r9, r3\n"
@@ -348,9 +355,9 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       "30:\n"  // rows to widen
       "cmp r8, #0\n"
       "beq 50f\n"
-      "ldr r9, [sp, #56]\n"
-      "ldr r12, [sp, #64]\n"
-      "ldr r3, [sp, #72]\n"
+      "ldr r9, [sp, #68]\n"
+      "ldr r12, [sp, #76]\n"
+      "ldr r3, [sp, #84]\n"
       "cbz r3, 40f\n"
       "31:\n"
       "mov r6, r1\n"
@@ -397,27 +404,39 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       "ldrd r1, r8, [r11, #16]\n"
       "cmp r8, #0\n"
       "beq.w 80f\n"
-      "ldr r12, [sp, #40]\n"
-      "str r8, [sp, #24]\n"
+      "ldr r12, [sp, #52]\n"
+      VWW_PUT(6, r8)
       "add r1, r12\n"
-      "ldr r12, [sp, #32]\n"
+      "ldr r12, [sp, #44]\n"
       "ldr r8, [r12, #8]\n"
       "ldr r9, [r12, #12]\n"
       "ldrsb r10, [r12, #16]\n"
+      VWW_TAKE(lr, 1)
+      "cmp lr, #0\n"
+      "blt 51f\n"
+      "mov lr, #0xff00ff00\n"
+      "and r2, lr, r8, lsl #8\n"
+      "and r11, lr, r8\n"
+      "and r6, lr, r9, lsl #8\n"
+      "and r7, lr, r9\n"
+      "lsl r10, #24\n"
+      "b 52f\n"
+      "51:\n"
       "sxtb16 r2, r8\n"
       "sxtb16 r11, r8, ror #8\n"
-      "sxtb16 r4, r9, ror #16\n"
       "sxtb16 r6, r9\n"
       "sxtb16 r7, r9, ror #8\n"
       "lsl r10, #16\n"
+      "52:\n"
+      "ror r4, r6, #16\n"
       "pkhbt r3, r11, r2\n"
       "pkhbt r2, r2, r11, lsl #16\n"
       "pkhtb r4, r4, r11, asr #16\n"
       "pkhbt r5, r6, r7, lsl #16\n"
       "pkhtb r6, r7, r6, asr #16\n"
       "pkhtb r7, r10, r7, asr #16\n"
-      "ldr r12, [sp, #92]\n"
-      "ldr r0, [sp, #100]\n"
+      "ldr r12, [sp, #104]\n"
+      "ldr r0, [sp, #112]\n"
       "cmp r12, #1\n"
       "bne.w 70f\n"
 
@@ -425,7 +444,7 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       VWW_ROW_BEGIN
       "beq 62f\n"
       "61:\n"
-      "ldr r11, [sp]\n"
+      VWW_TAKE(r11, 0)
       "ldrd r12, lr, [r0], #112\n"
       VWW_START(smlad, 8, r12, 2, 11) VWW_START(smlatb, 9, r12, 2, 11) VWW_MAC(smlad, 8, lr, 4) VWW_MAC(smlatb, 9, lr, 4)
       VWW_LOAD1(-104)
@@ -442,11 +461,11 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       VWW_STORE_QUAD
       "bne.w 61b\n"
       "62:\n"
-      "ldr r10, [sp, #84]\n"
+      "ldr r10, [sp, #96]\n"
       "cmp r10, #0\n"
       "beq 64f\n"
       "63:\n"
-      "ldr r9, [sp]\n"
+      VWW_TAKE(r9, 0)
       "ldrd r12, lr, [r0], #56\n"
       VWW_START(smlad, 8, r12, 2, 9) VWW_MAC(smlatb, 9, r12, 2) VWW_MAC(smlad, 8, lr, 4) VWW_MAC(smlatb, 9, lr, 4)
       VWW_LOAD1(-48)
@@ -464,7 +483,7 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       VWW_ROW_BEGIN
       "beq 72f\n"
       "71:\n"
-      "ldr r11, [sp]\n"
+      VWW_TAKE(r11, 0)
       "ldrd r12, lr, [r0], #224\n"
       VWW_START(smlad, 8, r12, 2, 11) VWW_MAC(smlad, 8, lr, 4)
       VWW_LOAD1(-216)
@@ -488,11 +507,11 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       VWW_STORE_QUAD
       "bne.w 71b\n"
       "72:\n"
-      "ldr r10, [sp, #84]\n"
+      "ldr r10, [sp, #96]\n"
       "cmp r10, #0\n"
       "beq 74f\n"
       "73:\n"
-      "ldr r9, [sp]\n"
+      VWW_TAKE(r9, 0)
       "ldrd r12, lr, [r0], #112\n"
       VWW_START(smlad, 8, r12, 2, 9) VWW_MAC(smlad, 8, lr, 4)
       VWW_LOAD1(-104)
@@ -510,12 +529,12 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       VWW_ROW_END(8, "70b")
 
       "80:\n"  // the next chunk
-      "ldr r11, [sp, #28]\n"
+      "ldr r11, [sp, #40]\n"
       "ldrd r8, r9, [r11, #24]\n"
       "cmp r8, #0\n"
       "beq 82f\n"
-      "ldr r0, [sp, #100]\n"
-      "ldr r10, [sp, #60]\n"
+      "ldr r0, [sp, #112]\n"
+      "ldr r10, [sp, #72]\n"
       "add r8, r0\n"
       "lsl r10, #1\n"
       "81: ldrd r2, r3, [r8], #56\n"
@@ -527,7 +546,7 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       "cmp r9, #0\n"
       "bne.w 20b\n"
 
-      "add r8, sp, #32\n"  // the next channel
+      "add r8, sp, #44\n"  // the next channel
       "ldm r8, {r0-r5}\n"
       "add r0, #18\n"
       "add r1, r4\n"
@@ -536,17 +555,33 @@ __attribute__((naked, noinline)) int relu_planes(const Planes* /*planes*/) {
       "stm r8, {r0-r3}\n"
       "bne.w 10b\n"
       "90:\n"
-      "ldr r0, [sp, #44]\n"
-      "add sp, #104\n"
-      "pop {r4-r11, pc}\n");
+      "ldr r0, [sp, #56]\n"
+      "add sp, #116\n"
+      "pop {r4-r11, pc}\n"
+
+      "94:\n"  // scales r8-r11 with two roundings and returns past the fused form
+      VWW_PUT(9, lr)
+      VWW_HIGH(r8) VWW_HIGH(r9) VWW_HIGH(r10) VWW_HIGH(r11)
+      VWW_TAKE(r12, 2) VWW_TAKE(lr, 3)
+      VWW_ROUND(r8) VWW_ROUND(r9) VWW_ROUND(r10) VWW_ROUND(r11)
+      VWW_TAKE(lr, 9)
+      "add lr, #4 + 32\n"
+      "bx lr\n"
+      "92:\n"  // r8 and r9
+      VWW_PUT(9, lr)
+      VWW_HIGH(r8) VWW_HIGH(r9)
+      VWW_TAKE(r12, 2) VWW_TAKE(lr, 3)
+      VWW_ROUND(r8) VWW_ROUND(r9)
+      VWW_TAKE(lr, 9)
+      "add lr, #4 + 16\n"
+      "bx lr\n");
 }
 
 bool is_common(const DepthwiseParams& p) {
   return p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_h == 1 && p.dilation_w == 1 && p.stride_h == p.stride_w &&
          p.stride_h <= 2 && p.multiplier == 1 && p.in_w <= kWidest && p.pad_left <= 1 &&
          (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1 && p.pad_top <= 1 &&
-         (p.out_h - 1) * p.stride_h + 3 - p.pad_top <= p.in_h + 1 && p.requant.output_offset == -128 &&
-         p.requant.clamp_min == -128 && p.requant.clamp_max == 127;
+         (p.out_h - 1) * p.stride_h + 3 - p.pad_top <= p.in_h + 1;
 }
 
 int least(int a, int b) { return a < b ? a : b; }
@@ -586,6 +621,17 @@ __attribute__((noinline)) bool plan_chunks(const DepthwiseParams& p, const View&
   return true;
 }
 
+// Clamps what was saturated to -128..127.
+void clamp_planes(const DepthwiseParams& p, const View& out, int8_t* plane, int planes, int begin, int end) {
+  for (; planes > 0; --planes, plane += out.channel_stride) {
+    for (int y = begin; y < end; ++y) {
+      int8_t* const row = plane + (row_of(out, y) - out.data);
+      for (int x = 0; x < p.out_w; ++x)
+        row[x] = static_cast<int8_t>(clamp(row[x], p.requant.clamp_min, p.requant.clamp_max));
+    }
+  }
+}
+
 // Fills the rows outside the input that a lone chunk has.
 void fill_borders(const DepthwiseParams& p, int begin, int end, const Planes& planes) {
   const int top = begin * p.stride_h - p.pad_top, rows = (end - begin - 1) * p.stride_h + 3;
@@ -615,6 +661,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
     planes.in_gap = in.row_stride - 4 * words;
     planes.words = words;
     planes.edge = edge / 2 * kWordBytes + edge % 2 * 2;
+    planes.rounding_offset = rounding_offset(p.requant);
     planes.pad_left = p.pad_left;
     planes.zero = static_cast<int32_t>(pair_of(p.input_zero_point, p.input_zero_point));
     planes.quads = p.out_w / 4 * 4;
@@ -634,7 +681,8 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
         planes.in = c.in;
         planes.out = c.out;
         planes.channels = p.in_c - channel;
-        const int done = planes.channels - relu_planes(&planes);
+        const int done = planes.channels - compute_planes(&planes);
+        if (p.requant.kind != RequantKind::kSaturate) clamp_planes(p, out, c.out, done, row_begin, row_end);
         channel += done;
         c.in += done * in.channel_stride;
         c.out += done * out.channel_stride;

@@ -1,4 +1,4 @@
-// From int32 accumulators to int8, with the reference's two roundings.
+// From int32 accumulators to int8: with the reference's two roundings, or by one multiplication.
 #ifndef VWW_NN_REQUANT_H_
 #define VWW_NN_REQUANT_H_
 
@@ -35,11 +35,19 @@ struct ChannelScale {
   int32_t exponent;
 };
 
-inline int8_t requantize_any(int32_t acc, ChannelScale s, const Requant& r) {
+inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
   const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
   const int32_t scaled =
       r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);
   return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
+}
+
+// The fused form: one multiplication where the compiler has proved that it gives the same bytes for every sum that can
+// occur (vww_deploy.compiler.kernels.fused_scaling tells how). `scaled` is 256 times the sum, and an offset.
+inline int32_t rounding_offset(const Requant& r) { return r.output_offset * 512 + 256; }
+inline int8_t requantize_fused(int32_t scaled, int32_t multiplier, const Requant& r) {
+  const int32_t product = static_cast<int32_t>(static_cast<int64_t>(scaled) * multiplier >> 32);
+  return static_cast<int8_t>(clamp((product + rounding_offset(r)) >> 9, r.clamp_min, r.clamp_max));
 }
 
 // A little-endian word at any address: a plain LDR, which the core allows to be unaligned.
@@ -53,33 +61,6 @@ inline int32_t load_int32(const int8_t* p) {
   memcpy(&r, p, 4);
   return r;
 }
-
-#if defined(__ARM_FEATURE_DSP)
-
-// With the doubled multiplier read as signed, i.e. 2^32 too small, SMMLAR(acc, multiplier, acc) is exactly the
-// reference's doubling high multiply. A second SMMLAR by 2^exponent divides by 2^(32 - exponent), rounding half up;
-// taking 1 off negative values first makes that half away from zero. Exact for exponents 1..30 and multipliers of 2^30
-// and more, which every kind but kGeneric promises.
-template <RequantKind kind>
-inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
-  if (kind == RequantKind::kGeneric) {
-    return requantize_any(acc, s, r);
-  }
-  int32_t t = smmlar(acc, s.multiplier, acc);
-  if (kind != RequantKind::kRelu) t += t >> 31;
-  const int32_t offset = kind == RequantKind::kRelu ? -128 : r.output_offset;
-  t = smmlar(t, 1 << s.exponent, offset);
-  return static_cast<int8_t>(kind == RequantKind::kClamp ? clamp(t, r.clamp_min, r.clamp_max) : saturate8(t));
-}
-
-#else
-
-template <RequantKind>
-inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
-  return requantize_any(acc, s, r);
-}
-
-#endif
 
 inline int8_t* row_of(const View& v, int y) {
   // A whole tensor needs no division.

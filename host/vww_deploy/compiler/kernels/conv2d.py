@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.compiler.kernels.fused_scaling import Int64
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.scaling import (
@@ -18,10 +19,12 @@ from vww_deploy.compiler.kernels.scaling import (
     even,
     even_long,
     folded_scales,
+    fused_scales,
     kind_of,
     live_weights,
     packed,
     scale_of,
+    words,
 )
 from vww_deploy.compiler.kernels.windows import window_fields
 from vww_deploy.graph.ir import Graph
@@ -102,34 +105,39 @@ def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: S
 
     Raises ValueError when a folded bias leaves 32 bits.
     """
-    channels = weights.shape[0]
     live = live_weights(weights, scale)
     taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
-    bias, multipliers, exponents = folded_scales(taps, bias, input_zero_point, scale)
-    kind = kind_of(exponents, multipliers, scale)
-    pairs = np.zeros((even(channels), taps.shape[1]), np.int8)
-    pairs[:channels] = taps
-    biases = even_long(bias)
-    if kind is not RequantKind.GENERIC and not _can_combine(pairs[::2], pairs[1::2], biases[1::2]):
+    biases, multipliers, exponents = folded_scales(taps, bias, input_zero_point, scale)
+    fused = fused_scales(taps, biases, multipliers, exponents, scale)
+    kind = kind_of(exponents, multipliers, fused.exact, scale)
+    pairs = even_long(taps)
+    if not _can_combine(pairs[::2], pairs[1::2], even_long(biases)[1::2]):
         kind = RequantKind.GENERIC
+    combined = kind is not RequantKind.GENERIC
     blocks: list[npt.NDArray[np.generic]] = []
-    for first, second in zip(range(0, len(pairs), 2), range(1, len(pairs), 2), strict=True):
-        if kind is RequantKind.GENERIC:
-            weights = np.stack([pairs[first], pairs[second]], axis=1).reshape(-1).view(np.int16)
-            bias_of_second = int(biases[second])
-        else:
-            weights = pairs[first] + 256 * pairs[second].astype(np.int16)
-            bias_of_second = int(biases[first]) + 256 * int(biases[second])
-        two_biases = np.array([int(biases[first]), bias_of_second], np.int64).astype(np.int32)
-        both = slice(first, second + 1)
-        blocks += [
-            two_biases,
-            weights,
-            even_long(multipliers)[both],
-            even_long(exponents)[both],
-            np.zeros(2, np.int8),
-        ]
+    for first in range(0, len(taps), 2):
+        both = slice(first, first + 2)
+        block = _pair(taps[both], biases[both], combined=combined, offsets=None)
+        scales = [even_long(multipliers[both]), even_long(exponents[both]), np.zeros(2, np.int8)]
+        if combined and fused.exact[both].all():
+            block = _pair(taps[both], biases[both], combined=True, offsets=fused.offsets[both])
+            scales = [even_long(fused.multipliers[both]).astype(np.uint32)]
+        blocks += [*block, *scales]
     return packed(blocks, kind, scale)
+
+
+def _pair(taps: Int8, biases: Int32, *, combined: bool, offsets: Int64 | None) -> list[npt.NDArray[np.generic]]:
+    """Biases and weights of two output channels, or of the last one alone: (1 or 2, taps) and (1 or 2,)."""
+    low, high = even_long(taps)
+    first, second = (int(bias) for bias in even_long(biases))
+    if not combined:
+        return [words(first, second), np.stack([low, high], axis=1).reshape(-1)]
+    offset = 0
+    if offsets is not None:
+        whole, fraction = divmod(int(offsets[0]), 256)
+        first += whole + (fraction << 24)
+        offset = int(even_long(offsets)[1])
+    return [words(first, first + 256 * second + offset), low + 256 * high.astype(np.int16)]
 
 
 def _can_combine(low: Int8, high: Int8, high_bias: Int32) -> bool:

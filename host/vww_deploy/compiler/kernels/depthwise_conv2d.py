@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.scaling import (
@@ -13,10 +16,12 @@ from vww_deploy.compiler.kernels.scaling import (
     Scale,
     even,
     folded_scales,
+    fused_scales,
     kind_of,
     live_weights,
     packed,
     scale_of,
+    words,
 )
 from vww_deploy.compiler.kernels.windows import window_fields
 from vww_deploy.graph.ir import Graph
@@ -92,9 +97,15 @@ def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, sca
     Raises ValueError when a folded bias leaves 32 bits.
     """
     rows = live_weights(weights.transpose(2, 0, 1), scale).reshape(weights.shape[2], -1)
-    bias, multipliers, exponents = folded_scales(rows, bias, input_zero_point, scale)
-    blocks = [part for c in range(len(rows)) for part in (bias[c], multipliers[c], rows[c], exponents[c])]
-    return packed(blocks, kind_of(exponents, multipliers, scale), scale)
+    biases, multipliers, exponents = folded_scales(rows, bias, input_zero_point, scale)
+    fused = fused_scales(rows, biases, multipliers, exponents, scale)
+    blocks: list[npt.NDArray[np.generic]] = []
+    for c, row in enumerate(rows):
+        numbers = (int(biases[c]), int(multipliers[c]), int(exponents[c]))
+        if fused.exact[c]:
+            numbers = (256 * int(biases[c]) + int(fused.offsets[c]), int(fused.multipliers[c]), 0)
+        blocks += [words(*numbers[:2]), row, np.array([numbers[2]], np.uint8)]
+    return packed(blocks, kind_of(exponents, multipliers, fused.exact, scale), scale)
 
 
 def depthwise_scratch_bytes(

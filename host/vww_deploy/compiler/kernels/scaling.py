@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.compiler.kernels.fused_scaling import Fused, fuse
 from vww_deploy.graph.ir import Activation, Requantization
 
 Int8 = npt.NDArray[np.int8]
@@ -25,7 +26,6 @@ class RequantKind(enum.Enum):
     GENERIC = "kGeneric"
     CLAMP = "kClamp"
     SATURATE = "kSaturate"
-    RELU = "kRelu"
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,34 @@ def folded_scales(
     return folded.astype(np.int32), (2 * multipliers).astype(np.uint32), (32 + shifts).astype(np.uint8)
 
 
+def fused_scales(
+    rows: Int8,
+    biases: Int32,
+    multipliers: npt.NDArray[np.uint32],
+    exponents: npt.NDArray[np.uint8],
+    scale: Scale,
+) -> Fused:
+    """The fused scaling of channels with these weights (channels, taps) and any int8 input."""
+    above = np.clip(rows, 0, None).sum(axis=1, dtype=np.int64)
+    below = np.clip(rows, None, 0).sum(axis=1, dtype=np.int64)
+    return fuse(
+        multipliers,
+        exponents,
+        (biases - 128 * above + 127 * below, biases + 127 * above - 128 * below),
+        output_zero_point=scale.output_zero_point,
+        clamp=(scale.clamp_min, scale.clamp_max),
+        rounds_once=scale.rounds_once,
+    )
+
+
 def even_long(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values with a zero after them if their number is odd."""
-    return np.concatenate([values, np.zeros(len(values) % 2, values.dtype)])
+    """Values with zeros after them if their number is odd."""
+    return np.concatenate([values, np.zeros((len(values) % 2, *values.shape[1:]), values.dtype)])
+
+
+def words(*values: int) -> npt.NDArray[np.uint32]:
+    """The lowest 32 bits of each value."""
+    return np.array([value & 0xFFFFFFFF for value in values], np.uint32)
 
 
 def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: RequantKind, scale: Scale) -> Packed:
@@ -121,10 +146,14 @@ def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: Requant
     )
 
 
-def kind_of(exponents: npt.NDArray[np.uint8], multipliers: npt.NDArray[np.uint32], scale: Scale) -> RequantKind:
-    """The cheapest kind that is exact for all channels."""
-    if scale.rounds_once or multipliers.min() < 1 << 31 or exponents.max() > 30:
+def kind_of(
+    exponents: npt.NDArray[np.uint8],
+    multipliers: npt.NDArray[np.uint32],
+    fused: npt.NDArray[np.bool_],
+    scale: Scale,
+) -> RequantKind:
+    """The cheapest kind that is exact for all channels; ``fused`` tells which of them have the fused scaling."""
+    common = not scale.rounds_once and bool(multipliers.min() >= 1 << 31) and bool(exponents.max() <= 30)
+    if not common and not fused.all():
         return RequantKind.GENERIC
-    if (scale.clamp_min, scale.clamp_max) != (-128, 127):
-        return RequantKind.CLAMP
-    return RequantKind.RELU if scale.output_zero_point == -128 else RequantKind.SATURATE
+    return RequantKind.SATURATE if (scale.clamp_min, scale.clamp_max) == (-128, 127) else RequantKind.CLAMP
