@@ -13,13 +13,14 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from vww_deploy.boards import confine
 from vww_deploy.errors import BoardError, ToolMissing
 from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir
@@ -117,33 +118,42 @@ class VirtualBoard:
     def _spawn(self, qemu: str) -> None:
         # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program
         # has it open. QEMU's own "-serial pty" looks for a reader once a second and throws away what was sent
-        # meanwhile.
+        # meanwhile. The master is the UART's, whose receiver wakes the guest, and QEMU's standard input and output,
+        # which the guest reads and writes in bulk by semihosting.
         master, slave = os.openpty()
+        listening: list[socket.socket] = []
         try:
             tty.setraw(slave)
             os.set_blocking(master, False)
             port = os.ttyname(slave)
+            for path in (self.camera_socket, self._control_socket):
+                listening.append(_listen(path))
+            camera, control = (each.fileno() for each in listening)
             command = [
                 *(qemu, "-M", MACHINE, "-display", "none", "-nodefaults", "-icount", "shift=0"),
+                *("-semihosting-config", "enable=on,target=native", *confine.SANDBOX),
                 *("-add-fd", f"fd={master},set=1"),
                 *("-chardev", "serial,id=tty,path=/dev/fdset/1", "-serial", "chardev:tty"),
-                *("-chardev", "socket,id=camera,path=camera.sock,server=on,wait=off", "-serial", "chardev:camera"),
-                *("-qmp", "unix:control.sock,server=on,wait=off"),
+                *("-chardev", f"socket,id=camera,fd={camera},server=on,wait=off", "-serial", "chardev:camera"),
+                *("-chardev", f"socket,id=control,fd={control},server=on,wait=off"),
+                *("-mon", "chardev=control,mode=control"),
                 *("-kernel", self.firmware.name),
             ]
             with self.log.open("wb") as log:
-                # In a session of its own: Ctrl-C in the terminal is not for the board. In its folder, because a
-                # socket's path may not be longer than 107 bytes.
-                process = subprocess.Popen(
+                # In a session of its own: Ctrl-C in the terminal is not for the board.
+                process = confine.start(
                     command,
+                    [self.firmware],
                     cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
+                    stdin=master,
+                    stdout=master,
                     stderr=log,
-                    pass_fds=(master, slave),
+                    pass_fds=(master, slave, camera, control),
                     start_new_session=True,
                 )
         finally:
+            for each in listening:
+                each.close()
             os.close(master)
             os.close(slave)
         self._pid_file.write_text(str(process.pid))
@@ -183,8 +193,12 @@ class VirtualBoard:
         self._clean()
 
     def _clean(self) -> None:
-        for path in (self._pid_file, self.tty, self.camera_socket, self.folder / "control.sock"):
+        for path in (self._pid_file, self.tty, self.camera_socket, self._control_socket):
             path.unlink(missing_ok=True)
+
+    @property
+    def _control_socket(self) -> Path:
+        return self.folder / "control.sock"
 
     @property
     def _pid_file(self) -> Path:
@@ -203,7 +217,7 @@ class VirtualBoard:
 
     def _control(self, command: str) -> None:
         """Has QEMU carry out a control command; OSError when it doesn't answer."""
-        with connect(self.folder / "control.sock") as control:
+        with connect(self._control_socket) as control:
             control.settimeout(CONTROL_TIMEOUT_S)
             with control.makefile("rb") as stream:  # bytes: a text stream for both ways drops what it read ahead
 
@@ -222,16 +236,37 @@ class VirtualBoard:
 
 def connect(path: Path) -> socket.socket:
     """A stream connected to the Unix socket ``path``, however long the path is."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
+    with _short(path) as address:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             stream.settimeout(CONTROL_TIMEOUT_S)
-            stream.connect(f"/proc/self/fd/{folder}/{path.name}")
+            stream.connect(address)
         except BaseException:
             stream.close()
             raise
         return stream
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket of this user's at ``path`` that QEMU takes connections from; nothing may be there."""
+    with _short(path) as address:
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(address)
+            path.chmod(0o600)
+            listening.listen(1)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name of ``path`` that fits into the 107 bytes of a Unix socket's address."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
 

@@ -112,6 +112,36 @@ void uart_write_text(const char* text) {
   for (; *text != 0; text++) kUsart1Data = static_cast<uint8_t>(*text);
 }
 
+namespace {
+
+// Operations of "Semihosting for AArch32 and AArch64" (Arm).
+constexpr int kSysOpen = 0x01;
+constexpr int kSysWrite = 0x05;
+constexpr int kSysRead = 0x06;
+
+__attribute__((naked, noinline)) int semihosting(int, const void*) { asm volatile("bkpt 0xAB\n bx lr\n"); }
+
+// Reading and writing answer with the bytes that are left.
+size_t transfer(int operation, int handle, const uint8_t* data, size_t size) {
+  const uint32_t arguments[] = {static_cast<uint32_t>(handle), reinterpret_cast<uint32_t>(data), size};
+  asm volatile("" ::: "memory");
+  const auto left = static_cast<size_t>(semihosting(operation, arguments));
+  asm volatile("" ::: "memory");
+  return left > size ? 0 : size - left;
+}
+
+}  // namespace
+
+int host_open(HostFile file) {
+  static const char name[] = ":tt";
+  const uint32_t arguments[] = {reinterpret_cast<uint32_t>(name), static_cast<uint32_t>(file), sizeof(name) - 1};
+  asm volatile("" ::: "memory");
+  return semihosting(kSysOpen, arguments);
+}
+
+size_t host_read(int handle, uint8_t* data, size_t size) { return transfer(kSysRead, handle, data, size); }
+size_t host_write(int handle, const uint8_t* data, size_t size) { return transfer(kSysWrite, handle, data, size); }
+
 uint32_t micros() { return static_cast<uint32_t>(nanoseconds() / 1000); }
 uint32_t millis() { return static_cast<uint32_t>(nanoseconds() / 1'000'000); }
 

@@ -2,6 +2,7 @@
 // QEMU models USART, TIM, SysTick and NVIC; clocks, GPIO and DWT are not modelled.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 constexpr int kSysTickException = 15;
@@ -23,6 +24,15 @@ void machine_idle();
 [[noreturn]] void machine_reset();
 /// Writes to the console's UART without any state, so that it works in a fault handler.
 void uart_write_text(const char* text);
+
+/// The files of the host that a semihosting call can open without a name; both are the tty, and no call on them waits.
+enum class HostFile : uint32_t { kInput = 0, kOutput = 4 };
+/// A handle for host_read() and host_write().
+int host_open(HostFile file);
+/// Bytes read into `data`, at most `size`; 0 when none are there.
+size_t host_read(int handle, uint8_t* data, size_t size);
+/// Bytes of `data` that the host took; 0 when it has no room.
+size_t host_write(int handle, const uint8_t* data, size_t size);
 
 /// Instructions since the start, interrupt handlers not counted; with -icount shift=0 one instruction is one
 /// nanosecond.
