@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_samples(work / "photos")
-        source = Live(board_at(model, "virtual"), model, gather([str(work / "photos")]), fps=4, title="virtual")
+        source = Live(board_at("virtual"), model, gather([str(work / "photos")]), fps=4, title="virtual")
         with Monitor(source, folder=work / "out") as monitor:
             monitor.wait_connected()
             recording = monitor.start_recording(work / "session.vwwrec")

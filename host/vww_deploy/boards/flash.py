@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from vww_deploy.boards.platformio import FirmwareImage
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import DoesNotFit, LinkError
+from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, DeviceInfo
 from vww_deploy.link.transport import open_transport
 
@@ -21,6 +23,8 @@ from vww_deploy.link.transport import open_transport
 _LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
 
 Progress = Callable[[str], None]
+
+_NAME: Final = "vww-deploy flash"
 
 
 @dataclass(frozen=True)
@@ -52,29 +56,34 @@ def flash(
     compiled = source if isinstance(source, Compiled) else compile_model(source)
     check_fits(compiled, board)
     flags = firmware_flags(compiled, board)
-    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-        library = compiled.write(Path(folder) / "vww_model")
+    with contextlib.ExitStack() as stack:
+        library = compiled.write(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vww-"))) / "vww_model")
         if board.is_virtual:
-            image = platformio.upload(board, library, flags=flags, progress=progress)
             port = str(VirtualBoard(board.name).tty)
+            stack.enter_context(portlock.taking(port, _NAME))
+            image = platformio.upload(board, library, flags=flags, progress=progress)
         else:
             bootloader.pick(board, port)  # a board that is not there is told before a build that may take minutes
             # Built before the board is disturbed: what does not build leaves it as it was.
             image = platformio.build(board, library, flags=flags, progress=progress)
             with bootloader.alone(board):
                 target = bootloader.pick(board, port)
+                if target.port is not None:
+                    stack.enter_context(portlock.taking(target.port, _NAME))
                 upload_port = bootloader.enter(target)
                 platformio.upload(board, library, port=upload_port, flags=flags, progress=progress)
                 port = bootloader.wait_for_application(target)
-    if progress is not None:
-        progress(f"Asking the board on {port} what it runs")
-    with Device.connect(open_transport(port, board.baudrate), expect_model=compiled.graph.sha256) as device:
-        if device.info.board != board.name:
-            raise LinkError(
-                f"{port}: the firmware there is for {device.info.board}, not {board.name}",
-                hint="another board answered: name the port with --port",
-            )
-        return Flashed(board, port, image, device.info)
+        if progress is not None:
+            progress(f"Asking the board on {port} what it runs")
+        with Device.connect(
+            open_transport(port, board.baudrate), expect_model=compiled.graph.sha256, expect_name=compiled.graph.name
+        ) as device:
+            if device.info.board != board.name:
+                raise LinkError(
+                    f"{port}: the firmware there is for {device.info.board}, not {board.name}",
+                    hint="another board answered: name the port with --port",
+                )
+            return Flashed(board, port, image, device.info)
 
 
 def check_fits(compiled: Compiled, board: Board) -> None:

@@ -147,8 +147,8 @@ def open_source(
         from vww_deploy.session.camera import CameraLive, feed_for
 
         feed = feed_for(chosen, files or [], fps or 10.0)
-        return CameraLive(board_at(loaded, board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
-    return Live(board_at(loaded, board, port), loaded, gather(files or [], notice=common.notice), fps=fps, title=title)
+        return CameraLive(board_at(board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
+    return Live(board_at(board, port), loaded, gather(files or [], notice=common.notice), fps=fps, title=title)
 
 
 def _announce(url: str) -> None:

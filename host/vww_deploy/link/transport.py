@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import serial
 
 from vww_deploy.errors import LinkError
+from vww_deploy.link import portlock
 
 # A board that restarts takes its port along and comes back under another name: USB enumeration takes
 # 1-3 s, a slow hub longer.
@@ -164,8 +165,10 @@ def _unopened(port: str, error: BaseException) -> LinkError:
             f"{port}: no permission to open it", hint=f"`sudo usermod -aG dialout {_user()}`, then log in again"
         )
     if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in str(error).lower():
+        owner = portlock.owner_of(port)
         return LinkError(
-            f"{port}: another program has it open", hint=f"close the other serial monitor; `fuser {port}` names it"
+            f"{port}: {owner or 'another program'} has it open",
+            hint="close it first" if owner else f"close the other serial monitor; `fuser {port}` names it",
         )
     return LinkError(f"{port}: not a serial port ({error})", hint="`vww-deploy boards` shows the ports")
 

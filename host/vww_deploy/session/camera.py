@@ -15,9 +15,10 @@ import numpy.typing as npt
 from vww_deploy.boards.camera_feed import CameraFeed, Fault, open_images
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.virtual import VirtualBoard
-from vww_deploy.errors import BoardError, DataError
+from vww_deploy.errors import BoardError, DataError, LinkError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
+from vww_deploy.link import portlock
 from vww_deploy.link.camera import DeviceCamera, Shot, trouble
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
@@ -97,14 +98,14 @@ class CameraLive(Live):
         self._feed = feed
         self._frame = frame
         self._keep = FrameKind.MODEL | FrameKind.RAW if raw else FrameKind.MODEL
-        table = preprocess.quantisation_table(model.card.input, model.graph.input_activation.quantization)
-        self._pixel_of = pixel_values(table)
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         told: deque[Event] = deque()
         device.on_console = listener(told)
         with self._feed() as feed:
             prepare(device, self._model)
+            spec, quantization = self._model.card.input, self._model.graph.input_activation.quantization
+            self._pixel_of = pixel_values(preprocess.quantisation_table(spec, quantization))
             camera = DeviceCamera.open(device, self._frame)
             yield Connection("connected", board=self._board(device))
             yield from self._layer_times(device)
@@ -120,6 +121,8 @@ class CameraLive(Live):
         missed = 0
         try:
             while not control.leaving:
+                if taker := portlock.wanted_by(device.port):
+                    raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
                 step = control.paused and control.take_steps() > 0
                 sent = control.take_picture()
                 if live and (sent is not None or (control.paused and not step)):

@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from vww_deploy.boards import ports
 from vww_deploy.errors import BoardError, DataError, LinkError
+from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
+from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.pictures import preprocess
@@ -35,6 +37,7 @@ from vww_deploy.session.events import (
     listener,
 )
 from vww_deploy.session.layers import measure_layers
+from vww_deploy.session.session import check_model
 from vww_deploy.session.source import Control
 
 _RETRY_S: Final = 1.0  # between two looks for a board that went away
@@ -57,21 +60,24 @@ class _Prepared:
     values: npt.NDArray[np.int8]
 
 
-def board_at(model: Model, board: str | None = None, port: str | None = None) -> Connect:
-    """Opens a board with ``model`` on it: by name, by port, or the one that is attached.
+def board_at(board: str | None = None, port: str | None = None) -> Connect:
+    """Opens a board by name, by port, or the one that is attached, and holds its port (see portlock).
 
-    What it gives raises BoardError, LinkError and ProtocolMismatch as
-    :func:`vww_deploy.session.connect.open_device` does, and LinkError as soon as the port fails: :class:`Live`
-    reports the loss and connects again.
+    What it gives raises BoardError and LinkError as :func:`vww_deploy.session.connect.open_device` does, and LinkError
+    as soon as the port fails: :class:`Live` reports the loss and connects again.
     """
 
     @contextmanager
     def connect(chosen_port: str | None) -> Iterator[Device]:
         chosen = choose_board(board, chosen_port or port)
         where = chosen_port or port or ports.find_port(chosen)
+        if taker := portlock.wanted_by(where):
+            raise LinkError(f"{taker} has the board")
         baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
-        transport = _NoReopen(open_transport(where, baudrate))
-        with Device.connect(transport, expect_model=model.sha256, expect_name=model.name) as device:
+        with (
+            portlock.holding(where, "vww-deploy monitor"),
+            Device.connect(_NoReopen(open_transport(where, baudrate))) as device,
+        ):
             yield device
 
     return connect
@@ -135,6 +141,7 @@ class Live:
             yield Connection("connecting", f"looking for {port or self.title}")
             try:
                 with self._connect(port) as device:
+                    self._adopt(device, seen)
                     seen = True
                     self._last = self._board(device)
                     self._listed = self._is_listed()  # a port given as an address never is
@@ -145,6 +152,19 @@ class Live:
                 yield Connection("lost", f"{error.message}; {error.hint}" if error.hint else error.message)
                 self._wait_for_board(control)
             port = control.take_port() or port
+
+    def _adopt(self, device: Device, seen: bool) -> None:
+        """Go on with the model that the board runs by now, if it was flashed meanwhile with one that is known here.
+
+        Raises:
+            ProtocolMismatch: it runs another one, and did from the beginning or nobody here knows it.
+        """
+        if device.info.model_sha256 != self._model.sha256:
+            found = known.find(device.info.model_sha256) if seen else None
+            if found is not None:
+                self._model = found
+                self._prepared.clear()
+        check_model(device, self._model.name, self._model.sha256)
 
     def _wait_for_board(self, control: Control) -> None:
         """A moment; if the board has gone from the list of boards, until it is back and a moment more.
@@ -170,6 +190,8 @@ class Live:
         yield from self._layer_times(device)
         link_told = 0.0
         while not control.leaving:
+            if taker := portlock.wanted_by(device.port):
+                raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
             if (sent := control.take_picture()) is not None:
                 yield from self._show_sent(device, sent.name, sent.data)
             elif control.paused and control.take_steps() > 0:
@@ -194,7 +216,7 @@ class Live:
         until = time.monotonic() + _LINK_EVERY_S
 
         def inputs() -> Iterator[npt.NDArray[np.int8]]:
-            while not control.interrupted and time.monotonic() < until:
+            while not control.interrupted and time.monotonic() < until and not portlock.wanted_by(device.port):
                 prepared = self._fresh(told)
                 sent.append(prepared.frame)
                 yield prepared.values

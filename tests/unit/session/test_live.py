@@ -16,6 +16,7 @@ from PIL import Image
 
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.link import portlock
 from vww_deploy.link.device import Inference, LinkStats
 from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
@@ -149,6 +150,35 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     assert any(isinstance(event, events.Console) and event.text == "hello" for event in taken)
 
 
+def test_flash_gets_the_board_and_the_monitor_goes_on_with_the_new_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / "cache"))
+    place = Place(tmp_path)
+    place.take(lambda taken: len(results(taken)) == 2)
+    new = Model.load("person_96_rgb")
+    with portlock.taking(place.device.port, "flash"):
+        lost = place.take(lambda taken: isinstance(taken[-1], Connection))[-1]
+        assert isinstance(lost, Connection) and lost.state == "lost"
+        assert "flash (process" in lost.reason and "the monitor goes on when it is done" in lost.reason
+        place.device = Program(new, place.device.port)
+    taken = place.take(lambda taken: len(results(taken)) == 1)
+    boards = [event.board for event in taken if isinstance(event, Connection) and event.board is not None]
+    assert [board.model for board in boards] == ["person_96_rgb"]
+    assert next(event for event in taken if isinstance(event, Frame)).pixels.shape == (96, 96, 3)
+
+
+def test_a_board_that_comes_back_with_an_unknown_model_is_not_watched(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.take(lambda taken: len(results(taken)) == 1)
+    place.device.gone.set()
+    place.take(lambda taken: isinstance(taken[-1], Connection))
+    place.device.info.model_sha256 = "00" * 32
+    place.device.gone.clear()
+    told = place.take(lambda taken: isinstance(taken[-1], Connection) and "unknown model" in taken[-1].reason)[-1]
+    assert isinstance(told, Connection) and told.state == "lost"
+
+
 def test_a_loss_is_told_and_the_numbers_go_on(tmp_path: Path) -> None:
     place = Place(tmp_path)
     last = results(place.take(lambda taken: len(results(taken)) == 2))[-1].number
@@ -239,5 +269,5 @@ def test_stopping_ends_it_at_once(tmp_path: Path) -> None:
 def test_an_unknown_board_is_said(tmp_path: Path) -> None:
     from vww_deploy.session.live import board_at
 
-    with pytest.raises(BoardError, match="no board"), board_at(Model.load(), "toaster")(None):
+    with pytest.raises(BoardError, match="no board"), board_at("toaster")(None):
         pass
