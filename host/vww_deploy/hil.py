@@ -28,7 +28,6 @@ from vww_deploy.errors import BoardError, LinkError, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.latency import COUNTED, ESTIMATE_BOARD, estimate
 from vww_deploy.session.verify import verify
 from vww_deploy.spread import Spread
@@ -289,10 +288,12 @@ def assert_accuracy(
         raise HilError("no sample was given to judge by")
     wrong = []
     results = device.infer_many([picture for _, picture, _ in samples])
-    card, quantization = board.model.card, board.model.graph.output_activation.quantization
+    threshold, outputs = board.model.card.threshold, board.model.outputs
+    if outputs.doubt:
+        raise HilError(outputs.doubt)
     for (name, picture, person), result in zip(samples, results, strict=True):
-        p_person = person_probability(result.output, quantization, card.labels)
-        if (p_person >= card.threshold) != person:
+        p_person = outputs.p_person(result.output)
+        if (p_person >= threshold) != person:
             truth = "a person" if person else "no person"
             wrong.append(Failure(name, f"P(person) {p_person:.3f}, but it shows {truth}", thumbnail(picture)))
     accuracy = 1 - len(wrong) / len(samples)

@@ -34,6 +34,7 @@ from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.pictures.preprocess import read_picture_file
 from vww_deploy.resources import models_dir
 from vww_deploy.runs.export import run_to_json
@@ -410,7 +411,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             model_path="m.tflite",
             firmware_version="0.1.0",
             protocol=1,
-            labels=("no person", "person"),
+            outputs=OutputSpec(),
             threshold=0.5,
             clock="instructions",
             clock_hz=1,
@@ -430,7 +431,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("recording") / "a.vwwrec"
-    board = events.BoardInfo("virtual", "tty", "1", "m", "ab" * 32, ("none", "person"), 0.5, "cycles", 10, 4, 4, 1)
+    board = events.BoardInfo("virtual", "tty", "1", "m", "ab" * 32, OutputSpec(), 0.5, "cycles", 10, 4, 4, 1)
     with Recorder(path) as recorder:
         recorder.add(events.Connection("connected", board=board, at=1.0))
         recorder.add(events.Frame(1, np.zeros((4, 4, 1), np.uint8), np.zeros((6, 6, 3), np.uint8), "a.png", at=2.0))

@@ -21,7 +21,6 @@ from vww_deploy.hil import (
 )
 from vww_deploy.link.faults import Fault, Faults, FaultyTransport
 from vww_deploy.link.transport import open_transport
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.pictures.samples import write_samples
 from vww_deploy.session import mlperf
 from vww_deploy.session.verify import noise_inputs, verify
@@ -55,10 +54,9 @@ def test_photographs_are_told_as_by_the_reference(
     vww_device: BoardDevice, vww_board: BoardUnderTest, vww_reference: Reference, samples: Samples
 ) -> None:
     """How good a model is, ten pictures cannot say; but on the board it must be as good as on the host."""
-    card, quantization = vww_board.model.card, vww_board.model.graph.output_activation.quantization
+    model = vww_board.model
     right = {
-        name: (person_probability(vww_reference.run(picture).reshape(-1), quantization, card.labels) >= card.threshold)
-        == person
+        name: (model.outputs.p_person(vww_reference.run(picture)) >= model.card.threshold) == person
         for name, picture, person in samples
     }
     accuracy = sum(right.values()) / len(samples)

@@ -26,7 +26,6 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.camera_format import encode_frame, frame_to_pixels, parse_format
 from vww_deploy.pictures.preprocess import quantisation_table
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.resources import firmware_dir
 
 MODELS = [*shipped_models(), *Path(__file__).resolve().parents[3].glob("shared/models/person_detect.tflite")]
@@ -198,9 +197,8 @@ def test_camera_to_led_says_what_the_camera_sees(
     frame = parse_format("qcif")
     table = quantisation_table(model.card.input, model.graph.input_activation.quantization)
     seen = frame_to_pixels(encode_frame(Image.open(picture), frame), frame, model.card.input)
-    graph = model.graph
     outputs = model.reference.run(table[seen]).reshape(-1)
-    probability = person_probability(outputs, graph.output_activation.quantization, model.card.labels)
+    probability = model.outputs.p_person(outputs)
 
     board.start(built(library, common, "CameraToLed", tmp_path))
     try:

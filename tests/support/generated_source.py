@@ -11,6 +11,7 @@ import skimage.data
 from PIL import Image
 
 from vww_deploy.pictures.card import InputSpec
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.pictures.preprocess import open_picture, to_pixels
 from vww_deploy.session.events import (
     BoardInfo,
@@ -38,7 +39,7 @@ def board_info(channels: int = 1, port: str = "/dev/generated") -> BoardInfo:
         firmware="1.2.3",
         model="person_96_gray",
         model_sha256="ab" * 32,
-        labels=("no person", "person"),
+        outputs=OutputSpec(),
         threshold=0.5,
         clock="instructions",
         clock_hz=1_000_000_000,

@@ -16,7 +16,6 @@ from tests.web.test_page import decoded, drop, find, moment, number, text, wait_
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.pictures.preprocess import open_picture, to_pixels
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.pictures.samples import write_samples
 
 pytestmark = [
@@ -54,14 +53,13 @@ def flash() -> None:
 def chances(place: Path) -> dict[str, tuple[Any, float]]:
     """Of each sample by its name: the frame that the model should see, and what the reference makes of it."""
     model = Model.load()
-    quantization = model.graph.output_activation.quantization
     known = {}
     for path in (place / "samples").rglob("*.*"):
         image = open_picture(path.read_bytes())
         outputs = model.reference.run(model.to_input(image)).reshape(-1)
         known[path.name] = (
             to_pixels(image, model.card.input)[:, :, 0],
-            person_probability(outputs, quantization, model.card.labels),
+            model.outputs.p_person(outputs),
         )
     return known
 
@@ -86,7 +84,7 @@ def test_known_pictures_have_their_predictions_through_loss_and_recovery(
                 pixels, p_person = chances[now["source"]]
                 assert (decoded(now["src"]) == pixels).all(), now["source"]
                 assert now["chance"] == f"{p_person:.1%}", now["source"]
-                assert now["prediction"] == model.card.labels[int(p_person >= model.card.threshold)]
+                assert now["prediction"] == model.outputs.pair[int(p_person >= model.card.threshold)]
                 seen.add(now["source"])
             return len(seen) >= wanted
 

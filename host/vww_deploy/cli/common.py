@@ -99,8 +99,27 @@ AS_DEFAULT: Final = "nano33ble"
 """As :data:`vww_deploy.session.latency.ESTIMATE_BOARD`, which ``--help`` need not import."""
 
 
-def model_of_board(named: str | None, board: str | None, port: str | None) -> Model:
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="The names of the model's classes, one a line.", dir_okay=False, metavar="FILE"),
+]
+PersonLabelOption = Annotated[
+    str | None,
+    typer.Option("--person-label", help="The class that counts as a person, if its name does not say so."),
+]
+
+
+def model_of_board(
+    named: str | None,
+    board: str | None,
+    port: str | None,
+    *,
+    labels: Path | None = None,
+    person_label: str | None = None,
+) -> Model:
     """The model that was named; else what the board runs, if this computer knows it; else the shipped one.
+
+    Says so where nobody knows which of its outputs is a person.
 
     Raises:
         VwwError: the model cannot be read, or the board cannot be reached.
@@ -109,11 +128,14 @@ def model_of_board(named: str | None, board: str | None, port: str | None) -> Mo
     from vww_deploy.graph.model import DEFAULT_MODEL, Model
     from vww_deploy.session.connect import running_model
 
-    if named is not None:
-        return Model.load(named)
-    found = known.find(running_model(board, port)) or Model.load()
-    if found.name != DEFAULT_MODEL:
+    found = None
+    if named is None:
+        found = known.find(running_model(board, port), labels=labels, person_label=person_label)
+    found = found or Model.load(named, labels=labels, person_label=person_label)
+    if named is None and found.name != DEFAULT_MODEL:
         notice(f"the board runs {found.name}; --model names another one")
+    if found.outputs.doubt:
+        notice(found.outputs.doubt)
     return found
 
 

@@ -24,6 +24,8 @@ def command(
     data: DataArgument,
     split: Annotated[str, typer.Option("--split", help="train, val, test, or all.")] = "test",
     pictures: PicturesOption = None,
+    labels: common.LabelsOption = None,
+    person_label: common.PersonLabelOption = None,
     on_board: Annotated[
         str | None, typer.Option("--board", "-b", help="Run on this board instead of the reference on this computer.")
     ] = None,
@@ -57,7 +59,9 @@ def command(
 
     if save_threshold and false_alarms is None:
         raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
-    loaded = Model.load(model)
+    loaded = Model.load(model, labels=labels, person_label=person_label)
+    if loaded.outputs.doubt:
+        raise DataError(f"{loaded.name} cannot be judged", hint=loaded.outputs.doubt)
     dataset = read_dataset(data, pictures)
     chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
     if on_board is None:
@@ -75,8 +79,8 @@ def command(
     degraded = _degraded(loaded, chosen) if degrade else ()
     wanted = None
     if false_alarms is not None:
-        person, labels = [one.person for one in answers], [one.picture.label for one in answers]
-        wanted = evaluation.choose_threshold(person, labels, false_alarms)
+        person, truths = [one.person for one in answers], [one.picture.label for one in answers]
+        wanted = evaluation.choose_threshold(person, truths, false_alarms)
     if html is not None:
         write_report(result, answers, html)
     if save_threshold and wanted is not None:

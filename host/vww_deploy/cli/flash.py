@@ -15,6 +15,8 @@ def command(
     model: common.ModelArgument = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
+    labels: common.LabelsOption = None,
+    person_label: common.PersonLabelOption = None,
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:
@@ -38,7 +40,7 @@ def command(
             f"{port}: no board of the catalogue is seen there",
             hint="say which board it is with --board NAME; any other takes `vww-deploy compile --arduino-library`",
         )
-    loaded = Model.load(model)
+    loaded = Model.load(model, labels=labels, person_label=person_label)
     for text in loaded.graph.notices:
         common.notice(f"{loaded.path.name}: {text}")
     with common.err.status(f"Compiling {loaded.name}") as status:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -24,6 +25,8 @@ _NAME_WIDTH = 18  # so that the table of layers fits 80 columns; a tensor's name
 
 def command(
     model: common.ModelArgument = None,
+    labels: common.LabelsOption = None,
+    person_label: common.PersonLabelOption = None,
     board: Annotated[
         str | None, typer.Option("--board", "-b", help="Only this board; fails if the model does not fit it.")
     ] = None,
@@ -42,7 +45,7 @@ def command(
     from vww_deploy.graph.model import Model
 
     boards = [get_board(board)] if board else list(load_boards())
-    loaded = Model.load(model)
+    loaded = Model.load(model, labels=labels, person_label=person_label)
     with common.err.status(f"Compiling {loaded.name}"):
         compiled = compile_model(loaded.graph, optimize=optimize)
         report = compiled.report()
@@ -50,7 +53,13 @@ def command(
     if as_json:
         by_board = {b.name: {"fits": fit.ok, "over": fit} for b, fit in zip(boards, fits, strict=True)}
         common.print_json(
-            {"report": report, "flash_bytes": report.flash_bytes, "boards": by_board, "card": loaded.card.to_json()}
+            {
+                "report": report,
+                "flash_bytes": report.flash_bytes,
+                "boards": by_board,
+                "card": loaded.card.to_json(),
+                **_edges(loaded),
+            }
         )
     else:
         _print_model(loaded, report)
@@ -63,6 +72,25 @@ def command(
         write_svg(compiled, svg)
     if board and not fits[0].ok:
         raise typer.Exit(1)
+
+
+def _edges(model: Model) -> dict[str, Any]:
+    """Input and outputs as JSON values."""
+    from vww_deploy.pictures.preprocess import quantisation_table
+
+    given = model.graph.input_activation
+    table = quantisation_table(model.card.input, given.quantization)
+    return {
+        "input": {
+            "shape": given.shape,
+            "dtype": "int8",
+            "scale": given.quantization.scale,
+            "zero_point": given.quantization.zero_point,
+            "pixel_0": int(table[0]),
+            "pixel_255": int(table[255]),
+        },
+        "outputs": {**asdict(model.outputs), "kind": model.outputs.kind, "doubt": model.outputs.doubt},
+    }
 
 
 def _print_plan(compiled: Compiled) -> None:
@@ -83,7 +111,7 @@ def _print_model(model: Model, report: Report) -> None:
         f"input      {height} x {width} x {channels} ({'gray' if channels == 1 else 'RGB'}), "
         f"resize: {model.card.input.resize}"
     )
-    common.out.print(f"outputs    {escape(', '.join(model.card.labels))}; person from P = {model.card.threshold:g}")
+    _print_edges(model)
     common.out.print(f"operators  {escape(operators)}")
     common.out.print(f"MACs       {report.macs:,}; left after the passes: {report.macs_left:,}")
     common.out.print(f"parameters {report.parameters:,}")
@@ -91,6 +119,30 @@ def _print_model(model: Model, report: Report) -> None:
     for notice in report.notices:
         common.out.print(f"[yellow]notice[/]     {escape(notice)}")
     common.out.print()
+
+
+def _print_edges(model: Model) -> None:
+    """What the input and the outputs are made of, and what they mean."""
+    from vww_deploy.pictures.preprocess import quantisation_table
+
+    quantization, outputs = model.graph.input_activation.quantization, model.outputs
+    table = quantisation_table(model.card.input, quantization)
+    real = [(int(table[pixel]) - quantization.zero_point) * quantization.scale for pixel in (0, 255)]
+    common.out.print(
+        f"           int8, scale {quantization.scale:.9g}, zero point {quantization.zero_point}; pixel 0 becomes "
+        f"{table[0]} ({real[0]:.4g}), pixel 255 becomes {table[255]} ({real[1]:.4g})",
+        soft_wrap=True,
+    )
+    common.out.print(f"outputs    {outputs.kind}: {escape(', '.join(outputs.labels))}", soft_wrap=True)
+    source = f"labels from {escape(outputs.origin)}" if outputs.origin else "no labels were found"
+    decides = f"{escape(outputs.chance)} decides from {model.card.threshold:g}"
+    values = "probabilities" if outputs.probabilities else "logits"
+    common.out.print(
+        f"           {source}; {decides}; {values}, scale {outputs.scale:.9g}, zero point {outputs.zero_point}",
+        soft_wrap=True,
+    )
+    if outputs.doubt:
+        common.out.print(f"[yellow]unknown[/]    {escape(outputs.doubt)}", soft_wrap=True)
 
 
 def _layer_table(report: Report) -> Table:

@@ -66,6 +66,8 @@ def command(
         float | None,
         typer.Option("--threshold", help="P(person) that counts as a person; default: the model's.", min=0, max=1),
     ] = None,
+    labels: common.LabelsOption = None,
+    person_label: common.PersonLabelOption = None,
     fps: FpsOption = 0.0,
     camera: CameraOption = False,
     frame: FrameOption = "qcif",
@@ -79,7 +81,17 @@ def command(
     """
     if web + plain + as_json > 1:
         raise DataError("--web, --plain and --json exclude each other")
-    source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
+    source = open_source(
+        files,
+        model=model,
+        labels=labels,
+        person_label=person_label,
+        board=board,
+        port=port,
+        fps=fps,
+        camera=camera,
+        frame=frame,
+    )
     if plain or as_json:
         _print_events(
             source, as_json=as_json, record=record, threshold=threshold, speed=speed, estimate_for=estimate_for
@@ -119,6 +131,8 @@ def open_source(
     board: str | None,
     port: str | None,
     fps: float,
+    labels: Path | None = None,
+    person_label: str | None = None,
     camera: bool = False,
     frame: str = "qcif",
 ) -> Source:
@@ -139,7 +153,7 @@ def open_source(
     from vww_deploy.session.connect import choose_board
     from vww_deploy.session.live import Live, board_at
 
-    loaded = common.model_of_board(model, board, port)
+    loaded = common.model_of_board(model, board, port, labels=labels, person_label=person_label)
     chosen = choose_board(board, port)
     title = port or chosen.title
     if camera or (chosen.cameras and not chosen.is_virtual and not files):

@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,9 +33,16 @@ def command(
     board: common.BoardOption = None,
     port: common.PortOption = None,
     labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="A CSV with the columns file and label (1 person, 0 none).", dir_okay=False),
+        list[Path] | None,
+        typer.Option(
+            "--labels",
+            help="Of the pictures: a .csv with the columns file and label (1 person, 0 none). Of the model's classes: "
+            "a text file with a name a line. May be given twice.",
+            dir_okay=False,
+            metavar="FILE",
+        ),
     ] = None,
+    person_label: common.PersonLabelOption = None,
     reference: Annotated[
         bool, typer.Option("--reference/--no-reference", help="Compare with the reference on this computer.")
     ] = True,
@@ -85,25 +93,22 @@ def command(
         raise DataError("--run says which run --resume continues", hint=f"vww-deploy run --resume --run {number}")
     with Store(store) as opened:
         last = _to_continue(opened, number) if resume else None
-        planned = gather(pictures or [], labels, common.notice)
+        truths, classes = _by_kind(labels or [])
+        planned = gather(pictures or [], truths, common.notice)
         if last is not None:
             # A board that is named by its port may be one outside the catalogue.
             if model is None and Path(last.header.model_path).is_file():  # else it is the one on the board, or known
                 model = last.header.model_path
             board = board or (last.header.board if port is None else None)
             raw_camera = raw_camera or last.header.raw_camera
+        loaded = common.model_of_board(model, board, port, labels=classes, person_label=person_label)
+        if last is not None and last.header.outputs.scale:
+            loaded = replace(loaded, outputs=last.header.outputs)  # what the run's earlier results were told by
         raw = parse_format(raw_camera) if raw_camera else None
         faults = Faults(fault_rate) if fault_rate else None
         with (
             _blame_faults(fault_rate),
-            open_session(
-                common.model_of_board(model, board, port),
-                board=board,
-                port=port,
-                compare=reference,
-                raw_camera=raw,
-                faults=faults,
-            ) as session,
+            open_session(loaded, board=board, port=port, compare=reference, raw_camera=raw, faults=faults) as session,
         ):
             if last is not None:
                 writer, rest = opened.resume(last.id)
@@ -137,6 +142,17 @@ def command(
         raise typer.Exit(1)
     if summary.skipped:
         raise typer.Exit(_SOME_SKIPPED)
+
+
+def _by_kind(labels: list[Path]) -> tuple[Path | None, Path | None]:
+    """The pictures' labels, a CSV, and the names of the model's classes, a text."""
+    tables = [path for path in labels if path.suffix.lower() == ".csv"]
+    texts = [path for path in labels if path not in tables]
+    if len(tables) > 1 or len(texts) > 1:
+        raise DataError(
+            "two --labels of the same kind", hint="Give one .csv for the pictures and one .txt for the classes."
+        )
+    return next(iter(tables), None), next(iter(texts), None)
 
 
 @contextlib.contextmanager

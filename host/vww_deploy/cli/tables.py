@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
@@ -23,8 +23,6 @@ STATES: Final = {
     "failed": "[red]failed[/]",
 }
 
-LABELS: Final = ("no person", "person")
-
 _NAME_WIDTH: Final = 30  # the whole line fits 80 columns
 _EQUAL: Final = {True: "[green]equal[/]", False: "[bold red]DIFFERS[/]", None: "[dim]not compared[/]"}
 
@@ -32,39 +30,47 @@ _EQUAL: Final = {True: "[green]equal[/]", False: "[bold red]DIFFERS[/]", None: "
 def result_heading(header: RunHeader) -> str:
     """The line above :func:`result_line`'s, as rich markup."""
     unit = "instructions" if header.clock == "instructions" else "latency ms"
-    return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {'P(person)':>9}  {unit:>13}  reference[/]"
+    chance = escape(header.outputs.chance)
+    return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {chance:>9}  {unit:>13}  reference[/]"
 
 
 def result_line(header: RunHeader, result: Result) -> str:
     """Picture, prediction, P(person), latency on the device, equal to the host reference or not; as rich markup."""
-    return _line(header, result.path, result.truth, result.p_person, result.ticks, result.latency_us, result.equal)
+    said = Said(result.p_person, tuple(result.outputs.tolist()), result.ticks, result.latency_us, result.equal)
+    return _line(header, result.path, result.truth, said)
 
 
 def event_line(header: RunHeader, frame: Frame, event: ResultEvent) -> str:
     """The same line for a result that has just come."""
     equal = None if event.reference is None else event.reference == event.outputs
-    return _line(header, frame.source, frame.truth, event.p_person, event.ticks, event.latency_us, equal)
+    said = Said(event.p_person, event.outputs, event.ticks, event.latency_us, equal)
+    return _line(header, frame.source, frame.truth, said)
 
 
-def _line(
-    header: RunHeader,
-    path: str,
-    truth: int | None,
-    p_person: float,
-    ticks: int,
-    latency_us: int | None,
-    equal: bool | None,
-) -> str:
+class Said(NamedTuple):
+    """What a board said of a picture."""
+
+    p_person: float
+    outputs: tuple[int, ...]
+    ticks: int
+    latency_us: int | None
+    equal: bool | None
+
+
+def _line(header: RunHeader, path: str, truth: int | None, said: Said) -> str:
     name = PurePath(path).name
     if len(name) > _NAME_WIDTH:
         name = f"{name[: _NAME_WIDTH - 9]}…{name[-8:]}"
-    label = int(p_person >= header.threshold)
-    mark = "  " if truth is None else "[green] ✓[/]" if truth == label else "[red] ✗[/]"
+    label = int(said.p_person >= header.threshold)
+    outputs = header.outputs
+    prediction = outputs.prediction(said.p_person, said.outputs, header.threshold)
+    detail = outputs.detail(said.outputs, header.threshold)
+    mark = "  " if truth is None or outputs.doubt else "[green] ✓[/]" if truth == label else "[red] ✗[/]"
     style = "bold green" if label else "default"
-    latency = f"{ticks:,}" if latency_us is None else f"{latency_us / 1000:.2f}"
+    latency = f"{said.ticks:,}" if said.latency_us is None else f"{said.latency_us / 1000:.2f}"
     return (
-        f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{LABELS[label]:9}[/]{mark} {p_person:9.3f}  "
-        f"{latency:>13}  {_EQUAL[equal]}"
+        f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{escape(f'{prediction:9}')}[/]{mark} {said.p_person:9.3f}  "
+        f"{latency:>13}  {_EQUAL[said.equal]}{escape(f'  {detail}' if detail else '')}"
     )
 
 
@@ -96,10 +102,12 @@ def print_summary(store: Store, run: int, estimate_for: str) -> None:
         if not times and (made := estimate(spread.median, estimate_for)) is not None:
             common.out.print(str(made), soft_wrap=True)
     accuracy = metrics.accuracy(results)
-    if accuracy is not None:
+    if accuracy is not None and header.outputs.doubt:
+        common.out.print(f"no accuracy: {escape(header.outputs.doubt)}", soft_wrap=True)
+    elif accuracy is not None:
         labelled = f"{accuracy.total} labelled picture{'' if accuracy.total == 1 else 's'}"
         common.out.print(f"top-1: [bold]{accuracy.top1:.1%}[/] of {labelled}")
-        common.out.print(_confusion_table(accuracy.confusion))
+        common.out.print(_confusion_table(header.outputs.pair, accuracy.confusion))
     common.out.print(
         f"run {run}: {STATES[summary.state]}, board {escape(header.board)} with firmware "
         f"{escape(header.firmware_version) or '-'}, model {escape(header.model)}",
@@ -110,14 +118,14 @@ def print_summary(store: Store, run: int, estimate_for: str) -> None:
     common.out.print(f"stored in {escape(str(store.path))}", soft_wrap=True)
 
 
-def _confusion_table(confusion: tuple[tuple[int, int], tuple[int, int]]) -> Table:
+def _confusion_table(names: tuple[str, str], confusion: tuple[tuple[int, int], tuple[int, int]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("truth \\ predicted")
-    for name in LABELS:
-        table.add_column(name, justify="right")
+    for name in names:
+        table.add_column(escape(name), justify="right")
     for truth, row in enumerate(confusion):
         cells = (f"[{'green' if truth == label else 'red'}]{value}[/]" for label, value in enumerate(row))
-        table.add_row(LABELS[truth], *cells)
+        table.add_row(escape(names[truth]), *cells)
     return table
 
 
@@ -152,6 +160,6 @@ def print_comparison(before: str, after: str, found: Comparison, estimate_for: s
         mark = "" if flip.truth is None else " [green]✓[/]" if bool(flip.truth) == flip.person else " [red]✗[/]"
         out.print(
             f"  {escape(PurePath(flip.name).name)}: {flip.p_before:.3f} → {flip.p_after:.3f}, "
-            f"{LABELS[int(not flip.person)]} → {LABELS[int(flip.person)]}{mark}",
+            f"{escape(flip.before)} → {escape(flip.after)}{mark}",
             soft_wrap=True,
         )

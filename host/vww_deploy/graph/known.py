@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,24 +29,25 @@ def remember(model: Model) -> None:
     folder = _folder() / model.sha256
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{model.name}.tflite", model.path.read_bytes())
-    card = model.path.with_suffix(".json")
-    if card.is_file():
-        write_whole(folder / f"{model.name}.json", card.read_bytes())
-    else:
-        (folder / f"{model.name}.json").unlink(missing_ok=True)
+    outputs = model.outputs  # with what is known of them, whoever said it
+    person = outputs.labels[outputs.person] if outputs.person is not None else ""
+    labels = outputs.labels if outputs.origin else ()
+    replace(model.card, labels=labels, person_label=person).save(folder / f"{model.name}.json")
     folder.touch()
     for old in sorted(_folder().iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def find(sha256: str) -> Model | None:
+def find(sha256: str, *, labels: Path | None = None, person_label: str | None = None) -> Model | None:
     """The shipped or kept model of that hash; None if this computer does not know it.
+
+    ``labels`` and ``person_label`` are as :meth:`Model.load` has them.
 
     Raises:
         ModelError, DataError: it is kept and cannot be read.
     """
     path = _path(sha256)
-    return None if path is None else Model.load(path)
+    return None if path is None else Model.load(path, labels=labels, person_label=person_label)
 
 
 def name_of(sha256: str) -> str:

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.session.events import (
     BoardInfo,
     Connection,
@@ -140,10 +141,15 @@ class View:
     @property
     def label(self) -> str:
         """The prediction in the model's own words; empty before the first result."""
-        if self.person is None:
+        if self.shown is None:
             return ""
-        labels = self.board.labels if self.board else ("no person", "person")
-        return labels[int(self.person)]
+        result = self.shown.result
+        return self.outputs.prediction(result.p_person, result.outputs, self.threshold)
+
+    @property
+    def outputs(self) -> OutputSpec:
+        """What the model's outputs mean."""
+        return self.board.outputs if self.board else OutputSpec()
 
 
 class State:

@@ -1,7 +1,6 @@
 """The model card: what a ``.tflite`` file does not say about itself.
 
-``NAME.json`` beside ``NAME.tflite``. A model without a card gets :func:`ModelCard.default_for`: the conventions of the
-Visual Wake Words models.
+``NAME.json`` beside ``NAME.tflite``. A model without a card has one that says nothing but the size of its input.
 """
 
 from __future__ import annotations
@@ -47,7 +46,8 @@ class ModelCard:
     Attributes:
         name: of the model, as people call it.
         input: the picture it takes.
-        labels: of its outputs, in their order.
+        labels: of its outputs, in their order; empty if nobody has said.
+        person_label: the one of them that counts as a person; empty if they say it themselves.
         threshold: P(person) from which a picture counts as one with a person.
         sha256: of the ``.tflite`` file; empty if not recorded.
         description: one line.
@@ -56,16 +56,12 @@ class ModelCard:
 
     name: str
     input: InputSpec
-    labels: tuple[str, ...] = ("no person", "person")
+    labels: tuple[str, ...] = ()
+    person_label: str = ""
     threshold: float = 0.5
     sha256: str = ""
     description: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def default_for(cls, name: str, height: int, width: int, channels: int) -> ModelCard:
-        """The card of a model that has none."""
-        return cls(name=name, input=InputSpec(height, width, channels))
 
     @classmethod
     def load(cls, path: Path) -> ModelCard:
@@ -92,7 +88,8 @@ class ModelCard:
         card = cls(
             input=InputSpec(**spec),
             name=str(given.pop("name")),
-            labels=tuple(str(label) for label in given.pop("labels")),
+            labels=tuple(str(label) for label in given.pop("labels", ())),
+            person_label=str(given.pop("person_label", "")),
             threshold=float(given.pop("threshold")),
             sha256=str(given.pop("sha256", "")),
             description=str(given.pop("description", "")),
@@ -104,14 +101,14 @@ class ModelCard:
             raise ValueError(f"resize {card.input.resize!r} is none of {', '.join(RESIZES)}")
         if min(card.input.height, card.input.width, card.input.channels) < 1:
             raise ValueError("the input has no pixels")
-        if len(card.labels) < 2:
-            raise ValueError("fewer than two labels")
         return card
 
     def to_json(self) -> dict[str, Any]:
         """JSON values: the fields, and the details beside them."""
         values = dataclasses.asdict(self)
         details = values.pop("details")
+        if not self.person_label:
+            del values["person_label"]
         return {**values, **details}
 
     def save(self, path: Path) -> None:

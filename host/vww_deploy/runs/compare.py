@@ -13,13 +13,15 @@ from vww_deploy.spread import Spread
 
 @dataclass(frozen=True)
 class Flip:
-    """A picture whose prediction changed; ``person`` is the second run's."""
+    """A picture whose prediction changed, in each run's words; ``person`` is the second run's."""
 
     name: str
     truth: int | None
     p_before: float
     p_after: float
     person: bool
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,15 @@ def compare(before: RunData, after: RunData) -> Comparison:
         only_after=len(second) - len(pairs),
         changed=_changed(before, after),
         flips=tuple(
-            Flip(a.name, a.truth if a.truth is not None else b.truth, a.p_person, b.p_person, after.person(b))
+            Flip(
+                a.name,
+                a.truth if a.truth is not None else b.truth,
+                a.p_person,
+                b.p_person,
+                after.person(b),
+                before.prediction(a),
+                after.prediction(b),
+            )
             for a, b in pairs
             if before.person(a) != after.person(b)
         ),
@@ -156,6 +166,8 @@ def _changed(before: RunData, after: RunData) -> tuple[tuple[str, str, str], ...
 
 def _accuracy(before: RunData, after: RunData, pairs: list[tuple[Entry, Entry]]) -> AccuracyChange | None:
     right = []
+    if before.board.outputs.doubt or after.board.outputs.doubt:
+        return None
     for a, b in pairs:
         truth = a.truth if a.truth is not None else b.truth
         if truth is not None:

@@ -288,7 +288,8 @@ def _from_row(at: float, kind: str, body: str, pixels: bytes | None, raw: bytes 
     if kind == "frame":
         values |= {"pixels": _pixels(pixels), "raw": None if raw is None else _pixels(raw)}
     if isinstance(values.get("board"), dict):
-        board = {key: _tuples(value) for key, value in values["board"].items()}
+        board = {key: _tuples(value) for key, value in values["board"].items() if key != "labels"}
+        board["outputs"] = untrusted.output_spec(values["board"])
         values["board"] = untrusted.checked(BoardInfo, board)
     event: Event = untrusted.checked(_KINDS[kind], values)
     untrusted.check_numbers(truth=values.get("truth"), p_person=values.get("p_person", 0.0))

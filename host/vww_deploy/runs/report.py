@@ -174,7 +174,7 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
             _Shown(
                 url=url,
                 name=entry.name.rsplit("/", 1)[-1] or f"frame {entry.number}",
-                verdict=data.board.labels[int(person)],
+                verdict=data.prediction(entry),
                 p_person=entry.p_person,
                 person=person,
                 wrong=entry.truth is not None and bool(entry.truth) != person,
@@ -217,7 +217,7 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
     groups: list[tuple[str, list[float], str]] = [("all", chances, _COLOURS["time"])]
     if labelled:
         groups = [
-            (_plain(data.board.labels[truth]), [e.p_person for e in labelled if e.truth == truth], colour)
+            (_plain(data.board.outputs.pair[truth]), [e.p_person for e in labelled if e.truth == truth], colour)
             for truth, colour in ((0, _COLOURS["no"]), (1, _COLOURS["yes"]))
         ]
     histogram = _figure(

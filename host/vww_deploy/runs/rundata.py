@@ -34,6 +34,7 @@ class Entry:
         ticks: the same in the board's clock unit.
         retries: messages sent again.
         at: seconds since 1970.
+        outputs: int8, as the device sent them.
         equal: whether the host reference gave the same outputs; None if it did not run.
         preview: a small picture of it; None if it is no longer where it was, or another one is there.
     """
@@ -47,6 +48,7 @@ class Entry:
     ticks: int
     retries: int
     at: float
+    outputs: tuple[int, ...]
     equal: bool | None
     preview: Callable[[], Pixels | None]
 
@@ -79,10 +81,15 @@ class RunData:
         """Whether an entry counts as one with a person, by the run's own threshold."""
         return entry.p_person >= self.board.threshold
 
+    def prediction(self, entry: Entry) -> str:
+        """The label that an entry's outputs amount to."""
+        return self.board.outputs.prediction(entry.p_person, entry.outputs, self.board.threshold)
+
     @property
     def labelled(self) -> list[Entry]:
-        """The entries whose truth is known."""
-        return [entry for entry in self.entries if entry.truth is not None]
+        """The entries whose truth is known; none if nobody knows which output is a person."""
+        known = self.board.outputs.person is not None
+        return [entry for entry in self.entries if known and entry.truth is not None]
 
 
 def load_run(which: str, store: Path | None = None) -> RunData:
@@ -122,6 +129,7 @@ def _from_store(store: Store, run: int) -> RunData:
             ticks=result.ticks,
             retries=result.retries,
             at=_seconds(result.at),
+            outputs=tuple(result.outputs.tolist()),
             equal=result.equal,
             preview=partial(_file_preview, Path(result.path), result.sha256),
         )
@@ -133,7 +141,7 @@ def _from_store(store: Store, run: int) -> RunData:
         firmware=header.firmware_version,
         model=header.model,
         model_sha256=header.model_sha256,
-        labels=(header.labels[0], header.labels[-1]),
+        outputs=header.outputs,
         threshold=header.threshold,
         clock=header.clock,
         clock_hz=header.clock_hz,
@@ -190,6 +198,7 @@ def _recorded_entry(path: Path, id: int, frame: Frame, result: Result) -> Entry:
         ticks=result.ticks,
         retries=result.retries,
         at=result.at,
+        outputs=result.outputs,
         equal=None if result.reference is None else result.reference == result.outputs,
         preview=partial(_recorded_preview, path, id),
     )

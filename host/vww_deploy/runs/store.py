@@ -14,7 +14,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
 from vww_deploy.pictures.gather import Picture
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs import untrusted
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
@@ -110,7 +111,7 @@ class RunHeader:
         firmware_version: as the device reports it.
         firmware_sha256: of the image that was flashed; empty if it was not flashed by this machine.
         protocol: version of the link's protocol.
-        labels: of the model's outputs.
+        outputs: what the model's outputs mean.
         threshold: P(person) from which a picture counts as one with a person.
         clock: unit of ``ticks``: ``instructions``, ``cycles`` or ``micros``.
         clock_hz: ticks a second.
@@ -128,7 +129,7 @@ class RunHeader:
     firmware_version: str = ""
     firmware_sha256: str = ""
     protocol: int = 0
-    labels: tuple[str, ...] = ("no person", "person")
+    outputs: OutputSpec = field(default_factory=OutputSpec)
     threshold: float = 0.5
     clock: str = "micros"
     clock_hz: int = 1_000_000
@@ -148,18 +149,17 @@ class RunHeader:
         if not isinstance(values, dict) or not {"board", "port", "model", "model_sha256"} <= values.keys():
             raise ValueError("a run's header lacks its board, port or model")
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        if isinstance(known.get("labels"), list):
-            known["labels"] = tuple(known["labels"])
+        known["outputs"] = untrusted.output_spec(values)
         if isinstance(known.get("layers"), list):
             known["layers"] = tuple(map(tuple, known["layers"]))
         header = untrusted.checked(cls, known)
-        if header.clock_hz < 1 or len(header.labels) < 2:
-            raise ValueError(f"a run's header has clock_hz = {header.clock_hz}, labels = {header.labels}")
+        if header.clock_hz < 1:
+            raise ValueError(f"a run's header has clock_hz = {header.clock_hz}")
         return header
 
     def to_json(self) -> str:
         """JSON text with every field."""
-        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def run_header(session: Session) -> RunHeader:
         firmware_version=info.firmware_version,
         firmware_sha256=session.firmware_sha256,
         protocol=info.protocol_version,
-        labels=model.card.labels,
+        outputs=model.outputs,
         threshold=model.card.threshold,
         clock=info.clock,
         clock_hz=info.clock_hz,

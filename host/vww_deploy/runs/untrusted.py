@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_orig
 
 import numpy as np
 
+from vww_deploy.pictures.outputs import OutputSpec
+
 _T = TypeVar("_T")
 
 LATEST: Final = 253_402_300_799.0
@@ -45,6 +47,23 @@ def check_numbers(*, truth: int | None = None, label: int = 0, p_person: float =
     """What is known and said of a picture: 0 no person, 1 a person, and a probability."""
     if truth not in (None, 0, 1) or label not in (0, 1) or not 0 <= p_person <= 1:
         raise ValueError(f"a picture with truth {truth}, label {label}, P(person) {p_person}")
+
+
+def output_spec(values: dict[str, Any]) -> OutputSpec:
+    """What a run's or a board's outputs mean; versions before noted their ``labels`` alone.
+
+    Raises:
+        ValueError: it makes no sense.
+    """
+    said = values.get("outputs")
+    if said is None:
+        labels = values.get("labels", ("no person", "person"))
+        if not isinstance(labels, (list, tuple)) or len(labels) < 2 or not all(isinstance(x, str) for x in labels):
+            raise ValueError(f"labels {str(labels)[:40]!r}")
+        return OutputSpec.of_earlier(labels)
+    if not isinstance(said, dict):
+        raise ValueError(f"outputs {str(said)[:40]!r}")
+    return checked(OutputSpec, {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()})
 
 
 @functools.cache

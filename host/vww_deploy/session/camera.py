@@ -24,7 +24,6 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import FrameFormat, decode_frame
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result, listener
 from vww_deploy.session.live import Connect, Live, attached_boards
 from vww_deploy.session.session import prepare
@@ -163,10 +162,9 @@ class CameraLive(Live):
                 raw = decode_frame(shot.raw_frame, camera.frame)
                 raw = raw if raw.ndim == 3 else raw[:, :, np.newaxis]
             yield Frame(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
-            graph, card = self._model.graph, self._model.card
             yield Result(
                 number=number,
-                p_person=person_probability(shot.output, graph.output_activation.quantization, card.labels),
+                p_person=self._model.outputs.p_person(shot.output),
                 latency_us=shot.latency_us,
                 ticks=shot.ticks,
                 outputs=tuple(shot.output.tolist()),

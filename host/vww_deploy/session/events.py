@@ -16,6 +16,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.pictures.outputs import OutputSpec
+
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 _MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
@@ -34,7 +36,7 @@ class BoardInfo:
         firmware: version, as the device reports it.
         model: name of the model.
         model_sha256: of the ``.tflite`` file.
-        labels: of the two classes, no person first.
+        outputs: what the model's outputs mean.
         threshold: P(person) from which the model card counts a frame as one with a person.
         clock: unit of ticks: ``instructions``, ``cycles`` or ``micros``.
         clock_hz: ticks a second.
@@ -48,7 +50,7 @@ class BoardInfo:
     firmware: str
     model: str
     model_sha256: str
-    labels: tuple[str, str]
+    outputs: OutputSpec
     threshold: float
     clock: str
     clock_hz: int

@@ -23,7 +23,6 @@ from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture, thumbnail
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session.connect import choose_board
 from vww_deploy.session.events import (
     BoardInfo,
@@ -239,11 +238,10 @@ class Live:
 
     def _answer(self, frame: Frame, inference: Inference) -> Iterator[Event]:
         outputs = inference.output.reshape(-1)
-        card, graph = self._model.card, self._model.graph
         yield frame
         yield Result(
             number=frame.number,
-            p_person=person_probability(outputs, graph.output_activation.quantization, card.labels),
+            p_person=self._model.outputs.p_person(outputs),
             latency_us=inference.latency_us,
             ticks=inference.ticks,
             retries=inference.retries,
@@ -258,14 +256,13 @@ class Live:
 
     def _board(self, device: Device) -> BoardInfo:
         info = device.info
-        labels = self._model.card.labels
         return BoardInfo(
             board=info.board,
             port=device.port,
             firmware=info.firmware_version,
             model=self._model.name,
             model_sha256=info.model_sha256,
-            labels=(labels[0], labels[-1]),
+            outputs=self._model.outputs,
             threshold=self._model.card.threshold,
             clock=info.clock,
             clock_hz=info.clock_hz,

@@ -25,7 +25,6 @@ from vww_deploy.link.device import Device, Inference, flash_hint
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import FrameFormat, encode_frame, frame_to_pixels
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session import events
 from vww_deploy.session.layers import measure_layers
 
@@ -147,10 +146,9 @@ class Session:
 
     def _result(self, sent: _Sent, inference: Inference) -> events.Result:
         outputs = inference.output.reshape(-1)
-        quantization = self.model.graph.output_activation.quantization
         return events.Result(
             number=sent.frame.number,
-            p_person=person_probability(outputs, quantization, self.model.card.labels),
+            p_person=self.model.outputs.p_person(outputs),
             latency_us=inference.latency_us,
             ticks=inference.ticks,
             retries=inference.retries,

@@ -88,27 +88,7 @@ Probability = Callable[[npt.NDArray[np.int8]], float]
 
 def reference_probability(model: Model) -> Probability:
     """P(person) by LiteRT's reference kernels on this computer."""
-    quantization = model.graph.output_activation.quantization
-
-    def probability(values: npt.NDArray[np.int8]) -> float:
-        return probability_of(
-            model, model.reference.run(values).reshape(-1), quantization.scale, quantization.zero_point
-        )
-
-    return probability
-
-
-def probability_of(model: Model, outputs: npt.NDArray[np.int8], scale: float, zero_point: int) -> float:
-    """P(person) from int8 outputs: as they are if they are probabilities, else through a softmax."""
-    real = (outputs.astype(np.float64) - zero_point) * scale
-    labels = model.card.labels
-    index = labels.index("person") if "person" in labels and len(labels) == len(real) else len(real) - 1
-    if len(real) == 1:
-        return float(real[0]) if abs(scale - 1 / 256) < 1e-9 else float(1 / (1 + np.exp(-real[0])))
-    if abs(scale - 1 / 256) < 1e-9 and zero_point == -128:
-        return float(real[index])
-    powers = np.exp(real - real.max())
-    return float(powers[index] / powers.sum())
+    return lambda values: model.outputs.p_person(model.reference.run(values))
 
 
 def answer_all(
@@ -153,8 +133,10 @@ def evaluate(
     """The figures of a model's answers.
 
     Raises:
-        DataError: the pictures are of one class only.
+        DataError: the pictures are of one class only, or nobody knows which output is a person.
     """
+    if model.outputs.doubt:
+        raise DataError(f"{model.name} cannot be judged", hint=model.outputs.doubt)
     person = np.array([one.person for one in answers])
     labels = np.array([one.picture.label for one in answers])
     threshold = model.card.threshold

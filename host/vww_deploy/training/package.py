@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BuildError, DataError, ModelError, ToolMissing
 from vww_deploy.files import write_whole
-from vww_deploy.graph.model import Model
+from vww_deploy.graph.model import Model, output_spec
 from vww_deploy.graph.reader import read_model
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.card import InputSpec, ModelCard
@@ -29,6 +29,8 @@ CALIBRATION_PICTURES: Final = 400
 ALLOWED_LOSS: Final = 0.5
 """Percentage points of top-1 that int8 may lose before it is fine-tuned."""
 _NOISE_PICTURES: Final = 16
+LABELS: Final = ("no person", "person")
+"""What the networks that are trained here end in."""
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,8 @@ def predict_reference(model: bytes, spec: InputSpec, pixels: npt.NDArray[np.uint
     ``[N, h, w, c]``.
     """
     graph = read_model(model)
-    card = ModelCard.default_for(graph.name, spec.height, spec.width, spec.channels)
-    probability = reference_probability(Model(Path(graph.name), graph, card))
+    outputs = output_spec(graph, LABELS, person=1)
+    probability = reference_probability(Model(Path(graph.name), graph, ModelCard(graph.name, spec), outputs))
     quantization = graph.input_activation.quantization
     return np.array([probability(preprocess.quantise(one, spec, quantization)) for one in pixels])
 
@@ -313,6 +315,7 @@ def _card(
     return ModelCard(
         name=name,
         input=spec,
+        labels=LABELS,
         sha256=hashlib.sha256(content).hexdigest(),
         description=description,
         details={

@@ -26,9 +26,9 @@ def test_a_card_survives_its_file(tmp_path: Path) -> None:
     assert ModelCard.load(tmp_path / "m.json") == card
 
 
-def test_the_default_card_is_the_usual_one() -> None:
-    card = ModelCard.default_for("m", 96, 96, 1)
-    assert card.labels == ("no person", "person")
+def test_a_card_that_says_nothing_invents_no_labels() -> None:
+    card = ModelCard("m", InputSpec(96, 96, 1))
+    assert card.labels == ()
     assert (card.threshold, card.input.resize, card.input.pixel_range) == (0.5, "squash", None)
 
 
@@ -46,7 +46,6 @@ GOOD = {
         ({"input": {"height": 9, "width": 9, "channels": 1, "resize": "stretch"}}, "stretch"),
         ({"input": {"height": 0, "width": 9, "channels": 1}}, "no pixels"),
         ({"input": {"height": 9}}, "width"),
-        ({"labels": ["one"]}, "two labels"),
         ({"threshold": "high"}, "high"),
     ],
 )
@@ -71,7 +70,7 @@ def test_a_missing_card_is_named(tmp_path: Path) -> None:
 
 
 def test_a_card_replaces_a_card_and_nothing_else(tmp_path: Path) -> None:
-    path, card = tmp_path / "m.json", ModelCard.default_for("m", 9, 9, 1)
+    path, card = tmp_path / "m.json", ModelCard("m", InputSpec(9, 9, 1))
     card.save(path)
     dataclasses.replace(card, threshold=0.7).save(path)
     assert ModelCard.load(path).threshold == 0.7
@@ -82,7 +81,7 @@ def test_a_card_replaces_a_card_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, card = tmp_path / "m.json", ModelCard.default_for("m", 9, 9, 1)
+    path, card = tmp_path / "m.json", ModelCard("m", InputSpec(9, 9, 1))
     card.save(path)
 
     def full(self: Path, content: str | bytes, **_: object) -> None:

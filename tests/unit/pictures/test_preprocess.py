@@ -87,7 +87,7 @@ def test_gray_pictures_pass_through_unchanged() -> None:
 
 def test_input_is_pixel_minus_128() -> None:
     gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    card = ModelCard.default_for("m", 16, 16, 1)
+    card = ModelCard("m", InputSpec(16, 16, 1))
     for quantization in (ANY_QUANTIZATION, Quantization(0.00784314, -1)):
         values = preprocess.to_input(Image.fromarray(gray), card, quantization)
         assert values.shape == (16, 16, 1)

@@ -370,3 +370,14 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_the_header_keeps_every_field() -> None:
     assert RunHeader.from_json(HEADER.to_json()) == HEADER
+
+
+def test_a_run_of_the_version_that_noted_labels_alone_can_be_read(tmp_path: Path) -> None:
+    earlier = json.loads(HEADER.to_json())
+    earlier["labels"] = ["nobody", "person"]
+    del earlier["outputs"]
+    outputs = RunHeader.from_json(json.dumps(earlier)).outputs
+    assert (outputs.labels, outputs.person, outputs.pair) == (("nobody", "person"), 1, ("nobody", "person"))
+    assert RunHeader.from_json(HEADER.to_json()) == HEADER
+    with pytest.raises(ValueError, match="labels"):
+        RunHeader.from_json(json.dumps({**earlier, "labels": ["one"]}))

@@ -21,7 +21,6 @@ from vww_deploy.link.device import Inference, LinkStats
 from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.preprocess import open_picture
-from vww_deploy.pictures.probability import person_probability
 from vww_deploy.session import events
 from vww_deploy.session.events import Connection, Event, Frame, Result
 from vww_deploy.session.live import Live
@@ -127,10 +126,10 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     assert first == ["Connection", "Connection", "Timing"]
     connected, timing = taken[1], taken[2]
     assert isinstance(connected, Connection) and connected.board is not None
-    assert (connected.board.board, connected.board.clock, connected.board.labels) == (
+    assert (connected.board.board, connected.board.clock, connected.board.outputs) == (
         "nano33ble",
         "cycles",
-        place.model.card.labels,
+        place.model.outputs,
     )
     assert isinstance(timing, events.Timing)
     assert timing.layers[0] == ("0 conv", 100)
@@ -141,9 +140,8 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     for frame, result in zip(frames, results(taken), strict=True):
         image = open_picture(Path(frame.source).read_bytes())
         outputs = place.model.reference.run(place.model.to_input(image)).reshape(-1)
-        quantization = place.model.graph.output_activation.quantization
         assert result.number == frame.number
-        assert result.p_person == person_probability(outputs, quantization, place.model.card.labels)
+        assert result.p_person == place.model.outputs.p_person(outputs)
         assert result.stages == (("inference", 640_000), ("transfer", 64_000))
         assert frame.raw is not None
         assert max(frame.raw.shape) == 320
