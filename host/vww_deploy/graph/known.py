@@ -14,6 +14,7 @@ from typing import Final
 
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.pictures.class_labels import find_person
 from vww_deploy.resources import state_dir
 
 _KEPT: Final = 32  # models; the oldest goes first
@@ -29,9 +30,9 @@ def remember(model: Model) -> None:
     folder = _folder() / model.sha256
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{model.name}.tflite", model.path.read_bytes())
-    outputs = model.outputs  # with what is known of them, whoever said it
-    person = outputs.labels[outputs.person] if outputs.person is not None else ""
+    outputs = model.outputs  # what is known of them, whoever said it
     labels = outputs.labels if outputs.origin else ()
+    person = "" if outputs.person in (None, find_person(labels)) else outputs.labels[outputs.positive]
     replace(model.card, labels=labels, person_label=person).save(folder / f"{model.name}.json")
     folder.touch()
     for old in sorted(_folder().iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:

@@ -36,6 +36,15 @@ def test_a_flashed_model_is_known_with_its_card_when_its_file_is_gone(mine: Mode
     assert known.name_of(mine.sha256) == "mine"
 
 
+def test_what_the_user_said_of_its_labels_is_kept(mine: Model, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("bird\nplane\n")
+    told = Model.load(mine.path, labels=tmp_path / "names.txt", person_label="bird")
+    known.remember(told)
+    found = known.find(mine.sha256)
+    assert found is not None
+    assert (found.outputs.labels, found.outputs.person) == (("bird", "plane"), 0)
+
+
 def test_a_kept_file_that_was_changed_is_not_that_model(mine: Model) -> None:
     known.remember(mine)
     found = known.find(mine.sha256)
