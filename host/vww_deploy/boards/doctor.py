@@ -27,6 +27,7 @@ _EXTRAS: Final = {
     "train": ("tensorflow", "training and quantising models"),
     "web": ("nicegui", "the monitor's web page"),
     "report": ("plotly", "HTML reports"),
+    "search": ("optuna", "architecture search"),
     "camera": ("cv2", "videos and webcams as the virtual camera"),
     "profile": ("capstone", "instruction profiles"),
 }

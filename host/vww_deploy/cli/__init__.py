@@ -20,7 +20,7 @@ from vww_deploy.errors import VwwError
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Start here": ("demo", "doctor", "boards"),
-    "Models": ("inspect", "compile", "profile", "models", "costs"),
+    "Models": ("inspect", "compile", "profile", "models", "costs", "search"),
     "Training": ("dataset", "train", "quantize", "evaluate"),
     "On a board": ("flash", "run", "verify", "bench", "monitor", "camera", "collect", "mlperf", "init_hil", "stop"),
     "Afterwards": ("runs",),

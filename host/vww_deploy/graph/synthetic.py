@@ -1,4 +1,4 @@
-"""MobileNet v1 as an int8 graph with made-up weights: to plan its memory before anybody has trained it."""
+"""An architecture as an int8 graph with made-up weights: to know what it costs before anybody has trained it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 
 import numpy as np
 
-from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, NetworkCost, scaled
+from vww_deploy.graph.architecture import STEM_KERNEL, STEM_STRIDE, Architecture, Block
+from vww_deploy.graph.costs import NetworkCost
 from vww_deploy.graph.ir import Activation, Graph, Op, Padding, Quantization, Requantization, Window
+from vww_deploy.graph.operators.add import Add
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.depthwise_conv2d import DepthwiseConv2D
 from vww_deploy.graph.operators.fully_connected import FullyConnected
@@ -16,53 +18,83 @@ from vww_deploy.graph.operators.softmax import Softmax
 
 _PIXELS = Quantization(1 / 128, 0)
 _RELU6 = Quantization(6 / 255, -128)
+_LINEAR = Quantization(1 / 16, 0)
 _PROBABILITIES = Quantization(1 / 256, -128)
 _HALF = 1 << 30  # a multiplier of one half
 
 
 def mobilenet_v1_graph(network: NetworkCost) -> Graph:
+    """MobileNet v1; see :func:`architecture_graph`."""
+    one = network
+    architecture = Architecture.mobilenet_v1(one.depth_multiplier, one.height, one.channels, one.classes)
+    name = f"mobilenet_v1_{one.depth_multiplier:g}_{one.height}x{one.width}x{one.channels}"
+    return architecture_graph(architecture, name=name, width=one.width)
+
+
+def architecture_graph(architecture: Architecture, *, name: str = "", width: int = 0) -> Graph:
     """The network as TensorFlow Lite would write it: same operators, shapes and padding, random weights.
 
     Its memory plan, flash and arithmetic are those of the trained network; what it computes means nothing.
+
+    Args:
+        width: of a picture that is no square; 0 is the architecture's side.
     """
-    builder = _Builder(network)
-    builder.convolution(scaled(STEM_CHANNELS, network.depth_multiplier), KERNEL, 2)
-    for filters, stride in BLOCKS:
-        builder.depthwise(stride)
-        builder.convolution(scaled(filters, network.depth_multiplier), 1, 1)
-    return builder.finish()
+    builder = _Builder(architecture, width or architecture.side)
+    builder.convolution(architecture.stem, STEM_KERNEL, STEM_STRIDE)
+    for block in architecture.blocks:
+        builder.block(block)
+    return builder.finish(name or f"{architecture.kind}_{architecture.key}")
 
 
 class _Builder:
-    def __init__(self, network: NetworkCost) -> None:
-        self._network = network
+    def __init__(self, architecture: Architecture, width: int) -> None:
+        self._architecture = architecture
         self._rng = np.random.default_rng(0)
         self._activations: list[Activation] = []
         self._ops: list[Op] = []
-        self._add(network.height, network.width, network.channels, _PIXELS)
+        self._add(architecture.side, width, architecture.channels, _PIXELS)
 
-    def convolution(self, channels: int, kernel: int, stride: int) -> None:
+    def block(self, block: Block) -> None:
+        if self._architecture.kind == "separable":
+            self.depthwise(block.kernel, block.stride)
+            self.convolution(block.channels, 1, 1)
+            return
+        source = self._activations[-1]
+        self.convolution(source.channels * block.expansion, 1, 1)
+        self.depthwise(block.kernel, block.stride)
+        self.convolution(block.channels, 1, 1, _LINEAR)
+        if block.stride == 1 and block.channels == source.channels:
+            self.residual(source)
+
+    def convolution(self, channels: int, kernel: int, stride: int, quantization: Quantization = _RELU6) -> None:
         source = self._activations[-1]
         window, height, width = _same(source, kernel, stride)
         weights = self._weights((channels, kernel, kernel, source.channels))
-        output = self._add(height, width, channels, _RELU6)
+        output = self._add(height, width, channels, quantization)
         self._ops.append(
             Conv2D(len(self._ops), "CONV_2D", (source.id,), output.id, weights, self._scaling(channels), window)
         )
 
-    def depthwise(self, stride: int) -> None:
+    def depthwise(self, kernel: int, stride: int) -> None:
         source = self._activations[-1]
-        window, height, width = _same(source, KERNEL, stride)
-        weights = self._weights((KERNEL, KERNEL, source.channels))
+        window, height, width = _same(source, kernel, stride)
+        weights = self._weights((kernel, kernel, source.channels))
         output = self._add(height, width, source.channels, _RELU6)
         scaling = self._scaling(source.channels)
         self._ops.append(
             DepthwiseConv2D(len(self._ops), "DEPTHWISE_CONV_2D", (source.id,), output.id, weights, scaling, window, 1)
         )
 
-    def finish(self) -> Graph:
-        source, classes = self._activations[-1], self._network.classes
-        mean = self._add(1, 1, source.channels, _RELU6)
+    def residual(self, source: Activation) -> None:
+        latest = self._activations[-1]
+        output = self._add(latest.height, latest.width, latest.channels, _LINEAR)
+        # Both inputs count a half, as for one scale; the sum of two is shifted back from the left shift of 20.
+        half, back = (_HALF, _HALF, _HALF), (0, 0, -18)
+        self._ops.append(Add(len(self._ops), "ADD", (source.id, latest.id), output.id, half, back))
+
+    def finish(self, name: str) -> Graph:
+        source, classes = self._activations[-1], self._architecture.classes
+        mean = self._add(1, 1, source.channels, source.quantization)
         self._ops.append(Mean(len(self._ops), "MEAN", (source.id,), mean.id, (0, 1), _HALF, 0))
         scores = self._add(1, 1, classes, Quantization(1 / 16, 0))
         weights = self._weights((classes, source.channels))
@@ -70,8 +102,6 @@ class _Builder:
         self._ops.append(FullyConnected(len(self._ops), "FULLY_CONNECTED", (mean.id,), scores.id, weights, scaling))
         output = self._add(1, 1, classes, _PROBABILITIES)
         self._ops.append(Softmax(len(self._ops), "SOFTMAX", (scores.id,), output.id, 1.0))
-        one = self._network
-        name = f"mobilenet_v1_{one.depth_multiplier:g}_{one.height}x{one.width}x{one.channels}"
         return Graph(
             name=name,
             sha256=hashlib.sha256(name.encode()).hexdigest(),

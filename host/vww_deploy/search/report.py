@@ -1,0 +1,146 @@
+"""What a search leaves for people: a page with the Pareto front, and a table of all candidates."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from vww_deploy.errors import DataError, ToolMissing
+from vww_deploy.files import write_whole
+from vww_deploy.search.costs import table_cost
+from vww_deploy.search.space import describe, mobilenets
+from vww_deploy.search.study import STAGES, Candidate, SearchStudy
+
+_COLOURS: Final = {"table": "#bbbbbb", "plan": "#4c8bf5", "counted": "#00897b"}
+
+
+def write_csv(path: Path, search: SearchStudy) -> None:
+    """All candidates, one a row and stage, with the limits that they break.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(
+        [
+            *("key", "stage", "description", "macs", "parameters", "cycles", "ram_bytes", "flash_bytes"),
+            *("capacity_prior", "breaks", "architecture"),
+        ]
+    )
+    for stage in STAGES:
+        for one in search.candidates(stage):
+            cost = one.cost
+            writer.writerow(
+                [
+                    *(one.architecture.key, stage, describe(one.architecture), cost.macs, cost.parameters, cost.cycles),
+                    *("" if cost.ram_bytes is None else cost.ram_bytes, cost.flash_bytes, f"{one.prior:.3f}"),
+                    *(" ".join(one.broken), json.dumps(one.architecture.to_json())),
+                ]
+            )
+    _write(path, text.getvalue())
+
+
+def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> None:
+    """A page without any internet: capacity against cycles and RAM, the limits, and MobileNet v1's line.
+
+    Raises:
+        DataError: the file cannot be written.
+        ToolMissing: plotly is not installed.
+    """
+    try:
+        from plotly.graph_objects import Scatter
+        from plotly.subplots import make_subplots
+    except ImportError as error:
+        raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
+    limits = search.limits
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    for stage in STAGES:
+        found = search.candidates(stage)
+        figure.add_trace(_points(Scatter, found, stage, [one.cost.cycles / 1e6 for one in found]), row=1, col=1)
+        planned = [one for one in found if one.cost.ram_bytes is not None]
+        if planned:
+            kilobytes = [(one.cost.ram_bytes or 0) / 1024 for one in planned]
+            points = _points(Scatter, planned, stage, kilobytes, legend=False)
+            figure.add_trace(points, row=1, col=2)
+    costs = [(one, table_cost(one)) for one in mobilenets()]
+    line = sorted((Candidate(one, cost, {}) for one, cost in costs), key=lambda one: one.cost.cycles)
+    front = _front(line)
+    figure.add_trace(
+        Scatter(
+            x=[one.cost.cycles / 1e6 for one in front],
+            y=[one.prior for one in front],
+            text=[describe(one.architecture) for one in front],
+            mode="lines",
+            name="MobileNet v1, by table",
+            line={"color": "#e65100", "dash": "dot"},
+        ),
+        row=1,
+        col=1,
+    )
+    if baseline is not None:
+        for column, value in ((1, baseline.cost.cycles / 1e6), (2, (baseline.cost.ram_bytes or 0) / 1024)):
+            figure.add_trace(
+                Scatter(
+                    x=[value],
+                    y=[baseline.prior],
+                    text=[describe(baseline.architecture)],
+                    mode="markers",
+                    name="MobileNet v1 within the limits",
+                    marker={"color": "#e65100", "size": 12, "symbol": "star"},
+                    showlegend=column == 1,
+                ),
+                row=1,
+                col=column,
+            )
+    figure.add_vline(x=limits.cycles / 1e6, line_dash="dash", line_color="#c62828", row=1, col=1)
+    figure.add_vline(x=limits.ram_bytes / 1024, line_dash="dash", line_color="#c62828", row=1, col=2)
+    figure.update_xaxes(title="million cycles, modelled", range=[0, 2 * limits.cycles / 1e6], row=1, col=1)
+    figure.update_xaxes(title="RAM, KiB", rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(title="capacity (a prior, no accuracy)", row=1, col=1)
+    figure.update_layout(
+        title=f"Architectures for {limits.board}: dashed red lines are the limits",
+        template="plotly_white",
+        legend={"orientation": "h", "y": -0.2},
+    )
+    _write(path, figure.to_html(include_plotlyjs=True, full_html=True))
+
+
+def _points(scatter: Any, found: list[Candidate], stage: str, x: list[float], *, legend: bool = True) -> Any:
+    texts = []
+    for one in found:
+        breaks = f"<br>breaks {', '.join(one.broken)}" if one.broken else ""
+        texts.append(f"{one.architecture.key}<br>{describe(one.architecture)}{breaks}")
+    return scatter(
+        x=x,
+        y=[one.prior for one in found],
+        text=texts,
+        mode="markers",
+        name=f"{stage} ({len(found)})",
+        showlegend=legend,
+        marker={
+            "color": _COLOURS[stage],
+            "size": 6 if stage == "table" else 9,
+            "symbol": ["x" if one.broken else "circle" for one in found],
+        },
+    )
+
+
+def _front(ordered: Iterable[Candidate]) -> list[Candidate]:
+    """Those that nobody of less cost surpasses."""
+    front: list[Candidate] = []
+    for one in ordered:
+        if not front or one.prior > front[-1].prior:
+            front.append(one)
+    return front
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}", hint="Give another file.") from error

@@ -1,0 +1,225 @@
+"""A search's memory: every candidate, what it took and why it was left out, in one file that a kill does not damage.
+
+The file is a journal of Optuna's (a line an event). It holds a study for each stage: ``table`` (NSGA-II over the
+table's cycles and a prior of capacity), ``plan`` (exact memory), ``counted`` (exact time). A candidate is in a stage
+once; a stage that was killed goes on with those that it has not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vww_deploy.errors import DataError, ToolMissing
+from vww_deploy.graph.architecture import Architecture
+from vww_deploy.search import space
+from vww_deploy.search.costs import TABLE_MARGIN, Cost, Limits, counted_cost, planned_cost, prior, table_cost
+
+if TYPE_CHECKING:
+    import optuna
+
+STAGES: Final = ("table", "plan", "counted")
+_POPULATION: Final = 60
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how many of its candidates are done, and how many there will be."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture with what a stage found out about it; ``broken`` names the limits that it breaks, by factor."""
+
+    architecture: Architecture
+    cost: Cost
+    broken: dict[str, float]
+
+    @property
+    def prior(self) -> float:
+        """Of its capacity."""
+        return prior(self.architecture, self.cost)
+
+
+class SearchStudy:
+    """A search on disk."""
+
+    def __init__(self, path: Path, limits: Limits, *, seed: int, resume: bool) -> None:
+        """Begins a search, or goes on with one.
+
+        Raises:
+            DataError: the file is there and ``resume`` is not asked for, or is of another search or damaged, or cannot
+                be written.
+            ToolMissing: Optuna is not installed.
+        """
+        self.limits = limits
+        self._seed = seed
+        self._optuna = _require_optuna()
+        if path.exists() and not resume:
+            raise DataError(f"{path} holds a search already", hint="Go on with it: --resume. Or give another --study.")
+        if resume and not path.exists():
+            raise DataError(f"there is no search {path} to go on with", hint="Leave out --resume to begin it.")
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        try:
+            self._storage = JournalStorage(JournalFileBackend(str(path)))
+            self._studies = {name: self._open(name) for name in STAGES}
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror}", hint="Give another --study.") from error
+        except (ValueError, KeyError, AssertionError, TypeError) as error:
+            raise DataError(
+                f"{path} is no search's file, or is damaged: {error}", hint="Give another --study."
+            ) from error
+        settings = {"space": space.VERSION, "seed": seed, "limits": limits.to_json()}
+        study = self._studies["table"]
+        found = study.user_attrs.get("settings")
+        if found is None:
+            study.set_user_attr("settings", settings)
+        elif found != settings:
+            differing = ", ".join(name for name, value in settings.items() if found.get(name) != value)
+            raise DataError(
+                f"{path} is a search with another {differing}", hint="Give the same options, or another --study."
+            )
+
+    def run_table(self, trials: int, progress: Progress) -> None:
+        """NSGA-II: the least cycles for the most capacity, with the limits as constraints."""
+        kept = self._studies["table"]
+        # The sampler works in memory, and a trial is written when it is whole: a journal that is synced for each of
+        # a trial's thirty values would take most of the time.
+        working = self._optuna.create_study(directions=list(kept.directions), sampler=kept.sampler)
+        working.add_trials(kept.get_trials(deepcopy=False))
+        for number in range(len(working.trials), trials):
+            progress("table", number, trials)
+            trial = working.ask()
+            architecture = space.suggest(trial)
+            cost = table_cost(architecture)
+            trial.set_user_attr("architecture", architecture.to_json())
+            trial.set_user_attr("cost", cost.to_json())
+            trial.set_constraint("cycles", cost.cycles / self.limits.cycles - TABLE_MARGIN)
+            trial.set_constraint("flash", cost.flash_bytes / self.limits.flash_bytes - 1.0)
+            trial.set_constraint("map", 0.0 if space.is_reasonable(architecture) else 1.0)
+            kept.add_trial(working.tell(trial, [float(cost.cycles), prior(architecture, cost)]))
+        progress("table", trials, trials)
+
+    def run_plan(self, most: int, progress: Progress, *, workers: int | None = None) -> None:
+        """The exact plan of the most promising candidates of the table, as many of each kind of input as of others."""
+        chosen = _spread(self._within("table", TABLE_MARGIN), most)
+        self._run("plan", chosen, planned_cost, progress, workers or os.cpu_count() or 1)
+
+    def run_counted(self, most: int, progress: Progress, *, workers: int = 1) -> None:
+        """The best that fit by plan, counted in the emulator."""
+        fitting = [one for one in self.candidates("plan") if not set(one.broken) - {"cycles"}]
+        near = [one for one in fitting if one.cost.cycles <= TABLE_MARGIN * self.limits.cycles]
+        self._run("counted", _spread(near, most), counted_cost, progress, workers)
+
+    def candidates(self, stage: str) -> list[Candidate]:
+        """What a stage found, in its order."""
+        found = []
+        complete = self._optuna.trial.TrialState.COMPLETE
+        for trial in self._studies[stage].get_trials(deepcopy=False, states=(complete,)):
+            cost = Cost(**trial.user_attrs["cost"])
+            architecture = Architecture.from_json(trial.user_attrs["architecture"])
+            if space.is_reasonable(architecture):
+                found.append(Candidate(architecture, cost, self.limits.broken_by(cost)))
+        return found
+
+    def best(self, count: int) -> list[Candidate]:
+        """The candidates of the last stage that was run that break no limit, those of most capacity first."""
+        last = next((stage for stage in reversed(STAGES) if self.candidates(stage)), "table")
+        fitting = [one for one in self.candidates(last) if not one.broken]
+        return sorted(fitting, key=lambda one: -one.prior)[:count]
+
+    def nearest(self) -> Candidate | None:
+        """Of the candidates that break a limit, that which does by least."""
+        stage = "counted" if self.candidates("counted") else "plan"
+        breaking = [one for one in self.candidates(stage) or self.candidates("table") if one.broken]
+        return min(breaking, key=lambda one: max(one.broken.values()), default=None)
+
+    def _within(self, stage: str, margin: float) -> list[Candidate]:
+        found = self.candidates(stage)
+        return [one for one in found if all(factor <= margin for factor in one.broken.values())]
+
+    def _run(
+        self,
+        stage: str,
+        chosen: list[Candidate],
+        measure: Callable[[Architecture], Cost],
+        progress: Progress,
+        workers: int,
+    ) -> None:
+        have = {one.architecture.key for one in self.candidates(stage)}
+        left = [one.architecture for one in chosen if one.architecture.key not in have]
+        done, total = len(chosen) - len(left), len(chosen)
+        progress(stage, done, total)
+        for architecture, cost in _measured(left, measure, workers):
+            trial = self._optuna.trial.create_trial(
+                values=[float(cost.cycles), prior(architecture, cost)],
+                user_attrs={"architecture": architecture.to_json(), "cost": cost.to_json()},
+            )
+            self._studies[stage].add_trial(trial)
+            done += 1
+            progress(stage, done, total)
+
+    def _open(self, name: str) -> optuna.Study:
+        sampler = self._optuna.samplers.NSGAIISampler(population_size=_POPULATION, seed=self._seed)
+        study: optuna.Study = self._optuna.create_study(
+            storage=self._storage,
+            study_name=name,
+            directions=["minimize", "maximize"],
+            sampler=sampler,
+            load_if_exists=True,
+        )
+        return study
+
+
+def mobilenet_within(limits: Limits, progress: Progress) -> Candidate | None:
+    """MobileNet v1 scaled to the limits: of those that fit by plan the one of most capacity; None where none does."""
+    by_table = [(one, table_cost(one)) for one in space.mobilenets() if space.is_reasonable(one)]
+    near = [(one, cost) for one, cost in by_table if cost.cycles <= TABLE_MARGIN * limits.cycles]
+    near.sort(key=lambda pair: -prior(*pair))
+    for number, (architecture, _) in enumerate(near):
+        progress("MobileNet v1", number, len(near))
+        cost = planned_cost(architecture)
+        if not limits.broken_by(cost):
+            return Candidate(architecture, cost, {})
+    return None
+
+
+def _spread(candidates: list[Candidate], most: int) -> list[Candidate]:
+    """The candidates of most capacity, in turn from each side and colour of the input; each architecture once."""
+    groups: dict[tuple[object, ...], list[Candidate]] = {}
+    seen: set[str] = set()
+    for one in sorted(candidates, key=lambda one: -one.prior):
+        if one.architecture.key not in seen:
+            seen.add(one.architecture.key)
+            groups.setdefault((one.architecture.kind, one.architecture.channels), []).append(one)
+    chosen: list[Candidate] = []
+    for turn in range(max((len(group) for group in groups.values()), default=0)):
+        chosen += [group[turn] for group in groups.values() if turn < len(group)]
+    return chosen[:most]
+
+
+def _measured(
+    architectures: Iterable[Architecture], measure: Callable[[Architecture], Cost], workers: int
+) -> Iterator[tuple[Architecture, Cost]]:
+    left = list(architectures)
+    if workers == 1 or len(left) < 2:
+        yield from ((one, measure(one)) for one in left)
+        return
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        try:
+            yield from zip(left, pool.map(measure, left), strict=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _require_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise ToolMissing("Optuna is not installed", hint="pip install 'vww-deploy[search]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
