@@ -184,7 +184,6 @@ def _told_right(model: Model, pictures: Path) -> float:
     """The part of the pictures that the reference tells right, rounded down; 0.5 without any."""
     from vww_deploy.pictures.gather import gather
     from vww_deploy.pictures.preprocess import open_picture, read_picture_file
-    from vww_deploy.pictures.probability import person_probability
 
     if not any(path.is_file() for path in pictures.rglob("*")):
         return 0.5
@@ -192,8 +191,7 @@ def _told_right(model: Model, pictures: Path) -> float:
     for picture in gather([str(pictures)]):
         path = Path(picture.path)
         values = model.to_input(open_picture(read_picture_file(path), picture.path))
-        outputs = model.reference.run(values).reshape(-1)
-        p_person = person_probability(outputs, model.graph.output_activation.quantization, model.card.labels)
+        p_person = model.outputs.p_person(model.reference.run(values))
         right.append((p_person >= model.card.threshold) == bool(picture.truth))
     return int(100 * sum(right) / len(right)) / 100
 
