@@ -190,7 +190,7 @@ class RandomModel:
 
     def binary(self, kind: str | None = None, shape: tuple[int, ...] | None = None) -> None:
         """Arithmetic with a constant: a scalar, or something as large as channels, columns or the whole."""
-        kind = kind or str(self.random.choice(["ADD", "SUB", "MUL"]))
+        kind = kind or str(self.random.choice(["ADD", "SUB", "MUL", "PRELU"]))
         _, h, w, c = self.now.shape
         if shape is None:
             shapes = [(), (c,), (1, 1, 1, c), (1, 1, w, c), (h, 1, 1), (1, h, w, 1), (1, h, w, c)]
@@ -198,13 +198,16 @@ class RandomModel:
         other = float(np.float32(self.now.scale * self.random.uniform(0.2, 4)))
         data = self.random.integers(-128, 128, shape)
         constant = self.writer.tensor(shape, scale=other, zero_point=int(self.random.integers(-128, 128)), data=data)
-        source, swapped = self.now, kind != "SUB" and self.random.random() < 0.3
+        source, swapped = self.now, kind != "PRELU" and self.random.random() < 0.3
         spread = 60 * self.now.scale * other if kind == "MUL" else max(self.now.scale, other)
+        if kind == "PRELU":
+            spread = self.now.scale * max(1, 100 * other)
         out = self.output(source.shape, float(np.float32(spread * self.random.uniform(0.5, 3))))
         pair = [constant, source.index] if swapped else [source.index, constant]
-        activation = self._activation()
-        name = f"{kind.capitalize()}Options"
-        self.writer.op(kind, pair, [out.index], options(name, FusedActivationFunction=activation))
+        table = None
+        if kind != "PRELU":
+            table = options(f"{kind.capitalize()}Options", FusedActivationFunction=self._activation())
+        self.writer.op(kind, pair, [out.index], table)
 
     def excite(self) -> None:
         """Squeeze and excite: each channel by a factor made of its mean."""
@@ -307,13 +310,30 @@ class RandomModel:
     def resize(self, kind: str | None = None) -> None:
         """RESIZE of either kind, in any of the ways to count pixels."""
         _, h, w, c = self.now.shape
-        kind = kind or "RESIZE_NEAREST_NEIGHBOR"
+        kind = kind or str(self.random.choice(["RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR"]))
         size = np.array([int(self.random.choice([n, 2 * n, self.random.integers(1, 2 * n + 2)])) for n in (h, w)])
         corners, centers = ((False, False), (True, False), (False, True))[int(self.random.integers(3))]
         name = "ResizeNearestNeighborOptions" if kind == "RESIZE_NEAREST_NEIGHBOR" else "ResizeBilinearOptions"
         table = options(name, AlignCorners=corners, HalfPixelCenters=centers)
         if h * w < 500:
             self.moved(kind, (1, *size.tolist(), c), [size], table)
+
+    def blocks(self, kind: str | None = None) -> None:
+        """SPACE_TO_DEPTH or DEPTH_TO_SPACE."""
+        _, h, w, c = self.now.shape
+        block = next((b for b in (3, 2) if h % b == w % b == 0), 1)
+        if kind == "SPACE_TO_DEPTH" or (kind is None and block > 1 and c * block * block < 30):
+            shape, kind, name = (1, h // block, w // block, c * block * block), "SPACE_TO_DEPTH", "SpaceToDepthOptions"
+        else:
+            block = next((b for b in (3, 2) if c % (b * b) == 0), 1)
+            shape, kind, name = (1, h * block, w * block, c // block // block), "DEPTH_TO_SPACE", "DepthToSpaceOptions"
+        self.moved(kind, shape, [], options(name, BlockSize=block))
+
+    def transpose(self) -> None:
+        """TRANSPOSE of height, width and channels."""
+        order = [0, *(1 + self.random.permutation(3)).tolist()]
+        shape = tuple(self.now.shape[d] for d in order)
+        self.moved("TRANSPOSE", shape, [np.array(order)], options("TransposeOptions"))
 
     def softmax_map(self) -> None:
         """SOFTMAX over the channels of a map."""
@@ -367,6 +387,12 @@ class RandomModel:
             source, out = self.now, self.output(self.now.shape, 1 / 256, -128)
             beta = float(self.random.choice([1.0, 1.0, 0.3]))
             self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
+
+    def reduce_max(self, *, keep: bool | None = None) -> None:
+        """REDUCE_MAX over height and width."""
+        keep = bool(self.random.random() < 0.5) if keep is None else keep
+        shape = (1, 1, 1, self.now.shape[3]) if keep else (1, self.now.shape[3])
+        self.moved("REDUCE_MAX", shape, [np.array([1, 2])], options("ReducerOptions", KeepDims=keep))
 
     def _dense(self, units: int, rows: int = 1) -> None:
         size = self.now.shape[1]
@@ -488,13 +514,17 @@ def moved_model(seed: int) -> bytes:
         model.mirror_pad,
         model.pad_with,
         model.resize,
+        model.blocks,
+        model.transpose,
         model.conv,
         model.pointwise,
         model.depthwise,
     ]
     for _ in range(int(random.integers(2, 8))):
         steps[int(random.integers(len(steps)))]()
-    if random.random() < 0.4:
+    if random.random() < 0.3:
+        model.reduce_max()
+    elif random.random() < 0.4:
         model.tail()
     return model.finish()
 

@@ -40,6 +40,7 @@ _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR: 2,
     tflite.BuiltinOperator.SLICE: 2,
     tflite.BuiltinOperator.SOFTMAX: 2,
+    tflite.BuiltinOperator.SPACE_TO_DEPTH: 2,
     tflite.BuiltinOperator.SPLIT: 2,
     tflite.BuiltinOperator.STRIDED_SLICE: 2,
     tflite.BuiltinOperator.SUB: 2,

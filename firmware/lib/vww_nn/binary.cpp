@@ -1,4 +1,4 @@
-// MUL, SUB, and ADD with a constant or with broadcasting.
+// MUL, SUB, PRELU, and ADD with a constant or with broadcasting.
 #include "binary.h"
 
 #include "requant.h"
@@ -12,6 +12,18 @@ int32_t scale(int32_t x, int32_t multiplier, int shift) {
   return scale_by(x, static_cast<uint32_t>(multiplier) << 1, 32 + shift);
 }
 
+// Of two values less their zero points, without the output's.
+int32_t combined(const BinaryParams& p, int32_t first, int32_t second) {
+  if (p.function == BinaryFunction::kPrelu && first >= 0) return scale(first, p.input1_multiplier, p.input1_shift);
+  if (p.function >= BinaryFunction::kMul) return scale(first * second, p.output_multiplier, p.output_shift);
+  first = scale(first * (1 << kHeadroom), p.input1_multiplier, p.input1_shift);
+  second = scale(second * (1 << kHeadroom), p.input2_multiplier, p.input2_shift);
+  const int32_t total = p.function == BinaryFunction::kAdd   ? first + second
+                        : p.function == BinaryFunction::kSub ? first - second
+                                                             : second - first;
+  return scale(total, p.output_multiplier, p.output_shift);
+}
+
 }  // namespace
 
 void binary(const BinaryParams& p, const View& in1, const ConstView& in2, const View& out, int row_begin, int row_end) {
@@ -23,16 +35,7 @@ void binary(const BinaryParams& p, const View& in1, const ConstView& in2, const 
       if (!p.repeats_channels) b += c * in2.channel_stride;
       int8_t* const to = row_of(out, y) + c * out.channel_stride;
       for (int x = 0; x < p.w; ++x, b += step) {
-        int32_t total = a[x] - p.input1_zero_point;
-        const int32_t other = *b - p.input2_zero_point;
-        if (p.function == BinaryFunction::kMul) {
-          total *= other;
-        } else {
-          const int32_t second = scale(other * (1 << kHeadroom), p.input2_multiplier, p.input2_shift);
-          total = scale(total * (1 << kHeadroom), p.input1_multiplier, p.input1_shift);
-          total += p.function == BinaryFunction::kAdd ? second : -second;
-        }
-        total = scale(total, p.output_multiplier, p.output_shift) + p.output_zero_point;
+        const int32_t total = combined(p, a[x] - p.input1_zero_point, *b - p.input2_zero_point) + p.output_zero_point;
         to[x] = static_cast<int8_t>(clamp(total, p.clamp_min, p.clamp_max));
       }
     }

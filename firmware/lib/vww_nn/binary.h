@@ -1,4 +1,4 @@
-// MUL, SUB, and ADD with a constant or with broadcasting.
+// MUL, SUB, PRELU, and ADD with a constant or with broadcasting.
 #ifndef VWW_NN_BINARY_H_
 #define VWW_NN_BINARY_H_
 
@@ -6,10 +6,12 @@
 
 namespace vww {
 
-enum class BinaryFunction : uint8_t { kAdd, kSub, kMul };
+// kReverse is the second less the first.
+enum class BinaryFunction : uint8_t { kAdd, kSub, kReverse, kMul, kPrelu };
 
 // Elements of two tensors combined; what repeats of the second is one row, column or channel. Multipliers are Q31,
-// shifts TFLite's; a product needs the output's only.
+// shifts TFLite's; a product needs the output's only, PRELU the
+// first's for what is not negative.
 struct BinaryParams {
   BinaryFunction function;
   bool repeats_rows, repeats_columns, repeats_channels;

@@ -89,7 +89,12 @@ class Reader:
                 raise RefusedError(
                     "uint8 activations; only a uint8 input that goes into QUANTIZE is supported: convert to int8"
                 )
-        self.input_id = self.new(tensor, self._channels_first(tensor))
+        self.input_id = self.new(tensor, self._channels_first(tensor) or self._gray(tensor))
+
+    @staticmethod
+    def _gray(tensor: FileTensor) -> Axes | None:
+        """The axes of an input [1, height, width]; a last dimension of up to four is one of channels."""
+        return (None, 0, 1) if len(tensor.shape) == 3 and tensor.shape[0] == 1 and tensor.shape[2] > 4 else None
 
     def _channels_first(self, tensor: FileTensor) -> Axes | None:
         """The axes of an input [1, channels, height, width] that a TRANSPOSE makes a picture of at once."""
@@ -186,8 +191,25 @@ class Reader:
             return self.unflatten(index, value)
         expected = self.default_axes(tensor.shape)
         if any(size > 1 and axis != want for size, axis, want in zip(tensor.shape, value.axes, expected, strict=True)):
-            raise RefusedError(f"input '{tensor.name}' is transposed, and this operator cannot undo it")
+            return self._in_order(index, value)
         return self.activations[value.id]
+
+    def _in_order(self, index: int, value: Value) -> Activation:
+        """The activation of a transposed tensor, in the file's own layout: a copy."""
+        from vww_deploy.graph.operators.transpose import Transpose  # an operator, which needs this module
+
+        tensor = self.tensors[index]
+        axes = self.default_axes(tensor.shape)
+        found = {
+            to: of for size, of, to in zip(tensor.shape, value.axes, axes, strict=True) if size > 1 and of is not None
+        }
+        left = [axis for axis in range(3) if axis not in found.values()]
+        order = [found[axis] if axis in found else left.pop(0) for axis in range(3)]
+        identity = self.new(tensor, axes)
+        self.ops.append(
+            Transpose(self.producer(index), "TRANSPOSE", (value.id,), identity, (order[0], order[1], order[2]))
+        )
+        return self.activations[identity]
 
     def unflatten(self, index: int, value: Value) -> Activation:
         """The activation of a flat tensor, in its own shape."""

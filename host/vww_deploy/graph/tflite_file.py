@@ -48,6 +48,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "CONCATENATION": tflite.ConcatenationOptions,
     "CONV_2D": tflite.Conv2DOptions,
     "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
+    "DEPTH_TO_SPACE": tflite.DepthToSpaceOptions,
     "FULLY_CONNECTED": tflite.FullyConnectedOptions,
     "LEAKY_RELU": tflite.LeakyReluOptions,
     "MAX_POOL_2D": tflite.Pool2DOptions,
@@ -56,8 +57,10 @@ _OPTIONS: Final[dict[str, Any]] = {
     "MUL": tflite.MulOptions,
     "PACK": tflite.PackOptions,
     "REDUCE_MAX": tflite.ReducerOptions,
+    "RESIZE_BILINEAR": tflite.ResizeBilinearOptions,
     "RESIZE_NEAREST_NEIGHBOR": tflite.ResizeNearestNeighborOptions,
     "SOFTMAX": tflite.SoftmaxOptions,
+    "SPACE_TO_DEPTH": tflite.SpaceToDepthOptions,
     "STRIDED_SLICE": tflite.StridedSliceOptions,
     "SUB": tflite.SubOptions,
 }

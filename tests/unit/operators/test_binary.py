@@ -1,4 +1,4 @@
-"""MUL, SUB and ADD with constants and with broadcasting."""
+"""MUL, SUB, PRELU and ADD with constants and with broadcasting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
 
 
-@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "PRELU"])
 def test_constants_of_every_shape(kind: str) -> None:
     for shape in ((3,), (1, 1, 5, 3), (6, 1, 1), (1, 6, 5, 1), (1, 6, 5, 3)):
         model = RandomModel(np.random.default_rng(4), 6, 5, 3)
@@ -27,3 +27,11 @@ def test_squeeze_and_excite() -> None:
         model.conv(kernel=3, stride=1)
         model.excite()
         check(compile_model(model.finish(), optimize="ram"), pictures=3, seed=seed)
+
+
+def test_a_constant_less_a_tensor() -> None:
+    """As `1 - x` is; both orders come up in the seeds."""
+    for seed in range(8):
+        model = RandomModel(np.random.default_rng(seed), 5, 4, 3)
+        model.binary("SUB", (3,))
+        check(compile_model(model.finish()), pictures=2, seed=seed)

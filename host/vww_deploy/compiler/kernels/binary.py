@@ -1,4 +1,4 @@
-"""MUL, SUB, and ADD with a constant or with broadcasting."""
+"""MUL, SUB, PRELU, and ADD with a constant or with broadcasting."""
 
 from __future__ import annotations
 

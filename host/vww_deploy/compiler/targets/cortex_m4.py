@@ -28,7 +28,7 @@ TARGET: Final = Target(
     code_bytes={
         "add": 1180,
         "average_pool": 400,
-        "binary": 876,
+        "binary": 1056,
         "conv2d": 6260,
         "copy": 460,
         "depthwise_conv2d": 4772,
@@ -38,7 +38,10 @@ TARGET: Final = Target(
         "mean": 320,
         "pad": 210,
         "requantize": 390,
+        "resize_bilinear": 484,
         "softmax": 1608,
+        "space_to_depth": 452,
+        "transpose": 188,
     },
     stack_bytes={
         "add": 170,
@@ -53,7 +56,10 @@ TARGET: Final = Target(
         "mean": 50,
         "pad": 50,
         "requantize": 70,
+        "resize_bilinear": 120,
         "softmax": 170,
+        "space_to_depth": 80,
+        "transpose": 80,
     },
     instructions={
         "add": {"outputs": 33.0, "channels": 130},
@@ -73,6 +79,7 @@ TARGET: Final = Target(
         "mean": {"outputs": 95.0, "values": 6.1},
         "pad": {"outputs": 9.0, "channels": 160},
         "requantize": {"outputs": 10.0},
+        "resize_bilinear": {"outputs": 40.0},
         "rows": {
             "calls": 120,
             "channel calls": 30,
@@ -82,5 +89,7 @@ TARGET: Final = Target(
             "outputs": 12.9,
         },
         "softmax": {"outputs": 350.0},
+        "space_to_depth": {"outputs": 6.0},
+        "transpose": {"outputs": 6.0},
     },
 )

@@ -1,4 +1,4 @@
-"""MUL, SUB, and ADD with a constant or with broadcasting."""
+"""MUL, SUB, PRELU, and ADD with a constant or with broadcasting."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from vww_deploy.graph.ranges import Channels, Range, Values, scaled
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
-Function = Literal["add", "sub", "mul"]
+Function = Literal["add", "sub", "reverse", "mul", "prelu"]
+"""``reverse`` is the second less the first; ``prelu`` multiplies what is negative of the first by the second."""
 
 
 @dataclass(frozen=True)
 class Arithmetic:
     """The numbers of a sum, difference or product: zero points and (multiplier, shift) of inputs and output.
 
-    A product has no use for the inputs' factors.
+    A product has no use for the inputs' factors; PRELU's are that of what is not negative, none, and that of products.
     """
 
     function: Function
@@ -34,12 +35,15 @@ class Arithmetic:
     def apply(self, left: Values, right: Values) -> Values:
         """LiteRT's result for int8 values."""
         left, right = left - self.zero_points[0], right - self.zero_points[1]
-        if self.function == "mul":
-            total = left * right
+        if self.function in ("mul", "prelu"):
+            result = scaled(left * right, *self.factors[2])
+            if self.function == "prelu":
+                result = np.where(left >= 0, scaled(left, *self.factors[0]), result)
         else:
             one, other = scaled(left << 20, *self.factors[0]), scaled(right << 20, *self.factors[1])
-            total = one + other if self.function == "add" else one - other
-        return np.clip(scaled(total, *self.factors[2]) + self.zero_points[2], *self.clamp)
+            total = {"add": one + other, "sub": one - other, "reverse": other - one}[self.function]
+            result = scaled(total, *self.factors[2])
+        return np.clip(result + self.zero_points[2], *self.clamp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,9 @@ class Binary(Op):
 
     def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
         second = given[1] if self.constant is None else Range(*(self.constant.astype(np.int64),) * 2)
-        ends = [self.arithmetic.apply(a, b) for a in (given[0].low, given[0].high) for b in (second.low, second.high)]
+        low, high = given[0].low, given[0].high
+        bend = np.clip(self.arithmetic.zero_points[0], low, high)  # where PRELU changes its slope
+        ends = [self.arithmetic.apply(a, b) for a in (low, high, bend) for b in (second.low, second.high)]
         return Range(np.minimum.reduce(ends), np.maximum.reduce(ends))
 
     def ask_channels(self, channels: Channels) -> None:
@@ -67,14 +73,15 @@ class Binary(Op):
 
 
 def read(reader: Reader, op: FileOperator) -> None:
-    """Any of the three."""
-    function: Function = {"ADD": "add", "SUB": "sub", "MUL": "mul"}[op.kind]  # type: ignore[assignment]
+    """Any of them."""
+    function: Function = op.kind.lower()  # type: ignore[assignment]
     known = [i in reader.constants for i in op.inputs]
     if all(known) or len(op.inputs) != 2:
         raise RefusedError("its inputs are constants")
+    if function == "prelu" and not known[1]:
+        raise RefusedError("slopes that are computed")
     if known[0]:  # ours come second
-        if function == "sub":
-            raise RefusedError("a constant less a tensor is not supported, only a tensor less a constant")
+        function = "reverse" if function == "sub" else function
         op = dataclasses.replace(op, inputs=(op.inputs[1], op.inputs[0]))
     quantizations = [reader.quantization(reader.tensors[i]) for i in (*op.inputs, op.outputs[0])]
     arithmetic = _arithmetic(reader, op, function, quantizations)
@@ -94,7 +101,7 @@ def read(reader: Reader, op: FileOperator) -> None:
         second = reader.picture(op.inputs[1])
         inputs = source.id, second.id
         if wanted != source.shape:
-            if function == "sub" or wanted != second.shape:
+            if wanted != second.shape:
                 raise RefusedError(f"inputs of shapes {list(source.shape)} and {list(second.shape)}")
             inputs = second.id, source.id
             arithmetic = _swapped(arithmetic)
@@ -108,7 +115,8 @@ def read(reader: Reader, op: FileOperator) -> None:
 def _swapped(arithmetic: Arithmetic) -> Arithmetic:
     first, second, out = arithmetic.zero_points
     one, other, last = arithmetic.factors
-    return dataclasses.replace(arithmetic, zero_points=(second, first, out), factors=(other, one, last))
+    function: Function = "reverse" if arithmetic.function == "sub" else arithmetic.function
+    return Arithmetic(function, (second, first, out), (other, one, last), arithmetic.clamp)
 
 
 def _constant(reader: Reader, index: int) -> Int8Array:
@@ -127,13 +135,15 @@ def _constant(reader: Reader, index: int) -> Int8Array:
 
 def _arithmetic(reader: Reader, op: FileOperator, function: Function, three: list[Quantization]) -> Arithmetic:
     first, second, out = three
-    low, high = reader.clamp(op, out)
+    low, high = (-128, 127) if function == "prelu" else reader.clamp(op, out)
     zero_points = first.zero_point, second.zero_point, out.zero_point
-    if function == "mul":
+    if function in ("mul", "prelu"):
         product = np.float32(first.scale) * np.float32(second.scale) / np.float32(out.scale)
-        return Arithmetic(
-            function, zero_points, ((0, 0), (0, 0), reader.multiplier(float(product), 255 * 255)), (low, high)
-        )
+        last = reader.multiplier(float(product), 255 * 255)
+        same = (0, 0)
+        if function == "prelu":
+            same = reader.multiplier(float(np.float32(first.scale) / np.float32(out.scale)), 255)
+        return Arithmetic(function, zero_points, (same, (0, 0), last), (low, high))
     # TFLite brings both inputs to twice the larger scale with 20 bits to spare.
     twice = 2.0 * max(first.scale, second.scale)
     last = quantize_multiplier(twice / ((1 << 20) * out.scale))
@@ -143,4 +153,4 @@ def _arithmetic(reader: Reader, op: FileOperator, function: Function, three: lis
     return Arithmetic(function, zero_points, factors, (low, high))
 
 
-READERS: Final = {"MUL": read, "SUB": read}
+READERS: Final = {"MUL": read, "PRELU": read, "SUB": read}

@@ -46,11 +46,14 @@ def read(reader: Reader, op: FileOperator) -> None:
     value = reader.value(op.inputs[0])
     if value.flat:
         value = Value(reader.unflatten(op.inputs[0], value).id, reader.default_axes(reader.tensors[op.inputs[0]].shape))
-    source = reader.activations[value.id]
     tensor, out = reader.tensors[op.inputs[0]], reader.tensors[op.outputs[0]]
     rank = len(tensor.shape)
     reduced = {int(a) % rank for a in reader.whole_numbers(op.inputs[1]).reshape(-1)}
     axes = {value.axes[d] for d in reduced if tensor.shape[d] > 1}
+    if CHANNEL in axes:  # where channels came by a transposition, they may be no channels in the file's own layout
+        value = Value(reader.picture(op.inputs[0]).id, reader.default_axes(tensor.shape))
+        axes = {value.axes[d] for d in reduced if tensor.shape[d] > 1}
+    source = reader.activations[value.id]
     if CHANNEL in axes:
         raise RefusedError("a mean over the channels; only height and width are supported")
     kept = [d for d in range(rank) if d not in reduced]

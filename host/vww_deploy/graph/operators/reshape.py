@@ -1,4 +1,4 @@
-"""RESHAPE and SQUEEZE: mostly a view, else another order of values."""
+"""RESHAPE, SQUEEZE and EXPAND_DIMS: mostly a view, else another order of values."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def read(reader: Reader, op: FileOperator) -> None:
         if transposed or all(a == w for size, a, w in zip(shape, axes, wanted, strict=True) if size > 1):
             reader.values[out.index] = Value(value.id, axes)
             return
-    reader.picture(source.index)  # refuses a transposed one
+    value = Value(reader.picture(source.index).id, natural)
     if len([size for size in shape if size > 1]) <= 1:
         reader.values[out.index] = Value(value.id, reader.default_axes(shape), flat=True)
         return
     reader.ops.append(Reshape(op.index, op.kind, (value.id,), reader.new(out)))
 
 
-READERS: Final = {"RESHAPE": read, "SQUEEZE": read}
+READERS: Final = {"EXPAND_DIMS": read, "RESHAPE": read, "SQUEEZE": read}
