@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 
 def check_file(path: Path) -> None:
@@ -85,29 +86,6 @@ def _sweep(path: Path) -> None:
     """Remove the unfinished files of processes that are gone."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = left.name.split(".")[-2]
-        if pid.isdecimal() and not _alive(int(pid)):
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             with suppress(OSError):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
-
-
-@contextmanager
-def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Alone among the processes that lock the file ``path``, which is made for it; a killed one's lock is gone.
-
-    Raises:
-        BlockingIOError: ``how`` says not to wait, and another has it.
-        OSError: the file cannot be made.
-    """
-    with path.open("w") as lock:
-        fcntl.flock(lock, how)
-        yield

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import serial
+from filelock import FileLock
 from serial.tools import list_ports
 
+from vww_deploy.advice import advice
 from vww_deploy.boards.catalogue import Board, UsbId
 from vww_deploy.errors import BoardError
-from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir
 
 # A touched board leaves the bus within 0.5 s and its bootloader is there 1-2 s later; hubs and virtual machines take
@@ -80,7 +81,7 @@ class ThisMachine:
         except serial.SerialException as error:
             raise BoardError(
                 f"{device}: cannot be opened to start the bootloader ({error})",
-                hint=f"another program may hold it (`fuser {device}`), or `sudo usermod -aG dialout $USER` is missing",
+                hint=f"{advice().port_in_use}; if none has it: {advice().port_denied}".format(port=device),
             ) from error
 
     def monotonic(self) -> float:
@@ -140,7 +141,7 @@ def alone(board: Board) -> Iterator[None]:
     """No other process flashes a board of this kind meanwhile: two that leave the bus at once look alike."""
     folder = cache_dir() / "flashing"
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / board.name):
+    with FileLock(folder / board.name):
         yield
 
 

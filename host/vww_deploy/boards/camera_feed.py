@@ -11,6 +11,7 @@ beat, and what nobody asked for is lost.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import select
@@ -274,7 +275,8 @@ class CameraFeed:
             if ready:
                 return
             if writable:
-                view = view[self._socket.send(view[:4096], socket.MSG_DONTWAIT) :]
+                with contextlib.suppress(BlockingIOError):  # less room than it looked
+                    view = view[self._socket.send(view[:4096]) :]
 
     def _answer(self, request: bytes) -> bytes:
         _, kind, pattern, sequence, width, height, pixels, _ = _REQUEST.unpack(request)
@@ -349,7 +351,7 @@ def _connect(address: Path) -> socket.socket:
     while True:
         try:
             connection = connect(address)
-            connection.settimeout(None)
+            connection.setblocking(False)
             return connection
         except OSError as error:
             if time.monotonic() > deadline:

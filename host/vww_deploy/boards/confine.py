@@ -81,6 +81,8 @@ def start(command: Sequence[str], readable: Collection[Path], **options: Any) ->
 
 
 def _restrict_thread(readable: Sequence[Path]) -> None:
+    if sys.platform != "linux":
+        raise OSError("only Linux has Landlock")
     attributes = _Ruleset(_ALL_RIGHTS)
     ruleset = _checked(_call(_CREATE_RULESET, ctypes.byref(attributes), ctypes.sizeof(attributes), 0))
     try:

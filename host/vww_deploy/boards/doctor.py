@@ -16,9 +16,7 @@ from typing import Final
 from serial.tools import list_ports
 
 from vww_deploy import resources
-
-APT_TOOLCHAIN: Final = ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "libstdc++-arm-none-eabi-newlib")
-APT_QEMU: Final = ("qemu-system-arm",)
+from vww_deploy.advice import advice
 
 _TOOL_TIMEOUT_S: Final = 20.0  # a compiler or QEMU saying its version; seconds only on a machine that is very busy
 _FREE_BYTES: Final = 500 << 20  # a board's build folder and PlatformIO's packages take less
@@ -69,12 +67,6 @@ def examine() -> list[Check]:
     return checks + [_extra(extra, module, use) for extra, (module, use) in _EXTRAS.items()]
 
 
-def install_command(*packages: str) -> str:
-    """How Debian packages are installed by this user."""
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"{sudo}apt-get install -y {' '.join(packages)}"
-
-
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("Python", sys.version_info >= (3, 11), True, f"{version}, {sys.executable}", "")
@@ -82,7 +74,7 @@ def _python() -> Check:
 
 def _cross_compiler() -> Check:
     name = "ARM cross compiler"
-    cure = install_command(*APT_TOOLCHAIN)
+    cure = advice().install_cross_compiler
     version = _first_line("arm-none-eabi-g++", "--version")
     if version is None:
         return Check(name, False, True, "arm-none-eabi-g++ is not installed", cure)
@@ -95,7 +87,7 @@ def _cross_compiler() -> Check:
 
 def _qemu() -> Check:
     name = "emulator"
-    cure = install_command(*APT_QEMU)
+    cure = advice().install_qemu
     version = _first_line("qemu-system-arm", "--version")
     if version is None:
         return Check(name, False, True, "qemu-system-arm is not installed", cure)
@@ -108,7 +100,9 @@ def _qemu() -> Check:
 def _host_compiler() -> Check:
     version = _first_line("g++", "--version")
     if version is None:
-        return Check("host compiler", False, False, "g++ is not installed; host builds need it", install_command("g++"))
+        return Check(
+            "host compiler", False, False, "g++ is not installed; host builds need it", advice().install_host_compiler
+        )
     return Check("host compiler", True, False, version)
 
 
@@ -122,7 +116,7 @@ def _package(distribution: str, name: str) -> Check:
 
 def _folder(name: str, folder: Callable[[], Path]) -> Check:
     variable = "VWW_DEPLOY_CACHE" if folder is resources.cache_dir else "VWW_DEPLOY_STATE"
-    cure = f"export {variable}=/a/folder/with/space"
+    cure = advice().set_variable.format(name=variable, value="FOLDER_WITH_SPACE")
     try:
         path = folder()
     except OSError as error:
@@ -144,7 +138,7 @@ def _serial_ports() -> list[Check]:
     ports = [port.device for port in list_ports.comports() if port.vid is not None]
     closed = [device for device in ports if not os.access(device, os.R_OK | os.W_OK)]
     if closed:
-        cure = "sudo usermod -aG dialout $USER, then log in again"
+        cure = advice().port_denied.format(port=closed[0])
         return [Check("serial ports", False, False, f"no permission for {', '.join(closed)}", cure)]
     return [Check("serial ports", True, False, ", ".join(ports) or "no USB serial device is plugged in")]
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -17,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
+from filelock import FileLock
+
+from vww_deploy.advice import advice
 from vww_deploy.boards.catalogue import Board
-from vww_deploy.boards.doctor import APT_QEMU, APT_TOOLCHAIN, install_command
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
-from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 
 # A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
@@ -90,9 +91,12 @@ def check_tools(board: Board) -> None:
             "PlatformIO is not installed", hint=f"`{sys.executable} -m pip install platformio`"
         ) from error
     if board.is_virtual:
-        for tool, packages in (("arm-none-eabi-g++", APT_TOOLCHAIN), ("qemu-system-arm", APT_QEMU)):
+        for tool, install in (
+            ("arm-none-eabi-g++", advice().install_cross_compiler),
+            ("qemu-system-arm", advice().install_qemu),
+        ):
             if shutil.which(tool) is None:
-                raise ToolMissing(f"{tool} is not installed", hint=install_command(*packages))
+                raise ToolMissing(f"{tool} is not installed", hint=install)
 
 
 @contextmanager
@@ -101,18 +105,17 @@ def _project(board: Board, model_library: Path) -> Iterator[Path]:
     check_tools(board)
     project = work_folder(board)
     project.mkdir(parents=True, exist_ok=True)
-    with locked(project / "lock"):
+    with FileLock(project / "lock"):
         _sync_file(data_root() / "platformio.ini", project / "platformio.ini")
-        _link(firmware_dir(), project / "firmware")
+        _copy_firmware(project / "firmware")
         _sync_folder(model_library, project / "model" / "vww_model")
         yield project
 
 
-def _link(target: Path, link: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+def _copy_firmware(folder: Path) -> None:
+    if folder.is_symlink():  # as earlier versions had it; not every system lets its users make links
+        folder.unlink()
+    _sync_folder(firmware_dir(), folder)
 
 
 def _sync_file(source: Path, target: Path) -> None:
@@ -152,8 +155,11 @@ def _run(
 
     def end() -> None:
         """Ends PlatformIO with the compilers that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            platformio = psutil.Process(process.pid)
+            for one in (platformio, *platformio.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
 
     assert process.stdout is not None
     lines: list[str] = []

@@ -7,22 +7,23 @@ QEMU's control socket. ``python -m vww_deploy.boards.virtual start firmware.elf`
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
+import tempfile
 import time
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+from filelock import FileLock, Timeout
+
+from vww_deploy.advice import advice
 from vww_deploy.boards import confine
 from vww_deploy.errors import BoardError, ToolMissing
-from vww_deploy.files import locked
 from vww_deploy.resources import cache_dir
 
 QEMU: Final = "qemu-system-arm"
@@ -69,7 +70,7 @@ class VirtualBoard:
     @property
     def running(self) -> bool:
         """True when the board is powered."""
-        return self._pid() is not None
+        return self._process() is not None
 
     def start(self, elf: Path) -> None:
         """Puts ``elf`` on the board and powers it; a board that runs is powered off first.
@@ -87,8 +88,8 @@ class VirtualBoard:
             raise BoardError(f"{elf}: not an ARM program in an ELF file", hint="give PlatformIO's firmware.elf")
         qemu = shutil.which(QEMU)
         if qemu is None:
-            raise ToolMissing(f"{QEMU} is not installed", hint="`sudo apt install qemu-system-arm`")
-        with locked(self.folder / "lock"):  # two programs that start or stop it do so one after the other
+            raise ToolMissing(f"{QEMU} is not installed", hint=advice().install_qemu)
+        with FileLock(self._lock_file):  # two programs that start or stop it do so one after the other
             self._stop()
             if elf.resolve() != self.firmware.resolve():
                 shutil.copyfile(elf, self.firmware)
@@ -96,13 +97,13 @@ class VirtualBoard:
 
     def stop(self) -> None:
         """Powers the board off; harmless when it is off."""
-        with locked(self.folder / "lock"):
+        with FileLock(self._lock_file):
             self._stop()
 
     def sweep(self) -> None:
         """Removes what a killed board left: by now the name of its tty may lead to another program's terminal."""
-        with contextlib.suppress(BlockingIOError), locked(self.folder / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            if self._pid() is None:
+        with contextlib.suppress(Timeout), FileLock(self._lock_file, blocking=False):
+            if self._process() is None:
                 self._clean()
 
     def reset(self) -> None:
@@ -116,6 +117,10 @@ class VirtualBoard:
             self.start(self.firmware)
 
     def _spawn(self, qemu: str) -> None:
+        if sys.platform == "win32":
+            raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
+        import tty
+
         # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program
         # has it open. QEMU's own "-serial pty" looks for a reader once a second and throws away what was sent
         # meanwhile. The master is the UART's, whose receiver wakes the guest, and QEMU's standard input and output,
@@ -178,18 +183,14 @@ class VirtualBoard:
         fresh.replace(self.tty)
 
     def _stop(self) -> None:
-        pid = self._pid()
-        if pid is not None:
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while (process := self._process()) is not None:
+            if time.monotonic() > deadline:
+                raise BoardError(f"QEMU (process {process.pid}) does not end", hint="end it by hand")
             # Nothing on the board outlives its power, so there is nothing to ask first.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + STOP_TIMEOUT_S
-            while self._pid() is not None:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-                if time.monotonic() > deadline:
-                    raise BoardError(f"QEMU (process {pid}) does not end", hint=f"`kill -9 {pid}`")
-                time.sleep(0.01)
+            with contextlib.suppress(psutil.Error):  # it may be gone; or it takes its time
+                process.kill()
+                process.wait(0.1)
         self._clean()
 
     def _clean(self) -> None:
@@ -201,19 +202,23 @@ class VirtualBoard:
         return self.folder / "control.sock"
 
     @property
+    def _lock_file(self) -> Path:
+        return self.folder / "lock"
+
+    @property
     def _pid_file(self) -> Path:
         return self.folder / "qemu.pid"
 
-    def _pid(self) -> int | None:
-        """The process id of this board's QEMU, if it lives. An id that another process has got since does not count."""
+    def _process(self) -> psutil.Process | None:
+        """This board's QEMU, if it lives. An id that another process has got since does not count."""
         try:
-            pid = int(self._pid_file.read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            folder = Path(f"/proc/{pid}/cwd").resolve()
-        except (OSError, ValueError):
-            return None
-        # A dead process that nobody has waited for yet has an empty command line.
-        return pid if QEMU.encode() in command and folder == self.folder.resolve() else None
+            process = psutil.Process(int(self._pid_file.read_text()))
+            # A dead process that nobody has waited for yet has no command line.
+            if any(QEMU in part for part in process.cmdline()) and Path(process.cwd()).samefile(self.folder):
+                return process
+        except (OSError, ValueError, psutil.Error):
+            pass
+        return None
 
     def _control(self, command: str) -> None:
         """Has QEMU carry out a control command; OSError when it doesn't answer."""
@@ -236,6 +241,8 @@ class VirtualBoard:
 
 def connect(path: Path) -> socket.socket:
     """A stream connected to the Unix socket ``path``, however long the path is."""
+    if sys.platform == "win32":
+        raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
     with _short(path) as address:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -249,6 +256,8 @@ def connect(path: Path) -> socket.socket:
 
 def _listen(path: Path) -> socket.socket:
     """A socket of this user's at ``path`` that QEMU takes connections from; nothing may be there."""
+    if sys.platform == "win32":
+        raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
     with _short(path) as address:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -263,12 +272,11 @@ def _listen(path: Path) -> socket.socket:
 
 @contextlib.contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """A name of ``path`` that fits into the 107 bytes of a Unix socket's address."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
+    """A name of ``path`` that fits into a Unix socket's address, which has about a hundred bytes: through a link."""
+    with tempfile.TemporaryDirectory(prefix="vww") as folder:
+        link = Path(folder) / "board"
+        link.symlink_to(path.parent.resolve())
+        yield str(link / path.name)
 
 
 def _main(arguments: list[str]) -> int:

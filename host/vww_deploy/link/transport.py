@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import termios
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
 import serial
+from serial.tools import list_ports
 
+from vww_deploy.advice import advice
 from vww_deploy.errors import LinkError
 from vww_deploy.link import portlock
 
@@ -84,8 +85,9 @@ class SerialTransport:
             for at in range(0, len(data), WRITE_PIECE_BYTES):
                 self._serial.write(data[at : at + WRITE_PIECE_BYTES])
         except serial.SerialTimeoutException as error:
-            # A USB port with bytes left to send takes up to 30 s to close.
-            with contextlib.suppress(serial.SerialException, OSError, termios.error):
+            # A USB port with bytes left to send takes up to 30 s to close. Of the errors that pyserial lets through,
+            # some systems have one of their own (termios.error).
+            with contextlib.suppress(Exception):
                 self._serial.reset_output_buffer()
             raise PortStuck(
                 f"{self._port}: the board takes no more bytes",
@@ -147,35 +149,39 @@ def _open(port: str, baudrate: int) -> serial.Serial:
         raise _unopened(port, error) from error
 
 
-def _errno(error: BaseException) -> int | None:
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    inner = error.__context__
-    return inner.errno if isinstance(inner, OSError) else None
-
-
 def _unopened(port: str, error: BaseException) -> LinkError:
     if "://" in port:
         return LinkError(f"{port}: {error}", hint="check the address, and that the other side is listening")
     number = _errno(error)
-    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not Path(port).exists():
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not _exists(port):
         return LinkError(f"{port}: there is no such port", hint="`vww-deploy boards` shows what is attached")
-    if number in (errno.EACCES, errno.EPERM):
-        return LinkError(
-            f"{port}: no permission to open it", hint=f"`sudo usermod -aG dialout {_user()}`, then log in again"
-        )
-    if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in str(error).lower():
+    if number in (errno.EACCES, errno.EPERM) and sys.platform != "win32":  # Windows: another program has it
+        return LinkError(f"{port}: no permission to open it", hint=advice().port_denied.format(port=port))
+    busy = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+    if number in busy or "lock" in str(error).lower():
         owner = portlock.owner_of(port)
         return LinkError(
             f"{port}: {owner or 'another program'} has it open",
-            hint="close it first" if owner else f"close the other serial monitor; `fuser {port}` names it",
+            hint="close it first" if owner else advice().port_in_use.format(port=port),
         )
     return LinkError(f"{port}: not a serial port ({error})", hint="`vww-deploy boards` shows the ports")
 
 
+def _errno(error: BaseException) -> int | None:
+    """The system's number for why a port does not open; pyserial has it in the error, in its cause or in its words."""
+    for one in (error, error.__context__):
+        if isinstance(one, OSError) and one.errno is not None:
+            return one.errno
+    for kind, number in (("FileNotFoundError", errno.ENOENT), ("PermissionError", errno.EACCES)):
+        if kind in str(error):
+            return number
+    return None
+
+
+def _exists(port: str) -> bool:
+    # COM7 is no path.
+    return Path(port).exists() or any(port == found.device for found in list_ports.comports())
+
+
 def _lost(port: str, error: BaseException) -> LinkError:
     return LinkError(f"{port}: the board is gone ({error})", hint=_PLUG_HINT)
-
-
-def _user() -> str:
-    return os.environ.get("USER") or "$USER"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import re
-import select
-import termios
 import time
-import tty
 from enum import Enum
-from typing import Final
+from typing import Final, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.monitor.keyboard import Keyboard
 from vww_deploy.pictures.preprocess import area_resize
 from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Pixels
@@ -42,22 +40,17 @@ class Colours(Enum):
     TRUE = "truecolor"
 
 
-def detect(terminal: int) -> Graphics:
-    """Ask the terminal at a file descriptor what it can draw; half blocks if it does not say.
+def detect(keyboard: Keyboard, screen: TextIO) -> Graphics:
+    """Ask a terminal, whose keyboard is taken, what it can draw; half blocks if it does not say.
 
     Kitty's query is answered by terminals that have its protocol; every terminal answers the request for device
     attributes behind it, in which a 4 stands for sixels.
     """
     if "TMUX" in os.environ or os.environ.get("TERM", "").startswith("screen"):
         return Graphics.BLOCKS  # they pass pictures on only when told to
-    before = termios.tcgetattr(terminal)
-    try:
-        tty.setcbreak(terminal)
-        os.write(terminal, b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c")
-        answer = _read_until(terminal, b"c", _ANSWER_TIMEOUT_S)
-    finally:
-        termios.tcsetattr(terminal, termios.TCSANOW, before)
-    return parse_answer(answer)
+    screen.write("\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c")
+    screen.flush()
+    return parse_answer(_read_until(keyboard, b"c", _ANSWER_TIMEOUT_S))
 
 
 def parse_answer(answer: bytes) -> Graphics:
@@ -175,11 +168,11 @@ def _indexed_codes(picture: Pixels) -> list[list[str]]:
 _GRAYS: Final = [f"2;{v};{v};{v}" for v in range(256)]
 
 
-def _read_until(terminal: int, end: bytes, timeout_s: float) -> bytes:
+def _read_until(keyboard: Keyboard, end: bytes, timeout_s: float) -> bytes:
     answer = b""
     until = time.monotonic() + timeout_s
     while not answer.endswith(end) and (left := until - time.monotonic()) > 0:
-        if not select.select([terminal], [], [], left)[0]:
+        if not (data := keyboard.read(left)):
             break
-        answer += os.read(terminal, 256)
+        answer += data
     return answer

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
-import select
 import shutil
-import struct
 import sys
-import termios
-import tty
 from collections.abc import Iterator
 from typing import Final, TextIO
 
@@ -22,6 +16,7 @@ from rich.segment import Segment
 from vww_deploy.errors import ToolMissing, VwwError
 from vww_deploy.monitor import graphics
 from vww_deploy.monitor.graphics import Colours, Graphics
+from vww_deploy.monitor.keyboard import cell_size, open_keyboard
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import Hole, Page, draw
 from vww_deploy.monitor.state import View
@@ -59,7 +54,7 @@ class TerminalFace:
 
     def __init__(self, monitor: Monitor, keyboard: TextIO, screen: TextIO) -> None:
         self._monitor = monitor
-        self._keyboard = keyboard.fileno()
+        self._keyboard = open_keyboard(keyboard)
         self._screen = screen
         self._console = Console(file=screen, force_terminal=True, highlight=False)
         self._painter = Painter(screen, self._console, Graphics.BLOCKS)
@@ -68,26 +63,24 @@ class TerminalFace:
 
     def run(self) -> None:
         """Draw until the user quits. The terminal is left as it was found, whatever happens."""
-        graphic = graphics.detect(self._keyboard)
-        before = termios.tcgetattr(self._keyboard)
-        self._painter = Painter(self._screen, self._console, graphic)
-        try:
-            tty.setcbreak(self._keyboard)
-            self._painter.open()
-            while not self._quit:
-                size = shutil.get_terminal_size()
-                self._console.size = size.columns, size.lines
-                view = self._monitor.view()
-                source = self._monitor.source
-                page = draw(
-                    self._console, view, title=source.title, replays=source.replays, speed=self._monitor.control.speed
-                )
-                self._painter.paint(page, view)
-                for key in self._keys(_REFRESH_S):
-                    self.press(key)
-        finally:
-            self._painter.close()
-            termios.tcsetattr(self._keyboard, termios.TCSADRAIN, before)
+        with self._keyboard as keyboard:
+            self._painter = Painter(self._screen, self._console, graphics.detect(keyboard, self._screen))
+            try:
+                self._painter.open()
+                while not self._quit:
+                    self._draw()
+                    for key in self._keys(keyboard.read(_REFRESH_S)):
+                        self.press(key)
+            finally:
+                self._painter.close()
+
+    def _draw(self) -> None:
+        size = shutil.get_terminal_size()
+        self._console.size = size.columns, size.lines
+        view = self._monitor.view()
+        source = self._monitor.source
+        speed = self._monitor.control.speed
+        self._painter.paint(draw(self._console, view, title=source.title, replays=source.replays, speed=speed), view)
 
     def press(self, key: str) -> None:
         """Do what a key stands for; a failure is a line on the console."""
@@ -117,14 +110,11 @@ class TerminalFace:
         except VwwError as error:
             monitor.tell(error.message)
 
-    def _keys(self, timeout_s: float) -> Iterator[str]:
-        """The keys pressed by now, waiting a while for the first."""
-        if not select.select([self._keyboard], [], [], timeout_s)[0]:
-            return
-        data = os.read(self._keyboard, 256)
-        if not data:
+    def _keys(self, data: bytes | None) -> Iterator[str]:
+        """The names of the keys in what a keyboard gave."""
+        if data is None:
             self._quit = True  # the terminal has gone
-        for sequence in _KEY.findall(data):
+        for sequence in _KEY.findall(data or b""):
             if sequence in _ARROWS:
                 yield _ARROWS[sequence]
             elif len(sequence) == 1:
@@ -204,9 +194,4 @@ class Painter:
 
     def _cell(self) -> tuple[int, int]:
         """Height and width of a cell in screen pixels."""
-        try:
-            answer = fcntl.ioctl(self._screen.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
-        except OSError:
-            return _DEFAULT_CELL
-        rows, columns, wide, high = struct.unpack("HHHH", answer)
-        return (high // rows, wide // columns) if high and wide else _DEFAULT_CELL
+        return cell_size(self._screen) or _DEFAULT_CELL

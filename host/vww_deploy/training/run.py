@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from vww_deploy.errors import DataError, ModelError
-from vww_deploy.files import locked
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, PictureArrays, joined, load_arrays, read_dataset
 from vww_deploy.training.recipe import Recipe
@@ -101,8 +100,8 @@ def _alone(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
-        except BlockingIOError as error:
+            stack.enter_context(FileLock(folder / "lock", blocking=False))
+        except Timeout as error:
             raise DataError(
                 f"another training is under way in {folder}", hint="Wait for it, or give this one another folder."
             ) from error

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from vww_deploy.errors import DataError
-from vww_deploy.files import locked
 from vww_deploy.training.augment import OF_VIEWS, Augmentation, random_views
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import require_tensorflow
@@ -120,7 +120,7 @@ class ViewCache:
         view = _kept(path)
         if view is None:
             try:
-                with locked(self._folder / "lock"):
+                with FileLock(self._folder / "lock"):
                     view = _kept(path)  # another training may have made it meanwhile
                     if view is None:
                         self._make(number, path)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from vww_deploy.boards import bootloader
 from vww_deploy.boards.bootloader import Port, Target
@@ -218,10 +218,10 @@ def test_a_board_is_followed_by_its_serial_number() -> None:
 def test_boards_of_a_kind_are_flashed_one_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path))
     with bootloader.alone(NANO):
-        lock = (tmp_path / "flashing" / NANO.name).open("w")
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other = FileLock(tmp_path / "flashing" / NANO.name, blocking=False)
+        with pytest.raises(Timeout):
+            other.acquire()
         with bootloader.alone(get_board("feather_f405")):
             pass
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    lock.close()
+    other.acquire()
+    other.release()

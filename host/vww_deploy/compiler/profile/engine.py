@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.advice import advice
 from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import layer_table
 from vww_deploy.compiler.profile.elf import Program
@@ -128,7 +129,7 @@ def profile_input(size: int) -> npt.NDArray[np.int8]:
 def _build(elf: Path, library: Path, *flags: str) -> Path:
     compiler = shutil.which("arm-none-eabi-g++")
     if compiler is None:
-        raise ToolMissing("arm-none-eabi-g++ is not installed", hint="apt-get install gcc-arm-none-eabi")
+        raise ToolMissing("arm-none-eabi-g++ is not installed", hint=advice().install_cross_compiler)
     sources = [HARNESS / "startup.cpp", HARNESS / "main.cpp", *sorted(library.rglob("*.cpp"))]
     command = [compiler, *FLAGS, *flags, "-T", str(HARNESS / "harness.ld"), f"-I{library}", "-o", str(elf)]
     done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vww_deploy.advice import advice
 from vww_deploy.compiler.profile import cortex_m4
 from vww_deploy.compiler.profile.cortex_m4 import Flow, Instruction
 from vww_deploy.compiler.targets.cortex_m4 import TARGET
@@ -90,7 +91,7 @@ def run_traced(program: Path, *, begin: int, end: int, callers: Sequence[tuple[i
     assert TARGET.emulator is not None
     qemu = shutil.which(TARGET.emulator.program)
     if qemu is None:
-        raise ToolMissing("qemu-system-arm is not installed", hint="apt-get install qemu-system-arm")
+        raise ToolMissing("qemu-system-arm is not installed", hint=advice().install_qemu)
     with tempfile.TemporaryDirectory(prefix="vww-profile-") as folder:
         counts = Path(folder) / "counts"
         arguments = [f"out={counts}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
@@ -156,7 +157,7 @@ def _plugin() -> Path:
         return built
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise ToolMissing("a C compiler is not installed", hint="apt-get install gcc")
+        raise ToolMissing("a C compiler is not installed", hint=advice().install_host_compiler)
     temporary = built.with_suffix(f".{os.getpid()}")
     command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(temporary), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
