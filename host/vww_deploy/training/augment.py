@@ -42,6 +42,8 @@ class Augmentation:
     mixup: float = 0.0
     """Part of the pictures that another one shines through in each epoch, at up to half; what is to be learned of both
     is mixed likewise (Zhang et al. 2018)."""
+    degraded: float = 1.0
+    """Part of the pictures that :func:`degrade` changes at all; each other part below is one of these."""
     exposure: float = 0.0
     """Part of the pictures that are exposed for 0.3 to 1.7 times as long in each epoch."""
     brightness: float = 0.15

@@ -26,6 +26,7 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
     steps = len(target) // recipe.batch
     order = rng.permutation(len(target))[: steps * recipe.batch].reshape(steps, recipe.batch)
     flips = rng.random(len(target)) < 0.5
+    degraded = round(recipe.augmentation.degraded * recipe.batch)
     arrays: list[npt.NDArray[Any]] = [view.pictures, *(standardised(one) for one in view.maps if recipe.feature_loss)]
     shapes = [one.shape[1:] for one in arrays]
     del view
@@ -52,7 +53,9 @@ def epoch_batches(recipe: Recipe, views: ViewCache, epoch: int, size: int) -> It
         if recipe.augmentation.shift or recipe.augmentation.rotate:
             x = shift(x, seed, recipe.augmentation)
         x = resize_colour(x, size, recipe.channels)
-        x = to_student(degrade(x, seed, recipe.augmentation), size, recipe.channels)
+        # The pictures of a batch are in random order, so its first part is as good as any.
+        x = tf.concat([degrade(x[:degraded], seed, recipe.augmentation), x[degraded:]], axis=0)
+        x = to_student(x, size, recipe.channels)
         if recipe.augmentation.mixup:
             x, y, *maps = mixup([x, y, *maps], seed, recipe.augmentation)
         return x, y, w, tuple(maps)

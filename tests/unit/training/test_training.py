@@ -365,6 +365,16 @@ def test_a_view_is_forgotten_after_its_epoch(discs: Path, tmp_path: Path, monkey
     assert [one() for one in shown] == [None]
 
 
+def test_a_part_of_each_batch_alone_is_degraded(discs: Path, tmp_path: Path) -> None:
+    views = ViewCache(load_arrays(read_dataset(discs).split("train"), 40), tmp_path, None, size=32)
+    plain, quarter = (
+        next(batches.epoch_batches(dataclasses.replace(TINY, augmentation=Augmentation(degraded=one)), views, 0, 32))[0]
+        for one in (0.0, 0.25)
+    )
+    changed = [bool(np.any(a != b)) for a, b in zip(plain.numpy(), quarter.numpy(), strict=True)]
+    assert changed == [True] * (TINY.batch // 4) + [False] * (TINY.batch - TINY.batch // 4)
+
+
 def test_int8(trained: Path, discs: Path) -> None:
     dataset = read_dataset(discs)
     model = weights.load_network(TINY, trained / train.WEIGHTS_FILE)
