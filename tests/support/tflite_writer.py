@@ -11,6 +11,8 @@ import tflite
 
 _DTYPES = {
     "INT8": np.int8,
+    "INT16": np.int16,
+    "FLOAT16": np.float16,
     "UINT8": np.uint8,
     "INT32": np.int32,
     "INT64": np.int64,
@@ -94,11 +96,12 @@ class ModelWriter:
         *,
         code_fields: str = "both",
         first_buffer: np.ndarray | None = None,
+        custom_code: str = "",
     ) -> bytes:
         """The file's bytes.
 
         ``code_fields`` is where operator codes are written: ``both``, ``new`` or ``old``; ``first_buffer`` what buffer
-        0 holds, which is the one of tensors without data.
+        0 holds, which is the one of tensors without data; ``custom_code`` the name of the operator CUSTOM.
         """
         b = flatbuffers.Builder(1 << 16)
         buffers = [self._buffer(b, first_buffer)]
@@ -112,12 +115,15 @@ class ModelWriter:
         codes = sorted({kind for kind, *_ in self.operators})
         operators = [self._operator(b, codes, *operator) for operator in self.operators]
         code_offsets = []
+        custom = b.CreateString(custom_code) if custom_code else None
         for code in codes:
             tflite.OperatorCodeStart(b)
             if code_fields in ("both", "old"):
                 tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(code, 127))
             if code_fields in ("both", "new"):
                 tflite.OperatorCodeAddBuiltinCode(b, code)
+            if custom is not None:
+                tflite.OperatorCodeAddCustomCode(b, custom)
             tflite.OperatorCodeAddVersion(b, _VERSIONS.get(code, 1))
             code_offsets.append(tflite.OperatorCodeEnd(b))
         tensor_vector = self._offsets(b, tensors)

@@ -41,6 +41,9 @@ out = PlainConsole(highlight=False)
 err = PlainConsole(stderr=True, highlight=False)
 """Everything else: progress, notices, errors."""
 
+NO_MODEL: Final = "no MODEL was named: this is the shipped person_96_gray"
+"""Said where a command took :data:`vww_deploy.graph.model.DEFAULT_MODEL` by itself."""
+
 NO_OVERLAP: Final = "the board has no RAM for a second picture: each upload waits for the inference before it"
 """Said of a firmware without ``Feature.STAGED_INPUT``."""
 

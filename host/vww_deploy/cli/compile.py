@@ -45,6 +45,8 @@ def command(
     from vww_deploy.compiler.arduino import library_name, write_arduino_library
     from vww_deploy.graph.model import Model
 
+    if model is None:
+        common.notice(common.NO_MODEL)
     loaded = Model.load(model)
     for text in loaded.graph.notices:
         common.notice(f"{loaded.path.name}: {text}")

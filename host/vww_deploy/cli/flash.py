@@ -40,6 +40,8 @@ def command(
             f"{port}: no board of the catalogue is seen there",
             hint="say which board it is with --board NAME; any other takes `vww-deploy compile --arduino-library`",
         )
+    if model is None:
+        common.notice(common.NO_MODEL)
     loaded = Model.load(model, labels=labels, person_label=person_label)
     for text in loaded.graph.notices:
         common.notice(f"{loaded.path.name}: {text}")

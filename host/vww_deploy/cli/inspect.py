@@ -45,6 +45,8 @@ def command(
     from vww_deploy.graph.model import Model
 
     boards = [get_board(board)] if board else list(load_boards())
+    if model is None:
+        common.notice(common.NO_MODEL)
     loaded = Model.load(model, labels=labels, person_label=person_label)
     with common.err.status(f"Compiling {loaded.name}"):
         compiled = compile_model(loaded.graph, optimize=optimize)

@@ -37,6 +37,8 @@ def command(
     from vww_deploy.files import write_whole
     from vww_deploy.graph.model import Model
 
+    if model is None:
+        common.notice(common.NO_MODEL)
     loaded = Model.load(model)
     with common.err.status(f"Profiling {loaded.name}"):
         found = profile_engine(compile_model(loaded.graph, optimize=optimize))

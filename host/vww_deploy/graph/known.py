@@ -14,6 +14,7 @@ from typing import Final
 
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model, shipped_models
+from vww_deploy.graph.model_file import tflite_bytes
 from vww_deploy.pictures.class_labels import find_person
 from vww_deploy.resources import state_dir
 
@@ -29,7 +30,7 @@ def remember(model: Model) -> None:
     """
     folder = _folder() / model.sha256
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{model.name}.tflite", model.path.read_bytes())
+    write_whole(folder / f"{model.name}.tflite", tflite_bytes(model.path))
     outputs = model.outputs  # what is known of them, whoever said it
     labels = outputs.labels if outputs.origin else ()
     person = "" if outputs.person in (None, find_person(labels)) else outputs.labels[outputs.positive]

@@ -149,7 +149,7 @@ def _outputs(
                 hint="Correct the card's labels, or take them out.",
             )
     else:
-        packed = class_labels.packed_labels(graph.tflite)
+        packed = class_labels.packed_labels(path.read_bytes())
         fitting = {one for one in (class_labels.fitted(p, last.channels, is_map=is_map) for p in packed) if one}
         beside = path.with_name(class_labels.BESIDE)
         if len(fitting) == 1:
@@ -177,6 +177,8 @@ def _outputs(
 
 
 def _find(source: str | Path | None) -> Path:
+    if source is not None and not str(source).strip():
+        raise ModelError("the name of the model is empty", hint="Give a .tflite file or a shipped model.")
     path = Path(source if source is not None else DEFAULT_MODEL).expanduser()
     if path.is_file():
         return path
@@ -184,5 +186,7 @@ def _find(source: str | Path | None) -> Path:
         for shipped in shipped_models():
             if str(path) in (shipped.stem, shipped.name):
                 return shipped
+    if path.exists():
+        return path
     names = ", ".join(p.stem for p in shipped_models()) or "none"
     raise ModelError(f"there is no model {path}", hint=f"Give a .tflite file or a shipped model: {names}.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import ModelError
+from vww_deploy.graph.forms import check_form
 from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
@@ -30,10 +31,11 @@ def read_model(source: str | Path | bytes, *, name: str = "model") -> Graph:
     ``name`` names a model given as bytes. Raises ModelError when the file is damaged, is not quantised to int8, or
     holds something that cannot be compiled; the message names every such operator and tensor.
     """
-    return _normalised(load(source, name=name))
+    path = Path(f"{name}.tflite") if isinstance(source, bytes) else Path(source)
+    return _normalised(load(source, name=name), path)
 
 
-def _normalised(file: TfliteFile) -> Graph:
+def _normalised(file: TfliteFile, path: Path) -> Graph:
     reader = Reader(file)
     if len(file.inputs) != 1 or len(file.outputs) != 1:
         raise ModelError(
@@ -45,7 +47,7 @@ def _normalised(file: TfliteFile) -> Graph:
             f"{file.name}: {len(file.operators):,} operators; at most {_MOST_OPERATORS:,} are compiled",
             hint="no microcontroller runs it: train a smaller model",
         )
-    reader.check_float()
+    check_form(file, path)
     try:
         reader.start()
     except RefusedError as refusal:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
-from vww_deploy.errors import ModelError
 from vww_deploy.graph.ir import Activation, Op, Padding, Quantization, Requantization, Window
 from vww_deploy.graph.multipliers import activation_clamp, quantize_multiplier
 from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
@@ -60,19 +59,6 @@ class Reader:
         self.input_id = -1
         self.elements = 0
         self.refusals: list[str] = []
-
-    def check_float(self) -> None:
-        """A float model gets one clear refusal instead of one for each operator."""
-        weighted = [op for op in self.file.operators if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")]
-        floats = [op for op in weighted if op.inputs and self.tensors[op.inputs[0]].dtype in ("FLOAT32", "FLOAT16")]
-        if weighted and len(floats) == len(weighted):
-            first = floats[0]
-            raise ModelError(
-                f"{self.file.name}: a float model ({first.kind} '{self.tensors[first.outputs[0]].name}' computes in "
-                f"{self.tensors[first.inputs[0]].dtype}); int8 is needed",
-                hint="quantise it to full int8: `vww-deploy quantize MODEL`, or TFLiteConverter with a representative "
-                "dataset and TFLITE_BUILTINS_INT8",
-            )
 
     def start(self) -> None:
         """The input, or the int8 tensor behind a float or uint8 one."""

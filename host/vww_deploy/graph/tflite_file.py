@@ -18,10 +18,9 @@ import numpy.typing as npt
 import tflite
 
 from vww_deploy.errors import ModelError
+from vww_deploy.graph.model_file import tflite_bytes
 
-_MAX_BYTES: Final = (
-    64 << 20
-)  # far above anything a microcontroller could hold; keeps a wrong file from being read at length
+_DAMAGED: Final = "Fetch the file again, or convert the model again."
 _MAX_RANK: Final = 8
 _DTYPES: Final[dict[str, type[np.generic]]] = {
     "INT8": np.int8,
@@ -113,27 +112,16 @@ class TfliteFile:
 
 
 def load(source: str | Path | bytes, *, name: str = "model") -> TfliteFile:
-    """Reads and checks a .tflite file, or its bytes; raises ModelError for anything that isn't one."""
+    """Reads and checks a model file as :func:`tflite_bytes` has it, or a .tflite's bytes; raises ModelError for
+    anything that isn't one.
+    """
     if isinstance(source, bytes):
         content, where = source, name
+        if content[4:8] != b"TFL3":
+            raise ModelError(f"{where}: not a .tflite file (no TFL3 mark at byte 4)", hint=_DAMAGED)
     else:
         path = Path(source)
-        name, where = path.stem, str(path)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f"{where}: cannot be read: {error.strerror}", hint="give the path of a .tflite file"
-            ) from error
-    hint = "convert the model again, or fetch the file again; `vww-deploy inspect` reads int8 .tflite files"
-    if not content:
-        raise ModelError(f"{where}: the file is empty", hint=hint)
-    if len(content) > _MAX_BYTES:
-        raise ModelError(
-            f"{where}: {len(content):,} bytes is far beyond any microcontroller", hint="train a smaller model"
-        )
-    if content[4:8] != b"TFL3":
-        raise ModelError(f"{where}: not a .tflite file (no TFL3 mark at byte 4)", hint=hint)
+        content, name, where = tflite_bytes(path), path.stem, str(path)
     try:
         return _parse(content, name)
     except (
@@ -146,7 +134,11 @@ def load(source: str | Path | bytes, *, name: str = "model") -> TfliteFile:
         UnicodeDecodeError,
         MemoryError,
     ) as error:
-        raise ModelError(f"{where}: damaged .tflite file ({type(error).__name__}: {error})", hint=hint) from error
+        raise ModelError(
+            f"{where}: a damaged .tflite file, perhaps cut off after its {len(content):,} bytes "
+            f"({type(error).__name__}: {error})",
+            hint=_DAMAGED,
+        ) from error
 
 
 def _parse(content: bytes, name: str) -> TfliteFile:
