@@ -55,12 +55,12 @@ class RandomModel:
 
     # --- operators ---
 
-    def conv(self, *, kernel: int | None = None, stride: int | None = None) -> None:
+    def conv(self, *, kernel: int | None = None, stride: int | None = None, groups: int = 1) -> None:
         """A convolution that fits the current tensor."""
         _, h, w, c = self.now.shape
         kh, kw, padding, sh, sw, dh, dw, oh, ow = self._window(h, w, kernel, stride, dilate=True)
-        out_c = int(self.random.integers(1, 9))
-        weights, bias, scales = self._weights((out_c, kh, kw, c), 0, kh * kw * c)
+        out_c = groups * int(self.random.integers(1, 9))
+        weights, bias, scales = self._weights((out_c, kh, kw, c // groups), 0, kh * kw * c // groups)
         source, out = self.now, self.output((1, oh, ow, out_c), *self._output_quantization(scales))
         self.writer.op(
             "CONV_2D",
@@ -76,6 +76,10 @@ class RandomModel:
                 FusedActivationFunction=self._activation(),
             ),
         )
+
+    def grouped(self) -> None:
+        """A convolution in groups of channels, where they can be divided."""
+        self.conv(groups=next((n for n in (3, 2) if self.now.shape[3] % n == 0), 1))
 
     def pointwise(self) -> None:
         """A 1x1 convolution."""
@@ -516,6 +520,7 @@ def moved_model(seed: int) -> bytes:
         model.resize,
         model.blocks,
         model.transpose,
+        model.grouped,
         model.conv,
         model.pointwise,
         model.depthwise,

@@ -222,7 +222,10 @@ class _Writer:
 
     def _call(self, position: int, begin: str, end: str) -> list[str]:
         op = self.graph.ops[position]
-        return rule_of(op).call(self.graph, op, self.kernels[position], _Site(self, position, f"{begin}, {end}"))
+        lines = rule_of(op).call(self.graph, op, self.kernels[position], _Site(self, position, f"{begin}, {end}"))
+        if self.kernels[position].params is None:  # nothing in the call says whose it is; the profiler reads this
+            lines = [f"{line}  // kLayer{position}" for line in lines]
+        return lines
 
     def _report(self, position: int, begin: str, end: str) -> list[str]:
         layer = self.layer_of.get(position)

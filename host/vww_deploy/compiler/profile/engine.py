@@ -60,8 +60,8 @@ class EngineProfile:
 
     ``instructions`` are counted, ``cycles`` modelled. ``ram_bytes`` are the engine's statics (activations and scratch
     among them), ``stack_bytes`` its deepest stack, ``flash_bytes`` weights, tables and code, all measured.
-    ``layers`` are in execution order; what lies between the kernels is among ``functions`` only. ``listing`` has every
-    executed instruction with its executions and cycles.
+    ``layers`` are in execution order, each with the copies that the compiler put in before it; what lies between the
+    kernels is among ``functions`` only. ``listing`` has every executed instruction with its executions and cycles.
     """
 
     model: str
@@ -158,17 +158,21 @@ def _by_layer(
     for step in steps:
         if step.caller is None:
             continue
-        # The call's source line names the layer's parameters.
+        # The call's source line names the layer.
         line = program.line_at(step.caller.instructions[-1].address)
         found = re.search(r"\bkLayer(\d+)\b", lines[line - 1]) if 0 < line <= len(lines) else None
         if found:
             instructions[int(found[1])] += step.instructions
             cycles[int(found[1])] += step.cycles
     costs = []
-    for layer, position in zip(compiled.layers, layer_table(compiled.graph).positions, strict=True):
-        costs.append(
-            LayerCost(layer.index, layer.kind, layer.name, layer.macs, instructions[position], cycles[position])
-        )
+    positions = layer_table(compiled.graph).positions
+    begin = 0
+    for layer, position in zip(compiled.layers, positions, strict=True):
+        # A copy that the compiler put in is a cost of the layer that it is made for; the last one is the output's.
+        span = range(begin, len(compiled.graph.ops) if position == positions[-1] else position + 1)
+        each = (sum(counts[i] for i in span) for counts in (instructions, cycles))
+        costs.append(LayerCost(layer.index, layer.kind, layer.name, layer.macs, *each))
+        begin = position + 1
     return tuple(costs)
 
 

@@ -1,4 +1,4 @@
-"""CONV_2D."""
+"""CONV_2D, in groups too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.graph.ir import (
+    Activation,
     Graph,
     Op,
     Padding,
@@ -18,6 +19,8 @@ from vww_deploy.graph.ir import (
     WeightedOp,
     Window,
 )
+from vww_deploy.graph.operators.concatenation import Concatenation
+from vww_deploy.graph.operators.gather import Gather
 from vww_deploy.graph.operators.weighted import padded_window, weighted_range
 from vww_deploy.graph.ranges import Channels, Mask, Range, Values, taps_of
 from vww_deploy.graph.reading import Reader, RefusedError
@@ -134,13 +137,49 @@ def read(reader: Reader, op: FileOperator) -> None:
     reader.spatial(reader.tensors[op.inputs[0]])
     out = reader.tensors[op.outputs[0]]
     weights, scales = reader.weights(op.inputs[1], 0)
-    if weights.ndim != 4 or weights.shape[3] != source.channels or out.shape[3:] != weights.shape[:1]:
+    if weights.ndim != 4 or out.shape[3:] != weights.shape[:1] or source.channels % weights.shape[3]:
         raise RefusedError(
             f"weights {list(weights.shape)} do not fit input {list(source.shape)} and output {list(out.shape)}"
         )
     window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
     requantization = reader.requantization(op, source, scales, weights.reshape(len(weights), -1))
-    reader.ops.append(Conv2D(op.index, op.kind, (source.id,), reader.new(out), weights, requantization, window))
+    whole = Conv2D(op.index, op.kind, (source.id,), reader.new(out), weights, requantization, window)
+    groups = source.channels // weights.shape[3]
+    if groups == 1:
+        reader.ops.append(whole)
+    elif len(weights) % groups:
+        raise RefusedError(f"{len(weights)} channels in {groups} groups")
+    else:
+        _split(reader, whole, groups)
+
+
+def _split(reader: Reader, whole: Conv2D, groups: int) -> None:
+    """A grouped convolution: one for each group of channels, and their outputs joined."""
+    source, out = reader.activations[whole.inputs[0]], reader.activations[whole.output]
+    parts = []
+    for group in range(groups):
+        given = _some(reader, source, group, groups)
+        picked = range(source.height), range(source.width), given.live or ()
+        reader.ops.append(Gather(whole.index, "SPLIT", (source.id,), given.id, *map(tuple, picked)))
+        made = _some(reader, out, group, groups)
+        mask = np.isin(np.arange(out.channels), made.live or ())
+        scaling = whole.requantization.narrowed(whole.requantization.bias.astype(np.int64), mask)
+        reader.ops.append(
+            dataclasses.replace(
+                whole, inputs=(given.id,), output=made.id, weights=whole.weights[mask], requantization=scaling
+            )
+        )
+        parts.append(made.id)
+    reader.ops.append(Concatenation(whole.index, "CONCATENATION", tuple(parts), out.id, axis=2))
+
+
+def _some(reader: Reader, whole: Activation, group: int, groups: int) -> Activation:
+    """A new activation for the channels of a group."""
+    size = whole.channels // groups
+    live = tuple(range(group * size, (group + 1) * size))
+    part = dataclasses.replace(whole, id=len(reader.activations), channels=size, live=live)
+    reader.activations[part.id] = part
+    return part
 
 
 READERS: Final = {"CONV_2D": read}

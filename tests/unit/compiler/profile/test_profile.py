@@ -6,8 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.support.random_models import RandomModel
+from vww_deploy.compiler import compile_model
+from vww_deploy.compiler.profile import profile_engine
 from vww_deploy.compiler.profile.cortex_m4 import REFILL, Flow, decode, sequence_cycles
 from vww_deploy.compiler.profile.elf import Program
 from vww_deploy.compiler.profile.engine import HARNESS
@@ -139,3 +143,15 @@ def test_a_program_that_faults_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     program.close()
     with pytest.raises(BuildError, match=r"loop\.elf"):
         run_traced(elf, begin=begin, end=end)
+
+
+def test_copies_are_costs_of_the_layers_that_they_are_made_for() -> None:
+    model = RandomModel(np.random.default_rng(1), 8, 6, 3)
+    model.layer(4, 3, 1)
+    model.concatenate(3)
+    model.reshape()
+    model.layer(5, 3, 1)
+    found = profile_engine(compile_model(model.finish()))
+    assert [layer.kind for layer in found.layers] == ["CONV_2D", "CONCATENATION", "RESHAPE", "CONV_2D"]
+    assert all(layer.instructions > 0 for layer in found.layers)
+    assert sum(layer.instructions for layer in found.layers) > 0.99 * found.instructions
