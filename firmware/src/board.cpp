@@ -18,6 +18,8 @@
 
 #if defined(ARDUINO_VWW_VIRTUAL)
 #include "machine.h"
+#elif defined(TEENSYDUINO)
+// This core has names of its own for Arm's registers, and has started the counter.
 #elif defined(__CORTEX_M) && __CORTEX_M >= 3
 #define VWW_HAS_CYCLE_COUNTER
 #endif
@@ -29,6 +31,13 @@ uint8_t board_clock_kind() { return vww::clock::kInstructions; }
 uint32_t board_clock_hz() { return 1'000'000'000; }
 void board_clock_begin() {}
 uint32_t board_ticks() { return machine_instructions(); }
+
+#elif defined(TEENSYDUINO)
+
+uint8_t board_clock_kind() { return vww::clock::kCycles; }
+uint32_t board_clock_hz() { return F_CPU_ACTUAL; }
+void board_clock_begin() {}
+uint32_t board_ticks() { return ARM_DWT_CYCCNT; }
 
 #elif defined(VWW_HAS_CYCLE_COUNTER)
 
@@ -60,6 +69,10 @@ void board_reset() {
 #elif defined(ARDUINO_ARCH_ESP32) || defined(ARDUINO_ARCH_ESP8266)
   ESP.restart();
   for (;;) yield();
+#elif defined(TEENSYDUINO)
+  SCB_AIRCR = 0x05FA0004;  // the key, and SYSRESETREQ
+  for (;;) {
+  }
 #else
   NVIC_SystemReset();
 #endif

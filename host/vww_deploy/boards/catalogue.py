@@ -37,6 +37,8 @@ class Board:
     bootloader_usb_ids: tuple[UsbId, ...]
     bootloader: str
     """``serial`` (a port, after a 1200-baud touch), ``dfu``, ``uf2`` or ``none``."""
+    figures: str
+    """Where RAM and flash are from: ``linked`` by hand, or estimated from the ``vendor``'s figures."""
     baudrate: int
     cameras: tuple[str, ...]
 
@@ -73,6 +75,7 @@ UNLISTED: Final = Board(
     usb_ids=(),
     bootloader_usb_ids=(),
     bootloader="none",
+    figures="",
     baudrate=115200,
     cameras=(),
 )
@@ -95,6 +98,7 @@ def load_boards() -> tuple[Board, ...]:
             usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
             bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
             bootloader=entry["bootloader"],
+            figures=entry["figures"],
             baudrate=entry["baudrate"],
             cameras=tuple(entry["cameras"]),
         )

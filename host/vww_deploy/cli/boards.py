@@ -37,7 +37,7 @@ def command(as_json: common.JsonOption = False) -> None:
         common.print_json({"boards": boards_json, "attached": attached_json})
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("board", no_wrap=True)
+    table.add_column("board", no_wrap=True, min_width=34)
     table.add_column("core", no_wrap=True)
     for name in ("flash KB", "RAM KB"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -47,11 +47,12 @@ def command(as_json: common.JsonOption = False) -> None:
             f"[bold]{escape(board.name)}[/]\n[dim]{escape(board.title)}[/]",
             f"{escape(board.core)}\n[dim]{board.clock_hz / 1e6:g} MHz[/]",
             f"{board.flash_bytes / 1024:.0f}",
-            f"{board.ram_bytes / 1024:.0f}",
+            f"{board.ram_bytes / 1024:.0f}{'' if board.figures == 'linked' else '*'}",
             escape(", ".join(board.cameras) or "-"),
         )
     common.out.print(table)
-    common.out.print("[dim]Flash and RAM: what the board's framework leaves. LEDs and USB ids: --json.[/]")
+    common.out.print("[dim]Flash and RAM: what the board's framework leaves. USB ids: --json.[/]"
+        "\n[dim]* estimated from the vendor's figures: the firmware was never built for this board.[/]")
     common.out.print()
     for a in found:
         state = " (in its bootloader)" if a.in_bootloader else ""

@@ -14,6 +14,8 @@ from vww_deploy.resources import data_root
 def test_the_boards() -> None:
     assert [board.name for board in load_boards()] == [
         *("virtual", "nano33ble", "feather_f405", "uno_r4_minima", "nano_rp2040_connect", "portenta_h7_m7"),
+        *("nicla_vision", "giga_r1_m7", "portenta_c33", "rpi_pico", "rpi_pico2", "teensy41"),
+        *("xiao_esp32s3_sense", "esp32cam", "nano_esp32", "xiao_esp32c3"),
     ]
 
 

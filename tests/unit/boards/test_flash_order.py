@@ -72,7 +72,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, board: str) -> dict[str, Any]:
         def __exit__(self, *_: object) -> None:
             pass
 
-    def connect(_: object, *, expect_model: str) -> Connected:
+    def connect(_: object, *, expect_model: str, expect_name: str) -> Connected:
         asked["model"] = expect_model
         return Connected()
 

@@ -9,7 +9,7 @@ from vww_deploy.compiler.targets.target import Emulator, Target
 
 __all__ = ["TARGETS", "Emulator", "Target", "get_target"]
 
-TARGETS: Final = ("cortex_m0plus", "cortex_m33", "cortex_m4", "cortex_m7", "rv32imc")
+TARGETS: Final = ("cortex_m0plus", "cortex_m33", "cortex_m4", "cortex_m7", "rv32imc", "xtensa_lx6", "xtensa_lx7")
 """The modules' names: the registry."""
 
 
