@@ -51,8 +51,10 @@ def command(as_json: common.JsonOption = False) -> None:
             escape(", ".join(board.cameras) or "-"),
         )
     common.out.print(table)
-    common.out.print("[dim]Flash and RAM: what the board's framework leaves. USB ids: --json.[/]"
-        "\n[dim]* estimated from the vendor's figures: the firmware was never built for this board.[/]")
+    common.out.print(
+        "[dim]Flash and RAM: what the board's framework leaves. USB ids: --json.[/]"
+        "\n[dim]* estimated from the vendor's figures: the firmware was never built for this board.[/]"
+    )
     common.out.print()
     for a in found:
         state = " (in its bootloader)" if a.in_bootloader else ""
