@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import os
@@ -89,3 +90,13 @@ def _sweep(path: Path) -> None:
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             with suppress(OSError):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def make_private(path: Path) -> None:
+    """An empty file that its owner alone reads and writes; one that is there already stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -184,6 +184,7 @@ def assert_bit_exact(
     Raises:
         HilError: a picture differs, or there is none.
     """
+    __tracebackhide__ = True  # a failure shows the test's own line
     if not pictures:
         raise HilError("no picture was given to compare")
     failures = []
@@ -233,6 +234,7 @@ def assert_latency(
         HilError: a budget is exceeded, or there is no budget, no inference or no such figure.
         BoardError: there is no board of that name.
     """
+    __tracebackhide__ = True  # a failure shows the test's own line
     if max_us is None and max_ticks is None and max_instructions is None:
         raise HilError("no budget was given: max_us, max_ticks or max_instructions")
     made, clock = device.inferences, device.info.clock
@@ -257,6 +259,7 @@ def assert_latency(
 
 
 def _judge(unit: str, limit: int, values: Sequence[int]) -> None:
+    __tracebackhide__ = True
     spread = Spread.of(values)
     if spread.median > limit:
         raise HilError(
@@ -284,6 +287,8 @@ def assert_accuracy(
     Raises:
         HilError: fewer are, or there is no sample.
     """
+    __tracebackhide__ = True  # a failure shows the test's own line
+    __tracebackhide__ = True  # a failure shows the test's own line
     if not samples:
         raise HilError("no sample was given to judge by")
     wrong = []

@@ -64,7 +64,7 @@ def _own_folder(variable: str, default: str) -> Path:
     path = Path(os.environ.get(variable) or default)
     hint = f"move what is in the way, or name another folder in the environment variable {variable}"
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)  # sockets and what was seen are the user's alone
     except OSError as error:
         raise VwwError(f"{path}: the folder cannot be made: {error.strerror or error}", hint=hint) from error
     if not os.access(path, os.W_OK | os.X_OK):

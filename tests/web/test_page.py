@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import axe_core_python
 import numpy as np
 import pytest
 from PIL import Image
@@ -76,7 +77,7 @@ def press(browser: webdriver.Chrome, name: str) -> None:
 
 
 def notified(browser: webdriver.Chrome) -> str:
-    return text(browser, ".q-notifications")
+    return text(browser, "#said")
 
 
 def pause(browser: webdriver.Chrome) -> None:
@@ -130,6 +131,32 @@ def test_the_page_fits_the_screen(new_browser: Any, start_page: Any, width: int)
         assert browser.execute_script("return document.querySelector('#label-person').offsetHeight") >= 44  # a thumb
 
 
+def serious(browser: webdriver.Chrome) -> list[str]:
+    """What axe-core finds that keeps people out, by rule and element."""
+    browser.execute_script((Path(axe_core_python.__file__).parent / "axe.min.js").read_text())
+    found = browser.execute_async_script(
+        """const done = arguments[arguments.length - 1];
+        axe.run().then(found => done(found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+          .map(v => v.id + ': ' + v.nodes.map(node => node.html.slice(0, 120)).join(' ; '))));"""
+    )
+    return [str(line) for line in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_for_everybody_in_the_colours_that_the_system_wishes(
+    new_browser: Any, start_page: Any, scheme: str
+) -> None:
+    browser = new_browser(390, 900)
+    wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+    browser.get(start_page().url)
+    wait_for(lambda: number(browser) >= 0 and text(browser, "#console"))
+    assert serious(browser) == []
+    assert browser.execute_script("return document.documentElement.lang") == "en-US"
+    red = browser.execute_script("return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0]")
+    assert (int(red) > 200) == (scheme == "light")
+
+
 def test_the_slider_moves_the_threshold_in_every_browser(
     page: Any, browser: webdriver.Chrome, new_browser: Any
 ) -> None:
@@ -155,9 +182,14 @@ def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser
     wait_for(lambda: "Labelled" in notified(browser))
     (row,) = csv.DictReader(table.open())
     assert row["label"] == "1"
+    wait_for(lambda: text(browser, "#truth") == "This frame: person. Labelled: 1 person, 0 no person")
     assert np.array_equal(np.asarray(Image.open(table.parent / row["file"])), raw)
     find(browser, "#label-none").click()
     wait_for(lambda: [r["label"] for r in csv.DictReader(table.open())] == ["0"])
+    for said in ("This frame: person. Labelled: 1 person, 0 no person", "Labelled: 0 person, 0 no person"):
+        press(browser, "take the last label back (u)")
+        wait_for(lambda said=said: text(browser, "#truth") == said)
+    assert list(csv.DictReader(table.open())) == []
 
 
 def test_pause_holds_the_frame_and_the_keyboard_works(page: Any, browser: webdriver.Chrome) -> None:
@@ -313,6 +345,10 @@ def test_a_recording_replays_on_the_page_step_by_step(
     assert moment(browser)["chance"] == "97.0%"
     press(browser, "one frame on")
     wait_for(lambda: number(browser) == 1)
+    slider = find(browser, "#timeline")
+    ActionChains(browser).move_to_element(slider).click().perform()  # its middle
+    wait_for(lambda: number(browser) in (5, 6))
+    assert serious(browser) == []
     find(browser, "#label-none").click()
     wait_for((server.folder / "labelled" / "labels.csv").exists)
     assert browser.find_elements(By.CSS_SELECTOR, ".vww-drop, [aria-label='record (r)']") == []

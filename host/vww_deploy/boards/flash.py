@@ -14,7 +14,8 @@ from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.platformio import FirmwareImage
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model
-from vww_deploy.errors import DoesNotFit, LinkError
+from vww_deploy.errors import DataError, DoesNotFit, LinkError
+from vww_deploy.files import write_whole
 from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, DeviceInfo
 from vww_deploy.link.transport import open_transport
@@ -25,6 +26,7 @@ _LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
 Progress = Callable[[str], None]
 
 _NAME: Final = "vww-deploy flash"
+_FORMS: Final = (".elf", ".bin", ".hex", ".uf2", ".zip")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,33 @@ def flash(
                     hint="another board answered: name the port with --port",
                 )
             return Flashed(board, port, image, device.info)
+
+
+def build_image(compiled: Compiled, board: Board, output: Path, progress: Progress | None = None) -> FirmwareImage:
+    """Builds the firmware and writes it as the file ``output``, in the form that its ending says.
+
+    Args:
+        output: ``.elf`` always; ``.bin``, ``.hex``, ``.uf2`` or ``.zip`` where the board's build makes one.
+        progress: as :func:`flash` has it.
+
+    Raises:
+        DataError: the board's build makes no such file, or it cannot be written.
+        DoesNotFit, ToolMissing, BuildError: as :func:`flash` has them.
+    """
+    check_fits(compiled, board)
+    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
+        library = compiled.write(Path(folder) / "vww_model")
+        image = platformio.build(board, library, flags=firmware_flags(compiled, board), progress=progress)
+        made = image.elf.with_suffix(output.suffix.lower())
+        if not made.is_file():
+            there = ", ".join(form for form in _FORMS if image.elf.with_suffix(form).is_file())
+            what = f"the build for {board.name} makes no {output.suffix or 'such'} file"
+            raise DataError(what, hint=f"it makes: {there}")
+        try:
+            write_whole(output, made.read_bytes())
+        except OSError as error:
+            raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
+    return image
 
 
 def check_fits(compiled: Compiled, board: Board) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 
@@ -26,7 +27,20 @@ _COMMANDS: Final = dict.fromkeys(i for i in (*range(32), *range(127, 160)) if i 
 
 
 class PlainConsole(Console):
-    """Prints text as text: escape sequences in names, notes and paths of somebody's files command no terminal."""
+    """Prints text as text: escape sequences in names, notes and paths of somebody's files command no terminal.
+
+    In a pipe or a file nothing is wrapped or cut, unless COLUMNS says how wide it is.
+    """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The terminal's; in a pipe as wide as any line."""
+        size = super().size
+        return size if self.is_terminal or "COLUMNS" in os.environ else ConsoleDimensions(_PIPE_WIDTH, size.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Rich's own control segments stay as they are."""
@@ -47,6 +61,7 @@ NO_MODEL: Final = "no MODEL was named: this is the shipped person_96_gray"
 NO_OVERLAP: Final = "the board has no RAM for a second picture: each upload waits for the inference before it"
 """Said of a firmware without ``Feature.STAGED_INPUT``."""
 
+_PIPE_WIDTH: Final = 2000
 _STATUS_WIDTH: Final = 76  # a step stays on one line
 
 BoardOption = Annotated[

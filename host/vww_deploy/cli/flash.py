@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
 from vww_deploy.cli.compile import OptimizeOption
-from vww_deploy.errors import BoardError, VwwError
+from vww_deploy.errors import BoardError, DataError, VwwError
 
 
 def command(
@@ -18,16 +21,30 @@ def command(
     labels: common.LabelsOption = None,
     person_label: common.PersonLabelOption = None,
     optimize: OptimizeOption = "speed",
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Build the firmware for --output and upload nothing.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Of --build-only: firmware.elf, .bin, .hex, .uf2 or .zip, as the board's tools take it.",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None,
     as_json: common.JsonOption = False,
 ) -> None:
     """Compile a model, build the firmware, upload and check it.
 
-    What cannot fit is refused before anything is built.
+    What cannot fit, and a board that is not there, is said before anything is built.
 
     Example: vww-deploy flash person_96_gray --board virtual
     """
+    from vww_deploy.boards.bootloader import pick
     from vww_deploy.boards.catalogue import UNLISTED
-    from vww_deploy.boards.flash import flash
+    from vww_deploy.boards.flash import build_image, flash
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph import known
     from vww_deploy.graph.model import Model
@@ -40,6 +57,12 @@ def command(
             f"{port}: no board of the catalogue is seen there",
             hint="say which board it is with --board NAME; any other takes `vww-deploy compile --arduino-library`",
         )
+    if build_only != (output is not None):
+        raise DataError(
+            "--build-only and --output go together", hint="vww-deploy flash MODEL -b BOARD --build-only -o firmware.hex"
+        )
+    if not build_only and not chosen.is_virtual:
+        pick(chosen, port)
     if model is None:
         common.notice(common.NO_MODEL)
     loaded = Model.load(model, labels=labels, person_label=person_label)
@@ -47,7 +70,20 @@ def command(
         common.notice(f"{loaded.path.name}: {text}")
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
-        flashed = flash(compiled, chosen, port, progress=common.told(status))
+        if output is not None:
+            image = build_image(compiled, chosen, output, progress=common.told(status))
+        else:
+            flashed = flash(compiled, chosen, port, progress=common.told(status))
+    if output is not None:
+        if as_json:
+            common.print_json({"file": output, "image": image, "board": chosen.name, "model_sha256": loaded.sha256})
+            return
+        common.out.print(
+            f"[green]✓[/] {escape(str(output))}: [bold]{escape(loaded.name)}[/] for [bold]{escape(chosen.name)}[/] "
+            f"(flash {image.flash_bytes:,} bytes, RAM {image.ram_bytes:,}, all firmware included)",
+            soft_wrap=True,
+        )
+        return
     with contextlib.suppress(OSError, VwwError):  # the board runs it all the same
         known.remember(loaded)
     if Feature.STAGED_INPUT not in flashed.info.features:

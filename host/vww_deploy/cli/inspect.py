@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _NAME_WIDTH = 18  # so that the table of layers fits 80 columns; a tensor's name ends in what tells it apart
+_PLAN_WIDTH = 120  # of the drawing, in a pipe too
 
 
 def command(
@@ -99,7 +100,8 @@ def _print_plan(compiled: Compiled) -> None:
     from vww_deploy.compiler.drawing import explain, plan_text
 
     common.out.print()
-    common.out.print(plan_text(compiled, width=common.out.width), markup=False, highlight=False, soft_wrap=True)
+    drawn = plan_text(compiled, width=min(common.out.width, _PLAN_WIDTH))
+    common.out.print(drawn, markup=False, highlight=False, soft_wrap=True)
     for sentence in explain(compiled):
         common.out.print(f"- {escape(sentence)}", highlight=False)
 
@@ -158,7 +160,7 @@ def _layer_table(report: Report) -> Table:
         table.add_row(
             str(layer.index),
             layer.kind.replace("DEPTHWISE_CONV_2D", "DW_CONV_2D") + ("[cyan]~[/]" if layer.streamed else ""),
-            escape(layer.name if len(layer.name) <= _NAME_WIDTH else f"…{layer.name[1 - _NAME_WIDTH :]}"),
+            escape(_shown(layer.name)),
             "x".join(map(str, layer.shape)),
             f"{layer.macs:,}",
             f"{layer.constant_bytes:,}",
@@ -168,6 +170,13 @@ def _layer_table(report: Report) -> Table:
         table.caption = "~ runs row by row in a band: its whole output never exists in memory"
         table.caption_justify = "left"
     return table
+
+
+def _shown(name: str) -> str:
+    """A layer's name: its end in a terminal, whole in a pipe."""
+    if len(name) <= _NAME_WIDTH or not common.out.is_terminal:
+        return name
+    return f"…{name[1 - _NAME_WIDTH :]}"
 
 
 def _print_memory(report: Report) -> None:
@@ -195,7 +204,7 @@ def _fit_table(report: Report, boards: list[Board]) -> Table:
         table.add_column(name, justify="right")
     for board in boards:
         fit = report.fit(ram_bytes=board.ram_bytes, flash_bytes=board.flash_bytes)
-        verdict = "[green]yes[/]"
+        verdict = "[yellow]yes, tight[/]" if fit.tight else "[green]yes[/]"
         if not fit.ok:
             over = [f"{n:,} B {what}" for n, what in ((fit.ram_over, "RAM"), (fit.flash_over, "flash")) if n]
             verdict = f"[red]no: {' and '.join(over)} too much[/]"

@@ -149,11 +149,16 @@ def open_source(
 
         return Replay(Path(files[0]))
 
+    from vww_deploy.graph.model import Model
     from vww_deploy.pictures.gather import gather
     from vww_deploy.session.connect import choose_board
     from vww_deploy.session.live import Live, board_at
 
-    loaded = common.model_of_board(model, board, port, labels=labels, person_label=person_label)
+    # A board that is named is waited for; the model that it runs is known when it is there.
+    waits, follows = board is not None, model is None and labels is None and person_label is None
+    loaded = (
+        Model.load() if follows else common.model_of_board(model, board, port, labels=labels, person_label=person_label)
+    )
     chosen = choose_board(board, port)
     title = port or chosen.title
     if camera or (chosen.cameras and not chosen.is_virtual and not files):
@@ -161,8 +166,12 @@ def open_source(
         from vww_deploy.session.camera import CameraLive, feed_for
 
         feed = feed_for(chosen, files or [], fps or 10.0)
-        return CameraLive(board_at(board, port), loaded, feed, parse_format(frame), fps=fps, title=title)
-    return Live(board_at(board, port), loaded, gather(files or [], notice=common.notice), fps=fps, title=title)
+        taken_as = parse_format(frame)
+        return CameraLive(
+            board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows
+        )
+    pictures = gather(files or [], notice=common.notice)
+    return Live(board_at(board, port), loaded, pictures, fps=fps, title=title, waits=waits, follows=follows)
 
 
 def _announce(url: str) -> None:

@@ -59,7 +59,7 @@ class Said(NamedTuple):
 
 def _line(header: RunHeader, path: str, truth: int | None, said: Said) -> str:
     name = PurePath(path).name
-    if len(name) > _NAME_WIDTH:
+    if len(name) > _NAME_WIDTH and common.out.is_terminal:
         name = f"{name[: _NAME_WIDTH - 9]}…{name[-8:]}"
     label = int(said.p_person >= header.threshold)
     outputs = header.outputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from vww_deploy.compiler import footprint
 from vww_deploy.compiler.cost import estimate
@@ -43,12 +44,18 @@ class PassReport:
     bytes_saved: int
 
 
+TIGHT: Final = 0.05
+"""Of a board's RAM: a model that leaves less to everything else fits tightly."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """Whether a model fits into given memory; the ``_over`` fields say by how many bytes it doesn't (0 if it does)."""
 
     ram_over: int
     flash_over: int
+    tight: bool = False
+    """It fits, but leaves less than :data:`TIGHT` of the RAM."""
 
     @property
     def ok(self) -> bool:
@@ -97,7 +104,8 @@ class Report:
     def fit(self, *, ram_bytes: int, flash_bytes: int) -> Fit:
         """Whether arena and stack fit into ``ram_bytes`` and weights, tables and code into ``flash_bytes``."""
         ram = self.ram_bytes + self.stack_bytes
-        return Fit(max(ram - ram_bytes, 0), max(self.flash_bytes - flash_bytes, 0))
+        ram_over, flash_over = max(ram - ram_bytes, 0), max(self.flash_bytes - flash_bytes, 0)
+        return Fit(ram_over, flash_over, not ram_over and not flash_over and ram_bytes - ram < TIGHT * ram_bytes)
 
 
 def make_report(

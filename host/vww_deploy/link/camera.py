@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
-from vww_deploy.link.device import Device
+from vww_deploy.link.device import MAX_TICKS, Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.pictures.camera_format import FrameFormat
 
@@ -190,6 +190,8 @@ class DeviceCamera:
         if answer.held > self._release and answer.held != answer.number:
             held = self._poll(answer.held)
             answer = held if held.number else answer
+        if answer.ticks > MAX_TICKS:
+            raise LinkError(f"{self.device.port}: the board says that an inference took {answer.ticks:,} ticks")
         model = raw = None
         if answer.held == answer.number:
             shape = self.device.info.input_shape

@@ -44,6 +44,10 @@ ANSWERS_AHEAD: Final = 2
 UPLOAD_TIMEOUT_S: Final = 120.0
 # A model's input has some ten thousand bytes; what a board says is no reason to fill the memory.
 MAX_INPUT_BYTES: Final = 1 << 24
+# The largest models have some hundred layers.
+MAX_LAYERS: Final = 4096
+# More than a day on any clock, and a number that every store and program can hold.
+MAX_TICKS: Final = 1 << 53
 # How often a link that fails is mended, without a byte of progress between, before it is given up.
 RECONNECTS: Final = 8
 # The picture goes in pieces of what the board takes; on a bad line they shrink to this, for small ones come through.
@@ -443,6 +447,9 @@ class Device:
         output = np.frombuffer(result.outputs, np.int8).copy()
         if len(output) != self.info.outputs:
             raise LinkError(f"{self.port}: {len(output)} outputs instead of {self.info.outputs}")
+        if result.ticks > MAX_TICKS:
+            said = f"the board says that an inference took {result.ticks:,} ticks"
+            raise LinkError(f"{self.port}: {said}", hint=_RESET_HINT)
         return Inference(
             id=job.id,
             output=output,
@@ -527,7 +534,8 @@ class Device:
                 hint=flash_hint(info.board),
             )
         makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs
-        if not makes_sense or info.height * info.width * info.channels > MAX_INPUT_BYTES:
+        large = info.height * info.width * info.channels > MAX_INPUT_BYTES or info.layers > MAX_LAYERS
+        if not makes_sense or large:
             raise LinkError(f"{self.port}: the board describes itself in a way that makes no sense", hint=_RESET_HINT)
         self._info = DeviceInfo(
             protocol_version=info.version,

@@ -63,6 +63,22 @@ class Collection:
             ) from error
         return self.folder / name
 
+    def remove(self, frame: Frame) -> None:
+        """Take a frame out again, whichever label it has.
+
+        Raises:
+            DataError: as :meth:`add`.
+        """
+        digest = _digest(_stored(frame))
+        try:
+            self._write([row for row in self._read() if not row["file"].endswith(f"/{digest}.png")])
+            for label in _FOLDERS:
+                (self.folder / label / f"{digest}.png").unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
+            ) from error
+
     def holds(self, frame: Frame) -> bool:
         """Whether the frame is there, with whichever label.
 

@@ -6,8 +6,10 @@ with Monitor(source, folder=Path("vww-monitor")) as monitor:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+from collections import deque
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,7 +17,7 @@ from typing import Final
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.files import write_whole
 from vww_deploy.monitor.collection import Collection
-from vww_deploy.monitor.state import Shown, State, View
+from vww_deploy.monitor.state import KEPT_FRAMES, Shown, State, View
 from vww_deploy.runs.recording import Recorder, to_json, to_png
 from vww_deploy.session.events import Connection, Event, Timing
 from vww_deploy.session.latency import ESTIMATE_BOARD
@@ -56,6 +58,9 @@ class Monitor:
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
         self._state = State(threshold, live=not source.replays, estimate_for=estimate_for)
+        self._labelled: deque[tuple[Shown, bool | None]] = deque(maxlen=KEPT_FRAMES)  # and the label before
+        with contextlib.suppress(DataError):  # said when a frame is labelled
+            self._state.labelled = self.collection.counts()
         self._view: View | None = None
         self._recorder: Recorder | None = None
         self._connected: Connection | None = None  # a recording begins with these two to make sense
@@ -103,6 +108,12 @@ class Monitor:
             self.pause(True)
         self.control.step(frames)
 
+    def seek(self, place: int) -> None:
+        """Pause at a frame of a replay, by its place counted from 1."""
+        if not self.control.paused:
+            self.pause(True)
+        self.control.seek(place)
+
     def set_threshold(self, threshold: float) -> None:
         """P(person), 0..1."""
         with self._lock:
@@ -142,9 +153,28 @@ class Monitor:
             DataError: there is no such frame, or the folder cannot be written.
         """
         shown = self._shown(number)
-        board = self.view().board
         with self._labelling:
-            return self.collection.add(shown.frame, person, board.board if board else "")
+            path = self._put(shown, person)
+            self._labelled.append((shown, self._state.labels.get(shown.frame.number)))
+            self._note_label(shown, person)
+        return path
+
+    def undo_label(self) -> str:
+        """Take the last label back; the name of its frame.
+
+        Raises:
+            DataError: there is none, or the folder cannot be written.
+        """
+        with self._labelling:
+            if not self._labelled:
+                raise DataError("no label was given that could be taken back")
+            shown, before = self._labelled.pop()
+            if before is None:
+                self.collection.remove(shown.frame)
+            else:
+                self._put(shown, before)
+            self._note_label(shown, before)
+        return shown.frame.source or f"frame {shown.frame.number}"
 
     def start_recording(self, path: Path | None = None) -> Path:
         """Record from now on, to ``path`` or a new file in the folder.
@@ -202,6 +232,20 @@ class Monitor:
             self._state.version += 1
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _put(self, shown: Shown, person: bool) -> Path:
+        board = self.view().board
+        return self.collection.add(shown.frame, person, board.board if board else "")
+
+    def _note_label(self, shown: Shown, person: bool | None) -> None:
+        counts = self.collection.counts()
+        with self._lock:
+            if person is None:
+                self._state.labels.pop(shown.frame.number, None)
+            else:
+                self._state.labels[shown.frame.number] = person
+            self._state.labelled = counts
+            self._state.version += 1
 
     def _shown(self, number: int | None) -> Shown:
         with self._lock:

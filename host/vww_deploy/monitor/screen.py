@@ -22,21 +22,23 @@ from vww_deploy.session.latency import estimate
 SMALLEST: Final = (60, 16)  # columns and rows below which only a request for more room is shown
 
 _KEYS: Final = (
+    ("q", "quit"),
     ("space", "pause"),
+    ("1 0", "label"),
+    ("r", "record"),
     ("s", "snapshot"),
     ("[ ]", "threshold"),
-    ("r", "record"),
-    ("1 0", "label"),
-    ("q", "quit"),
+    ("u", "unlabel"),
 )
 _REPLAY_KEYS: Final = (
+    ("q", "quit"),
     ("space", "pause"),
     ("← →", "step"),
     ("+ -", "speed"),
+    ("1 0", "label"),
     ("s", "snapshot"),
     ("[ ]", "threshold"),
-    ("1 0", "label"),
-    ("q", "quit"),
+    ("u", "unlabel"),
 )
 
 
@@ -74,7 +76,7 @@ def draw(console: Console, view: View, *, title: str, replays: bool = False, spe
         Layout(_header(view, title, replays), size=1),
         Layout(name="body", size=body_rows + 1),
         Layout(_console(view, console_rows, width), size=console_rows),
-        Layout(_footer(view, replays, speed), size=1),
+        Layout(_footer(replays, speed, width), size=1),
     )
     layout["body"].split_row(
         Layout(Text(" "), size=hole.left + hole.columns + 2),
@@ -193,8 +195,12 @@ def _bar(view: View, width: int) -> Text:
 
 
 def _chances(view: View, width: int) -> Text:
+    """P(person) of the last results, oldest first, from 0 to 1; green where it reached the threshold."""
     text = Text.assemble(("threshold ", "dim"), (f"{view.threshold:.2f}", "yellow"), "  ", no_wrap=True)
-    return text.append(sparkline([point.p_person for point in view.history], max(0, width - 17)), "bright_black")
+    recent = [point.p_person for point in view.history][-max(0, width - 17) :]
+    for p_person, bar in zip(recent, sparkline(recent, len(recent), 1.0), strict=True):
+        text.append(bar, "green" if p_person >= view.threshold else "magenta")
+    return text
 
 
 def _layers(view: View, rows: int, width: int) -> list[RenderableType]:
@@ -221,13 +227,15 @@ def _line(line: Line) -> Text:
     return Text(" " + printable(line.text), style, no_wrap=True, overflow="ellipsis")
 
 
-def _footer(view: View, replays: bool, speed: float) -> RenderableType:
-    text = Text(" ", no_wrap=True, overflow="ellipsis")
+def _footer(replays: bool, speed: float, width: int) -> RenderableType:
+    """The keys, the most wanted first: those that there is no room for are left out whole."""
+    text = Text(no_wrap=True)
+    pace = "" if not replays else " as fast as it goes" if speed == 0 else f" x {speed:g}"
     for key, what in _REPLAY_KEYS if replays else _KEYS:
-        text.append(f" {key} ", "reverse").append(f" {what} ")
-    if replays:
-        text.append("as fast as it goes" if speed == 0 else f"x {speed:g}", "dim")
-    return text
+        entry = Text.assemble((f" {key} ", "reverse"), f" {what} ")
+        if text.cell_len + entry.cell_len + len(pace) <= width:
+            text.append_text(entry)
+    return text.append(pace, "dim")
 
 
 def _pairs(*pairs: tuple[str, object]) -> Text:

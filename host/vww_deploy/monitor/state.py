@@ -97,6 +97,8 @@ class View:
         recording: path of the recording that is being written, or empty.
         recording_failed: why the newest recording stopped by itself, or empty.
         estimate_for: the board of the catalogue that instructions are estimated for.
+        truth: what somebody here has said of the newest frame: True a person, False none, None nothing.
+        labelled: frames labelled so far, without and with a person, all sessions.
     """
 
     version: int
@@ -121,6 +123,8 @@ class View:
     recording: str
     recording_failed: str
     estimate_for: str = ESTIMATE_BOARD
+    truth: bool | None = None
+    labelled: tuple[int, int] = (0, 0)
 
     @property
     def person(self) -> bool | None:
@@ -170,6 +174,9 @@ class State:
         self.paused = False
         self.recording = ""
         self.recording_failed = ""
+        self.labels: dict[int, bool] = {}
+        """By the number of the frame; of those still kept."""
+        self.labelled = (0, 0)
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
         self._reason = ""
@@ -253,6 +260,8 @@ class State:
             recording=self.recording,
             recording_failed=self.recording_failed,
             estimate_for=self._estimate_for,
+            truth=self.labels.get(self._latest.frame.number) if self._latest else None,
+            labelled=self.labelled,
         )
 
     def _result(self, event: Result) -> None:
@@ -267,7 +276,8 @@ class State:
         self._latest = self._shown[event.number] = Shown(frame, event, time.time())
         self._shown.move_to_end(event.number)
         while len(self._shown) > KEPT_FRAMES:
-            self._shown.popitem(last=False)
+            gone, _ = self._shown.popitem(last=False)
+            self.labels.pop(gone, None)
         self._history.append(Point(event.number, event.at, event.p_person, event.ticks))
         self._results += 1
         self._retries += event.retries

@@ -97,6 +97,8 @@ class TerminalFace:
                     monitor.tell(f"labelled {monitor.label(key == '1')}")
                 case "[" | "]":
                     monitor.set_threshold(round(monitor.view().threshold + (0.05 if key == "]" else -0.05), 2))
+                case "u":
+                    monitor.tell(f"label taken back: {monitor.undo_label()}")
                 case "r" if monitor.view().recording:
                     monitor.tell(f"recorded {monitor.stop_recording()}")
                 case "r" if not monitor.source.replays:

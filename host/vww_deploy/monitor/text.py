@@ -20,14 +20,10 @@ def file_name(source: str) -> str:
     return source.rsplit("/", 1)[-1]
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last ``width`` values as bars between the smallest and the largest of them."""
+def sparkline(values: Sequence[float], width: int, high: float | None = None) -> str:
+    """The last ``width`` values as bars from zero to ``high``, or to the largest of them."""
     recent = values[-width:]
-    if not recent:
-        return ""
-    low, high = min(recent), max(recent)
-    if high == low:
-        return _BARS[0] * len(recent)
+    low, high = 0.0, high or max(recent, default=0.0) or 1.0
     return "".join(_BARS[min(7, int((v - low) / (high - low) * 8))] for v in recent)
 
 

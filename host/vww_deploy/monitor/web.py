@@ -20,11 +20,13 @@ from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
 from vww_deploy.pictures.preprocess import check_picture
 from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
+from vww_deploy.runs.replay import Replay
 from vww_deploy.session.events import Pixels
 from vww_deploy.session.latency import COUNTED, estimate
 
 try:
     from nicegui import app, background_tasks, events, run, ui
+    from nicegui.elements.mixins.text_element import TextElement
 except ImportError as error:
     raise ToolMissing("the web page needs NiceGUI, which is not installed", hint=install_extra("web")) from error
 
@@ -36,7 +38,6 @@ _PATIENCE_S: Final = 2.0  # longest that a browser may take for a frame before i
 _PORTS_EVERY_S: Final = 3.0
 _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
 _MULTIPART_BYTES: Final = 65536  # what a browser writes around it
-_CHART_POINTS: Final = 300
 _LINES_AT_ONCE: Final = 100
 _ONE_PICTURE: Final = asyncio.Lock()  # of those that were dropped is in memory, for all browsers
 _CSS: Final = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -67,7 +68,7 @@ def serve(
     path = f"/?token={token}" if token else "/"
     pictures = _Pictures()
 
-    @ui.page("/", title="vww-deploy monitor", dark=True)
+    @ui.page("/", title="vww-deploy monitor", dark=None, language="en-US")  # light or dark as the system wishes
     def page() -> None:
         _Page(monitor, pictures)
 
@@ -151,10 +152,12 @@ class _Page:
         self._sent_at = 0.0  # when the browser was last sent a frame that it has not drawn yet
         self._charts_at = 0.0
         self._charted = -1
+        self._placed = 0  # of the timeline, by us and not by its user
         ui.add_css(_CSS)
-        ui.colors(primary="#5cc8ff", positive="#3ddc97", negative="#ff6b6b", dark="#151a22", dark_page="#0c0f14")
+        ui.colors(primary="#1581c4", positive="#0f9d63", negative="#d23f3f", dark="#151a22", dark_page="#0c0f14")
         self._build_bar()
-        with ui.element("main").classes("vww-grid"):
+        self._said = ui.label("").classes("vww-said").props("role=status aria-live=polite id=said")
+        with ui.element("div").classes("vww-grid"):  # in the <main> that NiceGUI makes
             self._build_frame()
             with ui.element("div").classes("vww-column vww-middle"):
                 self._build_raw()
@@ -175,7 +178,7 @@ class _Page:
     def _build_bar(self) -> None:
         replays = self._monitor.source.replays
         with ui.element("header").classes("vww-bar"):
-            ui.label("vww-deploy").classes("vww-name")
+            _text("h1", "vww-deploy").classes("vww-name")
             self._state = ui.label("").classes("vww-pill").mark("state")
             if replays:
                 ui.label(f"replay of {self._monitor.source.title}").classes("vww-facts")
@@ -199,6 +202,12 @@ class _Page:
                 _tool("photo_camera", "snapshot (s)", self._on_snapshot)
                 if not replays:
                     self._record = _tool("fiber_manual_record", "record (r)", self._on_record)
+            if replays:
+                self._timeline = (
+                    ui.slider(min=1, max=max(1, self._frames()), step=1, value=1, on_change=self._on_timeline)
+                    .classes("vww-timeline")
+                    .props('aria-label="place in the recording" id=timeline')
+                )
 
     def _build_frame(self) -> None:
         with _card("vww-frame", "What the model sees") as title:
@@ -210,13 +219,17 @@ class _Page:
                 self._frame.on("load", self._on_drawn, args=[])
                 self._veil = ui.label("").classes("vww-veil").mark("veil")
             with ui.element("div").classes("vww-buttons"):
-                ui.label("Label this frame").classes("vww-empty vww-hint")
-                ui.button("Person", icon="person", on_click=partial(self._on_label, True)).props(
-                    "unelevated color=positive text-color=dark id=label-person"
-                )
-                ui.button("No person", icon="person_off", on_click=partial(self._on_label, False)).props(
-                    "outline color=grey-5 id=label-none"
-                )
+                self._truth = ui.label("").classes("vww-empty vww-hint").props("id=truth")
+                self._label_buttons = [
+                    ui.button(name, icon=icon, color=None, on_click=partial(self._on_label, person)).props(
+                        f"flat id={identity}"
+                    )
+                    for name, icon, person, identity in (
+                        ("No person", "person_off", False, "label-none"),
+                        ("Person", "person", True, "label-person"),
+                    )
+                ]
+                self._undo = _tool("undo", "take the last label back (u)", self._on_undo)
 
     def _build_raw(self) -> None:
         with _card("vww-raw", "Raw frame") as title:
@@ -225,14 +238,23 @@ class _Page:
             with ui.element("div").classes("vww-picture"):
                 self._raw = ui.element("img").props('alt="the frame before preprocessing" id=raw')
             if self._monitor.source.takes_pictures:
-                ui.upload(
-                    label="Drop pictures here, or press + to choose",
-                    multiple=True,
-                    auto_upload=True,
-                    max_file_size=_MAX_UPLOAD,
-                    on_upload=self._on_upload,
-                    on_rejected=lambda: ui.notify(f"Pictures up to {_MAX_UPLOAD >> 20} MB are taken.", type="negative"),
-                ).classes("vww-drop").props('accept="image/*" flat')
+                upload = (
+                    ui.upload(
+                        multiple=True,
+                        auto_upload=True,
+                        max_file_size=_MAX_UPLOAD,
+                        on_upload=self._on_upload,
+                        on_rejected=lambda: self._say(f"Pictures up to {_MAX_UPLOAD >> 20} MB are taken.", bad=True),
+                    )
+                    .classes("vww-drop")
+                    .props('accept="image/*" flat')
+                )
+                # Quasar's own button has no name and holds the file input, which a button must not.
+                upload.add_slot(
+                    "header",
+                    """<q-btn flat no-caps label="Drop pictures here, or choose some" @click="props.pickFiles" />
+                    <label class="vww-hidden">pictures <q-uploader-add-trigger /></label>""",
+                )
 
     def _build_verdict(self) -> None:
         with _card("vww-verdict", "Prediction") as title:
@@ -255,9 +277,9 @@ class _Page:
             self._slider = (
                 ui.slider(min=0, max=1, step=0.01, on_change=self._on_threshold)
                 .classes("vww-slider")
-                .props('color=amber-5 aria-label="threshold" id=slider')
+                .props('color=amber-8 aria-label="threshold" id=slider')
             )
-            ui.label("Latency").classes("vww-title").style("margin-top: 2px")
+            _text("h2", "Latency").classes("vww-title").style("margin-top: 2px")
             with ui.element("div").classes("vww-chance"):
                 self._latency = ui.label("").classes("vww-number").style("display: inline; font-size: 22px")
                 self._ticks = ui.label("").style("display: inline; margin-left: 10px")
@@ -265,11 +287,11 @@ class _Page:
 
     def _build_charts(self) -> None:
         with _card("vww-third", "P(person) over time"):
-            self._chance_chart = ui.echart(_chart("#3ddc97", maximum=1)).classes("vww-chart")
+            self._chance_chart = ui.echart(_chart("#0f9d63", maximum=1)).classes("vww-chart")
         with _card("vww-third", "Latency over time") as title:
             with title:
                 self._latency_unit = ui.label("").classes("vww-right")
-            self._latency_chart = ui.echart(_chart("#5cc8ff", maximum=None)).classes("vww-chart")
+            self._latency_chart = ui.echart(_chart("#1581c4", maximum=None)).classes("vww-chart")
 
     def _build_layers(self) -> None:
         with _card("vww-layers", "Latency by layer") as title:
@@ -280,7 +302,8 @@ class _Page:
 
     def _build_console(self) -> None:
         with _card("vww-third", "Console"):
-            self._console = ui.log(max_lines=200).classes("vww-console").props("id=console")
+            self._console = ui.log(max_lines=200).classes("vww-console")
+            self._console.props('id=console tabindex=0 role=log aria-label="console"')
 
     def _build_link(self) -> None:
         with _card("vww-link", "Link"), ui.element("div").classes("vww-numbers"):
@@ -361,6 +384,14 @@ class _Page:
             _set(self._shown_threshold, f"{view.threshold:.2f}")
             self._mark.style(f"left: {100 * view.threshold:.1f}%")
         _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
+        without, with_person = view.labelled
+        said = "" if view.truth is None else f"This frame: {'person' if view.truth else 'no person'}. "
+        _set(self._truth, f"{said}Labelled: {with_person} person, {without} no person")
+        for button, person in zip(self._label_buttons, (False, True), strict=True):
+            _attribute(button, "aria-pressed", str(view.truth is person).lower())
+        if isinstance(source := self._monitor.source, Replay) and self._timeline.value != source.position:
+            self._placed = source.position
+            self._timeline.set_value(source.position)
         _set(
             self._recording,
             "● REC" if view.recording else view.recording_failed and f"Recording stopped: {view.recording_failed}",
@@ -419,7 +450,7 @@ class _Page:
                 )
 
     def _draw_charts(self, view: View) -> None:
-        points = view.history[-_CHART_POINTS:]
+        points = view.history
         chances = [[round(p.at * 1000), round(p.p_person, 4)] for p in points]
         counted = view.board is not None and view.board.clock == COUNTED
         scale = 1e6 if counted or view.board is None else view.board.clock_hz / 1000
@@ -448,6 +479,22 @@ class _Page:
     async def _on_label(self, person: bool) -> None:
         await self._try(partial(self._monitor.label, person, self._number), "Labelled: {}")
 
+    async def _on_undo(self) -> None:
+        await self._try(self._monitor.undo_label, "Taken back: {}")
+
+    def _frames(self) -> int:
+        return self._monitor.source.frames if isinstance(self._monitor.source, Replay) else 0
+
+    def _on_timeline(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        if event.value is not None and event.value != self._placed:
+            self._placed = int(event.value)
+            self._monitor.seek(self._placed)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        """In a line of its own, where it covers nothing, until the next."""
+        _attribute(self._said, "data-bad", str(int(bad)))
+        self._said.set_text(text)
+
     async def _on_record(self) -> None:
         if self._monitor.view().recording:
             await self._try(self._monitor.stop_recording, "Recorded {}")
@@ -473,9 +520,9 @@ class _Page:
         try:
             result = await run.io_bound(action)
         except VwwError as error:
-            ui.notify(error.message + (f". {error.hint}" if error.hint else ""), type="negative", multi_line=True)
+            self._say(error.message + (f". {error.hint}" if error.hint else ""), bad=True)
         else:
-            ui.notify(done.format(result), type="positive")
+            self._say(done.format(result))
 
     async def _on_key(self, event: events.KeyEventArguments) -> None:
         if not event.action.keydown or event.modifiers.ctrl or event.modifiers.alt or event.modifiers.meta:
@@ -483,6 +530,8 @@ class _Page:
         match event.key.name:
             case " ":
                 self._on_pause()
+            case "u":
+                await self._on_undo()
             case "s":
                 await self._on_snapshot()
             case "1" | "0":
@@ -513,7 +562,8 @@ class _Rows:
     """Bars with a name and a figure each; only what changed is sent."""
 
     def __init__(self, identity: str) -> None:
-        self._box = ui.element("div").classes("vww-rows").props(f"id={identity}")
+        self._box = ui.element("div").classes("vww-rows").props(f"id={identity} tabindex=0 role=group")
+        self._box.props["aria-label"] = identity
         self._names: list[str] = []
         self._cells: list[tuple[ui.element, ui.label]] = []
 
@@ -540,8 +590,13 @@ def _card(span: str, title: str) -> Iterator[ui.element]:
     """A card of the grid; gives its title line."""
     with ui.element("section").classes(f"vww-card {span}"):
         with ui.element("div").classes("vww-title") as head:
-            ui.label(title)
+            _text("h2", title)
         yield head
+
+
+def _text(tag: str, text: str) -> TextElement:
+    """Text in an element of HTML's own."""
+    return TextElement(tag=tag, text=text)
 
 
 def _fact(name: str) -> ui.label:
@@ -553,7 +608,7 @@ def _fact(name: str) -> ui.label:
 
 def _tool(icon: str, what: str, action: Callable[[], Any]) -> ui.button:
     """A button of the bar."""
-    button = ui.button(icon=icon, on_click=action).props(f'flat dense color=grey-4 aria-label="{what}"')
+    button = ui.button(icon=icon, color=None, on_click=action).props(f'flat dense aria-label="{what}"')
     return button.tooltip(what)
 
 
@@ -569,22 +624,27 @@ def _attribute(element: ui.element, name: str, value: str) -> None:
 
 def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
     """Options of a line over time."""
-    grid_line = {"lineStyle": {"color": "#252d3a"}}
+    grid_line = {"lineStyle": {"color": "#8d97a840"}}
     return {
         "animation": False,
-        "grid": {"left": 40, "right": 12, "top": 10, "bottom": 24},
+        "grid": {"left": 40, "right": 12, "top": 10, "bottom": 52},
+        # The newest half is shown; the rest is a drag of the bar, or of the chart itself, away.
+        "dataZoom": [
+            {"type": "inside", "start": 50, "end": 100},
+            {"type": "slider", "start": 50, "end": 100, "height": 16, "bottom": 6, "showDetail": False},
+        ],
         "xAxis": {
             "type": "time",
             "splitNumber": 3,
-            "axisLabel": {"color": "#8d97a8", "hideOverlap": True, "formatter": "{HH}:{mm}:{ss}"},
-            "axisLine": {"lineStyle": {"color": "#3a4557"}},
+            "axisLabel": {"color": "#7f8a9c", "hideOverlap": True, "formatter": "{HH}:{mm}:{ss}"},
+            "axisLine": {"lineStyle": {"color": "#8d97a8"}},
             "splitLine": {"show": False},
         },
         "yAxis": {
             "type": "value",
             "min": 0,
             "max": maximum,
-            "axisLabel": {"color": "#8d97a8"},
+            "axisLabel": {"color": "#7f8a9c"},
             "splitLine": grid_line,
         },
         "series": [
@@ -600,7 +660,7 @@ def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
                     "silent": True,
                     "symbol": "none",
                     "label": {"show": False},
-                    "lineStyle": {"color": "#ffc857", "type": "solid", "width": 1.2},
+                    "lineStyle": {"color": "#d98e04", "type": "solid", "width": 1.2},
                     "data": [],
                 },
             }

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from vww_deploy.errors import DataError, StoreError
-from vww_deploy.files import check_file
+from vww_deploy.files import check_file, make_private
 from vww_deploy.pictures import preprocess
 from vww_deploy.runs import untrusted
 from vww_deploy.session import events
@@ -80,6 +80,7 @@ class Recorder:
         """Why recording stopped by itself, if it did."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path)
             with contextlib.closing(sqlite3.connect(path)) as db:
                 db.executescript(_SCHEMA)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -210,6 +211,31 @@ class Recording:
                 yield Recorded(row[0], event)
         except (sqlite3.Error, OSError, *_DAMAGED) as error:
             raise _explained(self.path, error) from error
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        try:
+            return int(self._db.execute("SELECT count(*) FROM events WHERE kind = 'frame'").fetchone()[0])
+        except sqlite3.Error as error:
+            raise _explained(self.path, error) from error
+
+    def place(self, id: int) -> int:
+        """How many frames there are up to event ``id``."""
+        try:
+            query = "SELECT count(*) FROM events WHERE kind = 'frame' AND id <= ?"
+            return int(self._db.execute(query, (id,)).fetchone()[0])
+        except sqlite3.Error as error:
+            raise _explained(self.path, error) from error
+
+    def before_frame(self, place: int) -> int:
+        """Where to continue so that the frame number ``place``, counted from 1, comes next."""
+        try:
+            query = "SELECT id FROM events WHERE kind = 'frame' ORDER BY id LIMIT 1 OFFSET ?"
+            row = self._db.execute(query, (max(0, place - 1),)).fetchone()
+        except sqlite3.Error as error:
+            raise _explained(self.path, error) from error
+        return int(row[0]) - 1 if row else 0
 
     def before(self, id: int, frames: int) -> int:
         """Where to continue after event ``id`` so that the frame that many frames earlier comes next."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.runs.recording import Recording
-from vww_deploy.session.events import Connection, Event, Result
+from vww_deploy.session.events import Connection, Event, Frame, Result
 from vww_deploy.session.source import Control
 
 _LONGEST_GAP_S: Final = 5.0  # nobody wants to wait through a night in which the board was off
@@ -28,7 +28,11 @@ class Replay:
     replays = True
 
     def __init__(self, path: Path) -> None:
-        Recording(path).close()  # says what is wrong now, not in a thread later
+        with Recording(path) as recording:  # says what is wrong now, not in a thread later
+            self.frames: Final = recording.frames
+            """In the whole recording."""
+        self.position = 0
+        """Of the frame shown last, from 1."""
         self.path: Final = path
         self.title = path.name
 
@@ -45,11 +49,16 @@ class Replay:
             due = time.monotonic()  # when it was shown
             steps = 0  # frames to show without waiting, paused or not
             ended = False
+            sought = False  # the next frame is not the one behind the last
             while not control.stopped:
+                if (place := control.take_place()) is not None:
+                    coming, before, steps = recording.events(recording.before_frame(place)), None, 1
+                    sought = True
                 wanted = control.take_steps()
                 if wanted < 0:
                     shown = recording.before(shown, -wanted)
                     coming, before, steps = recording.events(shown), None, 1
+                    sought = True
                 else:
                     steps += wanted
                 if control.paused and not steps:
@@ -72,6 +81,9 @@ class Replay:
                     due += min(max(0.0, recorded.event.at - before), _LONGEST_GAP_S) / control.speed
                     control.sleep(due - time.monotonic())
                 shown, before = recorded.id, recorded.event.at
+                if isinstance(recorded.event, Frame):
+                    self.position = self.position + 1 if self.position and not sought else recording.place(shown)
+                    sought = False
                 yield recorded.event
                 if steps and isinstance(recorded.event, Result):
                     steps -= 1

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
+from vww_deploy.files import make_private
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs import untrusted
@@ -243,6 +244,7 @@ class Store:
         with self._guard():
             if create:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_private(self.path)
             elif not self.path.exists():
                 hint = "Runs are recorded by: vww-deploy run PICTURES"
                 raise StoreError(f"there is no run store at {self.path}", hint=hint)

@@ -79,6 +79,8 @@ class CameraLive(Live):
         fps: the most shots a second; 0 for no limit.
         title: of the board.
         boards: lists the boards that can be chosen: port and name of each.
+        waits: for a board that was not there yet.
+        follows: take the model that the board runs, where this computer knows it, instead of ``model``.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class CameraLive(Live):
         fps: float = 0.0,
         title: str = "",
         boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
+        waits: bool = False,
+        follows: bool = False,
     ) -> None:
-        super().__init__(connect, model, fps=fps, title=title, boards=boards)
+        super().__init__(connect, model, fps=fps, title=title, boards=boards, waits=waits, follows=follows)
         self._feed = feed
         self._frame = frame
         self._keep = FrameKind.MODEL | FrameKind.RAW if raw else FrameKind.MODEL

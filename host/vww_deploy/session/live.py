@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.boards import ports
-from vww_deploy.errors import BoardError, DataError, LinkError
+from vww_deploy.errors import BoardError, DataError, LinkError, ProtocolMismatch
 from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
@@ -97,6 +97,8 @@ class Live:
         fps: the most frames a second; 0 for no limit.
         title: what to call the board before it is connected.
         boards: lists the boards that can be chosen: port and name of each.
+        waits: for a board that was not there yet.
+        follows: take the model that the board runs, where this computer knows it, instead of ``model``.
     """
 
     takes_pictures = True
@@ -111,8 +113,12 @@ class Live:
         fps: float = 0.0,
         title: str = "",
         boards: Callable[[], Sequence[tuple[str, str]]] = attached_boards,
+        waits: bool = False,
+        follows: bool = False,
     ) -> None:
         self.title = title or model.name
+        self._waits = waits
+        self._follows = follows
         self._connect = connect
         self._model = model
         self._pictures = tuple(pictures)
@@ -132,7 +138,8 @@ class Live:
         """Everything from the board, until stopped.
 
         Raises:
-            VwwError: the board could not be reached even once; later it is waited for.
+            VwwError: the board could not be reached even once and is not waited for, or the first that answers runs
+                another model or speaks another version; later it is waited for.
         """
         port: str | None = None
         seen = False
@@ -146,7 +153,7 @@ class Live:
                     self._listed = self._is_listed()  # a port given as an address never is
                     yield from self._watch(device, control)
             except (LinkError, BoardError) as error:
-                if not seen:
+                if not seen and (isinstance(error, ProtocolMismatch) or not self._waits):
                     raise
                 yield Connection("lost", f"{error.message}; {error.hint}" if error.hint else error.message)
                 self._wait_for_board(control)
@@ -159,7 +166,7 @@ class Live:
             ProtocolMismatch: it runs another one, and did from the beginning or nobody here knows it.
         """
         if device.info.model_sha256 != self._model.sha256:
-            found = known.find(device.info.model_sha256) if seen else None
+            found = known.find(device.info.model_sha256) if seen or self._follows else None
             if found is not None:
                 self._model = found
                 self._prepared.clear()

@@ -37,6 +37,7 @@ class Control:
         self._speed = 1.0
         self._steps = 0
         self._port: str | None = None
+        self._place: int | None = None
         self._pictures: deque[SentPicture] = deque()
         self._wishes = 0
         self._heard = 0
@@ -60,6 +61,12 @@ class Control:
         """While paused: show the next frame; a negative number goes back, where the source can."""
         with self._changed:
             self._steps += frames
+            self._wake()
+
+    def seek(self, place: int) -> None:
+        """Show the frame at a place, counted from 1, and hold there, where the source can."""
+        with self._changed:
+            self._paused, self._steps, self._place = True, 0, place
             self._wake()
 
     def set_speed(self, speed: float) -> None:
@@ -127,6 +134,12 @@ class Control:
         with self._changed:
             steps, self._steps = self._steps, 0
             return steps
+
+    def take_place(self) -> int | None:
+        """The place to go to since last asked."""
+        with self._changed:
+            place, self._place = self._place, None
+            return place
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until a viewer asks for something, or has asked since the last time."""

@@ -187,6 +187,17 @@ def test_every_moment_fits_every_terminal(size: tuple[int, int]) -> None:
                 assert page.hole.left + page.hole.columns < size[0] - 30
 
 
+@pytest.mark.parametrize("replays", [False, True])
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_keys_are_whole_and_quit_is_always_among_them(width: int, replays: bool) -> None:
+    console = Console(width=width, height=24, force_terminal=True, color_system=None)
+    page = draw(console, views()[2][1], title="generated", replays=replays)
+    last = "".join(segment.text for segment in page.lines[-1])
+    assert " q  quit " in last and " space  pause " in last and "…" not in last
+    words = {"quit", "pause", "label", "record", "snapshot", "threshold", "unlabel", "step", "speed"}
+    assert {word for word in last.split() if len(word) > 3 and word != "space"} - words <= {"1"}
+
+
 def test_80_by_24_shows_all_that_matters() -> None:
     console = Console(width=80, height=24, force_terminal=True, color_system=None)
     _, view = views()[2]
@@ -321,7 +332,8 @@ def test_text_is_made_safe_and_numbers_short() -> None:
     assert (milliseconds(72_345), milliseconds(1_234_000), milliseconds(930)) == ("72.3 ms", "1234 ms", "0.93 ms")
     assert (rate(940), rate(12_345)) == ("940 B/s", "12.3 kB/s")
     assert sparkline([0, 5, 10], 10) == "▁▅█"
-    assert sparkline([3, 3], 10) == "▁▁"
+    assert sparkline([3, 3], 10) == "██"  # from zero: what is constant is no noise
+    assert sparkline([0.1, 0.5, 1.0], 10, 1.0) == "▁▅█"
     assert sparkline([], 10) == ""
     assert len(sparkline(list(range(100)), 40)) == 40
 

@@ -336,6 +336,11 @@ def test_a_latency_that_nobody_measured_is_taken_out_of_an_older_store(
         assert (result.latency_us, result.ticks) == (latency_us, 9)
 
 
+def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
+    Store(tmp_path / "r").close()
+    assert (tmp_path / "r").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("mode", [0o444, 0o666])
 def test_an_older_store_that_cannot_be_written_is_read(no_rights: Path, mode: int) -> None:
     user = os.geteuid()
