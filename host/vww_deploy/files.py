@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import glob
 import os
@@ -95,8 +94,7 @@ def _sweep(path: Path) -> None:
 def make_private(path: Path) -> None:
     """An empty file that its owner alone reads and writes; one that is there already stays as it is.
 
-    Raises:
-        OSError: it cannot be made.
+    Where it cannot be made, whoever opens it next says why.
     """
-    with contextlib.suppress(FileExistsError):
+    with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -269,3 +269,26 @@ def test_an_unknown_board_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(BoardError, match="no board"), board_at("toaster")(None):
         pass
+
+
+def test_a_board_that_is_not_there_yet_is_waited_for_when_it_was_named(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.device.gone.set()
+    with pytest.raises(LinkError, match="gone"):
+        place.take(lambda taken: len(taken) == 3)
+    place.live = Live(place._connect, place.model, place.pictures, boards=place._boards, waits=True)
+    place.events = place.live.events(place.control)
+    (*_, lost) = place.take(lambda taken: isinstance(taken[-1], Connection) and taken[-1].state == "lost")
+    assert isinstance(lost, Connection) and "gone" in lost.reason
+    place.device.gone.clear()
+    assert len(results(place.take(lambda taken: len(results(taken)) == 1))) == 1
+
+
+def test_the_model_of_the_board_is_taken_where_none_was_named(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.device = Program(Model.load("person_96_rgb"), "/dev/ttyTEST")
+    place.live = Live(place._connect, place.model, place.pictures, boards=place._boards, follows=True)
+    place.events = place.live.events(place.control)
+    connected = place.take(lambda taken: isinstance(taken[-1], Connection) and taken[-1].board is not None)[-1]
+    assert isinstance(connected, Connection) and connected.board is not None
+    assert connected.board.model == "person_96_rgb"
