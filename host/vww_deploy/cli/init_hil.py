@@ -128,7 +128,9 @@ def command(
             (pictures / kind).mkdir(parents=True, exist_ok=True)
     if not any(path.is_file() for path in pictures.rglob("*")):
         try:
-            common.out.print(f"wrote {len(write_samples(pictures))} sample pictures into {pictures}", markup=False)
+            common.out.print(
+                f"wrote {len(write_samples(pictures))} sample pictures into {pictures}", markup=False, soft_wrap=True
+            )
         except ToolMissing as error:
             common.notice(f"no sample pictures: {error.message} ({error.hint}); put your own into {pictures}")
     values = _values(loaded, pictures, "" if model is None else f" --vww-model {shlex.quote(model)}")
@@ -142,9 +144,9 @@ def command(
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
-        common.out.print(f"wrote {path}", markup=False)
+        common.out.print(f"wrote {path}", markup=False, soft_wrap=True)
     checkout = data_root() if (data_root() / "pyproject.toml").is_file() else "CHECKOUT_OF_VWW_DEPLOY"
-    common.out.print(f"Next: pytest {tests}{values['OPTION']} --vww-board virtual", markup=False)
+    common.out.print(f"Next: pytest {tests}{values['OPTION']} --vww-board virtual", markup=False, soft_wrap=True)
     common.out.print(
         f"For the CI job: pip wheel --no-deps --wheel-dir {folder / 'wheels'} {checkout}", markup=False, soft_wrap=True
     )

@@ -98,7 +98,9 @@ def test_a_typed_line_outlives_a_pulled_cable(start_board: Start, monkeypatch: p
 
 
 def test_another_model_than_asked(start_board: Start) -> None:
-    with pytest.raises(ProtocolMismatch, match="010203000000, not ffffffffffff") as caught:
+    with pytest.raises(
+        ProtocolMismatch, match="runs an unknown model \\(010203000000\\), not an unknown model \\(ffffffffffff\\)"
+    ) as caught:
         Device.connect(open_transport(start_board().port), expect_model="ff" * 32)
     assert "vww-deploy flash" in caught.value.hint
 
