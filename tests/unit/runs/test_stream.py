@@ -162,7 +162,7 @@ def test_a_full_store_stops_the_run_and_keeps_what_it_has(
 def test_another_model_is_refused(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     device = ReferenceDevice(model)
     device.info.model_sha256 = "00" * 32
-    with pytest.raises(ProtocolMismatch, match="the board runs an unknown model .*, not person_96_gray") as caught:
+    with pytest.raises(ProtocolMismatch, match=r"the board runs an unknown model .*, not person_96_gray") as caught:
         Session(device, model)  # type: ignore[arg-type]
     assert "vww-deploy flash" in caught.value.hint
     with Store(tmp_path / "r") as store:
