@@ -123,8 +123,8 @@ def command(
     tests = folder / "tests_hil"
     loaded = Model.load(model)
     pictures = tests / "pictures"
-    with _writing(pictures):
-        for kind in ("person", "no_person"):
+    for kind in ("person", "no_person"):
+        with _writing(pictures / kind):
             (pictures / kind).mkdir(parents=True, exist_ok=True)
     if not any(path.is_file() for path in pictures.rglob("*")):
         try:

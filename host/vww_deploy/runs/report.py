@@ -12,19 +12,18 @@ from typing import Any, Final
 import jinja2
 import numpy as np
 
-from vww_deploy.errors import StoreError, ToolMissing
+from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
-from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
-from vww_deploy.training import metrics
+from vww_deploy.training import charts, metrics
+from vww_deploy.training.charts import Axis, Group
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
-_MANY: Final = 5000  # points that are better drawn by WebGL
-_COLOURS: Final = {"yes": "#0f9d63", "no": "#7c5ce0", "time": "#1581c4", "line": "#c9d1dc", "mark": "#d98e04"}
+_CONSTANT: Final = 0.01  # of the largest latency: all closer together than that are one
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,6 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
     """Write the report of a run to ``path``; instructions are estimated for the board ``estimate_for``.
 
     Raises:
-        ToolMissing: plotly is not installed.
         StoreError: the file cannot be written.
     """
     html = render(data, estimate_for)
@@ -56,15 +54,7 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
 
 
 def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
-    """The report as HTML.
-
-    Raises:
-        ToolMissing: plotly is not installed.
-    """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ToolMissing("reports need plotly, which is not installed", hint=install_extra("report")) from error
+    """The report as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -73,7 +63,7 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     wrong.sort(key=lambda e: -abs(e.p_person - data.board.threshold))
     return environment.get_template("report.html").render(
         data=data,
-        plotly=get_plotlyjs(),
+        style=charts.STYLE,
         facts=_facts(data),
         tiles=_tiles(data, estimate_for),
         charts=_charts(data),
@@ -184,157 +174,88 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
 
 
 def _charts(data: RunData) -> list[tuple[str, str]]:
-    """Title and HTML of each chart."""
-    import plotly.graph_objects as go
-
-    scatter = go.Scattergl if len(data.entries) > _MANY else go.Scatter
-    latencies = [entry.ticks / 1e6 if entry.latency_us is None else entry.latency_us / 1000 for entry in data.entries]
-    unit = f"million {data.board.clock}" if data.entries[0].latency_us is None else "ms"
+    """Title, and SVG or a sentence, of each chart."""
+    counted = data.entries[0].latency_us is None
+    latencies = [e.ticks / 1e6 if e.latency_us is None else e.latency_us / 1000 for e in data.entries]
+    unit = f"million {data.board.clock}" if counted else "ms"
+    low, high = min(latencies), max(latencies)
+    if high - low < _CONSTANT * high:  # a histogram of nothing but one bar says less than a sentence
+        spread = f"Every inference took {high:,.6g} {unit}"
+        spread += "." if high == low else f", but for {100 * (high - low) / high:.2g} %."
+    else:
+        spread = charts.histogram("latency", Axis(unit, low, high), [Group("results", latencies, "time")], bins=40)
+    numbers = [entry.number for entry in data.entries]
+    timeline = charts.line(
+        "latency over the run",
+        Axis("result", min(numbers), max(numbers)),
+        Axis(unit, 0, 1.15 * high),
+        list(zip(numbers, latencies, strict=True)),
+    )
     chances = [entry.p_person for entry in data.entries]
-    charts: list[tuple[str, Any]] = [
-        (
-            "Latency: distribution",
-            _figure([go.Histogram(x=latencies, nbinsx=40, marker_color=_COLOURS["time"])], unit, "results"),
-        ),
-        (
-            "Latency: timeline",
-            _figure(
-                [
-                    scatter(
-                        x=[entry.number for entry in data.entries],
-                        y=latencies,
-                        mode="lines+markers",
-                        marker={"size": 4},
-                        line={"width": 1, "color": _COLOURS["time"]},
-                    )
-                ],
-                "result",
-                unit,
-            ),
-        ),
-    ]
     labelled = data.labelled
-    groups: list[tuple[str, list[float], str]] = [("all", chances, _COLOURS["time"])]
+    groups = [Group("all", chances, "time")]
     if labelled:
         groups = [
-            (_plain(data.board.outputs.pair[truth]), [e.p_person for e in labelled if e.truth == truth], colour)
-            for truth, colour in ((0, _COLOURS["no"]), (1, _COLOURS["yes"]))
+            Group(data.board.outputs.pair[truth], [e.p_person for e in labelled if e.truth == truth], style)
+            for truth, style in ((0, "no"), (1, "yes"))
         ]
-    histogram = _figure(
-        [
-            go.Histogram(
-                x=values, name=name, xbins={"start": 0, "end": 1.0001, "size": 0.05}, marker_color=colour, opacity=0.75
-            )
-            for name, values, colour in groups
-        ],
-        "P(person)",
-        "results",
-    )
-    histogram.add_vline(x=data.board.threshold, line_color=_COLOURS["mark"], line_width=2)
-    histogram.update_xaxes(range=[0, 1])
-    histogram.update_layout(barmode="overlay", showlegend=bool(labelled))
-    charts.append(("P(person), and the threshold", histogram))
-    truths = [e.truth for e in labelled]
+    drawn = [
+        ("Latency: distribution", spread),
+        ("Latency: timeline", timeline),
+        (
+            "P(person), and the threshold",
+            charts.histogram("P(person)", Axis("P(person)"), groups, threshold=data.board.threshold),
+        ),
+    ]
+    truths = [entry.truth for entry in labelled]
     if 0 in truths and 1 in truths:
-        charts += _curves([e.p_person for e in labelled], np.array(truths, int), data.board.threshold)
+        drawn += _curves([e.p_person for e in labelled], np.array(truths, int), data.board.threshold)
     if data.layers:
-        names = [_plain(name) for name, _ in data.layers][::-1]
-        counts = [ticks for _, ticks in data.layers][::-1]
-        figure = _figure(
-            [go.Bar(x=counts, y=names, orientation="h", marker_color=_COLOURS["time"])], data.board.clock, ""
-        )
-        figure.update_layout(height=max(320, 18 * len(names) + 70), margin={"l": 150})
-        charts.append(("Latency by layer", figure))
-    return [(title, _html(figure)) for title, figure in charts]
+        drawn.append(("Latency by layer", charts.bars("latency by layer", data.board.clock, data.layers)))
+    return drawn
 
 
-def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[str, Any]]:
-    import plotly.graph_objects as go
-
+def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[str, str]]:
     roc = metrics.roc(chances, truths)
     precision = metrics.precision_recall(chances, truths)
-    line = {"color": _COLOURS["yes"], "width": 2}
     bins = metrics.calibration(chances, truths)
 
-    def at_threshold(curve: metrics.Curve) -> Any:
+    def at_threshold(curve: metrics.Curve) -> tuple[float, float]:
         """The point of a curve where the run's threshold lies."""
         reached = np.flatnonzero(curve.thresholds >= threshold)
         place = int(reached[-1]) if len(reached) else 0
-        return go.Scatter(
-            x=[curve.x[place]], y=[curve.y[place]], mode="markers", marker={"size": 10, "color": _COLOURS["mark"]}
-        )
+        return float(curve.x[place]), float(curve.y[place])
 
-    def unit(traces: list[Any], x: str, y: str) -> Any:
-        """A figure of shares."""
-        figure = _figure(traces, x, y)
-        figure.update_xaxes(range=[-0.02, 1.02])
-        figure.update_yaxes(range=[-0.02, 1.02])
-        return figure
+    def points(curve: metrics.Curve) -> list[tuple[float, float]]:
+        return list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
 
-    diagonal = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": _COLOURS["line"], "dash": "dot"})
     return [
         (
             f"ROC curve, area {metrics.roc_auc(chances, truths):.3f}",
-            unit(
-                [diagonal, go.Scatter(x=roc.x, y=roc.y, mode="lines", line=line), at_threshold(roc)],
-                "false alarms",
-                "persons found",
+            charts.line(
+                *("ROC curve", Axis("false alarms"), Axis("persons found"), points(roc)),
+                style="yes",
+                diagonal=True,
+                mark=at_threshold(roc),
             ),
         ),
         (
             f"Precision over recall, average precision {metrics.average_precision(chances, truths):.3f}",
-            unit(
-                [go.Scatter(x=precision.x, y=precision.y, mode="lines", line=line), at_threshold(precision)],
-                "recall",
-                "precision",
+            charts.line(
+                *("precision over recall", Axis("recall"), Axis("precision"), points(precision)),
+                style="yes",
+                mark=at_threshold(precision),
             ),
         ),
         (
             f"Calibration, expected error {metrics.calibration_error(bins):.3f}",
-            unit(
-                [
-                    diagonal,
-                    go.Scatter(
-                        x=[b.predicted for b in bins],
-                        y=[b.observed for b in bins],
-                        mode="lines+markers",
-                        marker={"size": [6 + 2 * math.log2(b.pictures) for b in bins]},
-                        line=line,
-                    ),
-                ],
-                "predicted",
-                "observed",
+            charts.line(
+                *("calibration", Axis("predicted"), Axis("observed"), [(b.predicted, b.observed) for b in bins]),
+                dots=True,
+                diagonal=True,
             ),
         ),
     ]
-
-
-def _figure(traces: Sequence[Any], x: str, y: str) -> Any:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(list(traces))
-    figure.update_layout(
-        template="plotly_white",
-        height=320,
-        margin={"l": 55, "r": 15, "t": 10, "b": 45},
-        xaxis_title=x,
-        yaxis_title=y,
-        showlegend=False,
-        font={"family": "system-ui, sans-serif", "size": 12},
-        legend={"orientation": "h", "y": 1.12},
-    )
-    return figure
-
-
-def _html(figure: Any) -> str:
-    return str(
-        figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
-    )
-
-
-def _plain(text: str) -> str:
-    """Text for plotly, which reads some tags in it: they are shown as they are."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _ms(us: int) -> str:

@@ -16,19 +16,9 @@ from vww_deploy.errors import DataError
 from vww_deploy.files import write_whole
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.card import InputSpec
-from vww_deploy.training import metrics
+from vww_deploy.training import charts, metrics
+from vww_deploy.training.charts import Axis
 from vww_deploy.training.evaluate import Answer, Evaluation, Group, worst_mistakes
-
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2430;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse;margin:.5rem 0}
-td,th{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #dde2e8}
-td:first-child,th:first-child{text-align:left}.row{display:flex;flex-wrap:wrap;gap:1.5rem}
-figure{margin:0}figcaption{font-size:.85rem;color:#52606d}.grid{display:flex;flex-wrap:wrap;gap:.6rem}
-.grid figure{width:112px}.grid img{width:112px;height:112px;image-rendering:auto}
-.right{background:#e3f4e8}.wrong{background:#fbe6e3}
-"""
 
 
 def write_report(evaluation: Evaluation, answers: Sequence[Answer], path: Path) -> None:
@@ -67,8 +57,8 @@ def _page(
     told = [(b.predicted, b.observed) for b in one.calibration]
     return "".join(
         [
-            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-            f"<title>{escape(one.model)} on {escape(one.split)}</title><style>{_STYLE}</style>",
+            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+            f"<title>{escape(one.model)} on {escape(one.split)}</title><style>{charts.STYLE}</style><main>",
             f"<h1>{escape(one.model)} on {escape(Path(one.dataset).name)}, split {escape(one.split)}</h1>",
             f"<p>{one.pictures} pictures, {one.skipped} unreadable; ran on {escape(one.ran_on)}; threshold "
             f"{one.threshold:g}; SHA-256 of the model {escape(one.model_sha256)}.</p>",
@@ -76,12 +66,12 @@ def _page(
             "<h2>Confusion</h2><table><tr><th></th><th>told no person</th><th>told person</th></tr>",
             f"<tr><td>no person</td><td class=right>{right_no}</td><td class=wrong>{alarms}</td></tr>",
             f"<tr><td>person</td><td class=wrong>{misses}</td><td class=right>{hits}</td></tr></table>",
-            "<h2>Curves</h2><div class=row>",
-            _plot("ROC", "false alarms", "hits", list(zip(roc.x, roc.y, strict=True)), diagonal=True),
-            _plot("Precision and recall", "recall", "precision", list(zip(recall.x, recall.y, strict=True))),
-            _plot("F1 by threshold", "threshold", "F1", list(zip(f1.x, f1.y, strict=True))),
+            "<h2>Curves</h2><section class=charts>",
+            _plot("ROC", "false alarms", "persons found", _points(roc), diagonal=True),
+            _plot("Precision over recall", "recall", "precision", _points(recall)),
+            _plot("F1 by threshold", "threshold", "F1", _points(f1)),
             _plot("Calibration", "predicted", "observed", told, diagonal=True, dots=True),
-            "</div><h2>Threshold for a wanted false-alarm rate</h2>",
+            "</section><h2>Threshold for a wanted false-alarm rate</h2>",
             _table(
                 ["wanted at most", "threshold", "false alarms", "persons found"],
                 [
@@ -92,9 +82,9 @@ def _page(
             _groups("By size of the largest person", one.by_person_size),
             _groups("By brightness", one.by_brightness),
             _groups("By source", one.by_source),
-            "<h2>The worst mistakes</h2><div class=grid>",
+            "<h2>The worst mistakes</h2><section class=gallery>",
             *(_mistake(answer) for answer in worst_mistakes(answers, one.threshold)),
-            "</div></html>\n",
+            "</section></main></html>\n",
         ]
     )
 
@@ -121,34 +111,12 @@ def _plot(
     diagonal: bool = False,
     dots: bool = False,
 ) -> str:
-    """A small line chart over 0..1 by 0..1."""
-    side, edge = 240, 34
+    drawn = charts.line(title, Axis(x_name), Axis(y_name), points, dots=dots, diagonal=diagonal)
+    return f"<div><h3>{escape(title)}</h3>{drawn}</div>"
 
-    def at(x: float, y: float) -> str:
-        return f"{edge + min(1.0, x) * side:.1f},{8 + (1 - y) * side:.1f}"
 
-    thin = points[:: max(1, len(points) // 400)]
-    line = " ".join(at(x, y) for x, y in [*thin, points[-1]])
-    marks = "".join(
-        f"<circle cx='{at(x, y).split(',')[0]}' cy='{at(x, y).split(',')[1]}' r='3' fill='#1763a6'/>" for x, y in points
-    )
-    ticks = "".join(
-        f"<text x='{edge + t * side}' y='{side + 24}' font-size='11' text-anchor='middle'>{t:g}</text>"
-        f"<text x='{edge - 5}' y='{12 + (1 - t) * side}' font-size='11' text-anchor='end'>{t:g}</text>"
-        for t in (0, 0.5, 1)
-    )
-    ends = [at(0, 0), at(1, 1)]
-    guide = (
-        f"<polyline points='{ends[0]} {ends[1]}' stroke='#b8c1cc' stroke-dasharray='4' fill='none'/>"
-        if diagonal
-        else ""
-    )
-    return (
-        f"<figure><svg role=img aria-label='{escape(title)}' width='{side + edge + 14}' height='{side + 34}'>"
-        f"<rect x='{edge}' y='8' width='{side}' height='{side}' fill='none' stroke='#b8c1cc'/>{guide}{ticks}"
-        f"<polyline points='{line}' fill='none' stroke='#1763a6' stroke-width='2'/>{marks if dots else ''}</svg>"
-        f"<figcaption>{escape(title)}: {escape(x_name)} (across), {escape(y_name)} (up)</figcaption></figure>"
-    )
+def _points(curve: metrics.Curve) -> list[tuple[float, float]]:
+    return list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
 
 
 def _mistake(answer: Answer) -> str:
@@ -158,7 +126,8 @@ def _mistake(answer: Answer) -> str:
     small.save(content, "JPEG", quality=80)
     data = base64.b64encode(content.getvalue()).decode()
     truth = "person" if answer.picture.label else "no person"
+    name = escape(answer.picture.path.name)
     return (
-        f"<figure><img alt='{escape(answer.picture.path.name)}' src='data:image/jpeg;base64,{data}'>"
-        f"<figcaption>{truth}; P(person) {answer.person:.2f}</figcaption></figure>"
+        f'<figure title="{name}"><img alt="{name}" src="data:image/jpeg;base64,{data}">'
+        f"<figcaption><b>{truth}; P(person) {answer.person:.2f}</b>{name}</figcaption></figure>"
     )

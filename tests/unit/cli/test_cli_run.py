@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.support.reference_device import ReferenceDevice
-from vww_deploy.boards import flash
+from vww_deploy.boards import bootloader, flash
 from vww_deploy.errors import LinkError, ProtocolMismatch, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.messages import Feature
@@ -85,6 +85,7 @@ def test_uploads_that_do_not_overlap_are_said(
         image=SimpleNamespace(flash_bytes=1, ram_bytes=1),
     )
     monkeypatch.setattr(flash, "flash", lambda *_, **__: flashed)
+    monkeypatch.setattr(bootloader, "pick", lambda board, port: None)
     ran = cli("flash", "--board", "nano33ble")
     assert ran.code == 0
     assert ("each upload waits" in ran.err) == said

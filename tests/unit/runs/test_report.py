@@ -132,6 +132,12 @@ def test_a_report_holds_all_it_needs_and_no_name_becomes_html(store: Store) -> N
     assert "onerror" not in {name for _, attributes in page.tags for name in attributes}
 
 
+def test_a_latency_that_is_constant_is_a_sentence_and_no_rectangle(store: Store) -> None:
+    html = render(record(store, tuple((truth, p, 1000) for truth, p, _ in FIRST)))
+    assert "Every inference took 1 ms." in html
+    assert 'aria-label="latency"' not in html and 'aria-label="latency over the run"' in html
+
+
 def test_a_report_without_labels_has_no_figures_that_need_them(store: Store) -> None:
     page = _Page(render(record(store, tuple((None, p, us) for _, p, us in FIRST))))
     assert "Confusion matrix" not in page.text
