@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,20 @@ def resolve_inside(folder: Path, name: str) -> Path:
         return (folder / name).resolve()
     except (OSError, RuntimeError) as error:  # links that lead in a circle
         raise ValueError(str(error)) from error
+
+
+def shown(path: str) -> str:
+    """A path as text that can be printed and stored: bytes that are no UTF-8 become ``\\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def meant(text: str) -> str:
+    """The path that :func:`shown` made a text of, if there is a file of that name; else the text."""
+    if "\\x" not in text or Path(text).exists():
+        return text
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode())
+    path = os.fsdecode(raw)
+    return path if Path(path).exists() else text
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.segment import Segment
 
 from vww_deploy.errors import VwwError
+from vww_deploy.files import shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -45,7 +46,7 @@ class PlainConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Rich's own control segments stay as they are."""
         for segment in super().render(renderable, options):
-            text = segment.text.translate(_COMMANDS)
+            text = shown(segment.text).translate(_COMMANDS)
             yield segment if segment.control or text == segment.text else Segment(text, segment.style)
 
 

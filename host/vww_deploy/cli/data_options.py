@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vww_deploy.cli import common
+
+if TYPE_CHECKING:
+    from vww_deploy.training.datasets import Dataset
 
 DataArgument = Annotated[
     Path, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
@@ -13,3 +18,19 @@ DataArgument = Annotated[
 PicturesOption = Annotated[
     Path | None, typer.Option("--pictures", help="The folder of pictures that COCO JSON or Wake Vision speaks of.")
 ]
+
+
+def read(data: Path, pictures: Path | None) -> Dataset:
+    """The set of pictures; says on stderr what was left out of it.
+
+    Raises:
+        DataError: as :func:`vww_deploy.training.datasets.read_dataset` has it.
+    """
+    from vww_deploy.training.datasets import read_dataset
+
+    dataset = read_dataset(data, pictures)
+    for text in dataset.left_out:
+        common.notice(f"left out: {text}")
+    if dataset.missing:
+        common.notice(f"left out: {dataset.missing} pictures that {data.name} names and that are not there")
+    return dataset

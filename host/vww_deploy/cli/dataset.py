@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, data_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 app = typer.Typer(help="Check, show and build sets of labelled pictures.")
@@ -21,10 +21,9 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
 
     Example: vww-deploy dataset check photos/
     """
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.inspection import check, in_order
 
-    dataset = read_dataset(data, pictures)
+    dataset = data_options.read(data, pictures)
     with common.progress() as bar:
         task = bar.add_task("looking", total=len(dataset.pictures))
         findings = check(dataset, lambda: bar.advance(task))
@@ -34,6 +33,7 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
                 "findings": findings,
                 "clean": findings.clean,
                 "dropped": dataset.dropped,
+                "left_out": dataset.left_out,
                 "held_out": dataset.held_out,
             }
         )
@@ -78,10 +78,9 @@ def show_command(
 
     Example: vww-deploy dataset show photos/ -o sheet.png
     """
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.inspection import write_contact_sheet
 
-    write_contact_sheet(read_dataset(data, pictures), output, seed=seed)
+    write_contact_sheet(data_options.read(data, pictures), output, seed=seed)
     common.out.print(f"[green]✓[/] {escape(str(output))}")
 
 
@@ -97,10 +96,9 @@ def manifest_command(
 
     Example: vww-deploy dataset manifest photos/ -o manifest.json
     """
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.inspection import write_manifest
 
-    dataset = read_dataset(data, pictures)
+    dataset = data_options.read(data, pictures)
     with common.progress() as bar:
         task = bar.add_task("hashing", total=len(dataset.pictures))
         unread = write_manifest(dataset, output, lambda: bar.advance(task))
@@ -120,10 +118,9 @@ def build_command(
 
     Example: vww-deploy dataset build instances_val2017.json --pictures val2017/ -o people/
     """
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.inspection import build
 
-    dataset = read_dataset(data, pictures)
+    dataset = data_options.read(data, pictures)
     with common.progress() as bar:
         task = bar.add_task("building", total=len(dataset.pictures))
         built = build(dataset, output, side=side, tick=lambda: bar.advance(task))

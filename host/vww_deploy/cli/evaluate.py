@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, data_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def command(
     from vww_deploy.errors import DataError
     from vww_deploy.graph.model import Model
     from vww_deploy.training import evaluate as evaluation
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.report_html import write_report
 
     if save_threshold and false_alarms is None:
@@ -62,7 +61,7 @@ def command(
     loaded = Model.load(model, labels=labels, person_label=person_label)
     if loaded.outputs.doubt:
         raise DataError(f"{loaded.name} cannot be judged", hint=loaded.outputs.doubt)
-    dataset = read_dataset(data, pictures)
+    dataset = data_options.read(data, pictures)
     chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
     if on_board is None:
         with common.progress() as bar:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, data_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
 from vww_deploy.cli.packed import show
 
@@ -51,13 +51,12 @@ def command(
     Example: vww-deploy quantize training/ photos/ -o person.tflite --test
     """
     from vww_deploy.errors import DataError
-    from vww_deploy.training.datasets import read_dataset
     from vww_deploy.training.package import ALLOWED_LOSS
     from vww_deploy.training.sources import is_training, quantise_source
 
     if pixel_range is not None and not -math.inf < pixel_range[0] < pixel_range[1] < math.inf:
         raise DataError("the pixel range does not rise", hint="For example --pixel-range 0 1 or --pixel-range -1 1.")
-    dataset = read_dataset(data, pictures)
+    dataset = data_options.read(data, pictures)
     with common.err.status("Reading") as status:
         packed = quantise_source(
             source,

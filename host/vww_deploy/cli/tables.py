@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.files import shown
 
 if TYPE_CHECKING:
     from vww_deploy.runs.compare import Comparison
@@ -58,7 +59,7 @@ class Said(NamedTuple):
 
 
 def _line(header: RunHeader, path: str, truth: int | None, said: Said) -> str:
-    name = PurePath(path).name
+    name = "".join(c if c.isprintable() else "?" for c in shown(PurePath(path).name))
     if len(name) > _NAME_WIDTH and common.out.is_terminal:
         name = f"{name[: _NAME_WIDTH - 9]}…{name[-8:]}"
     label = int(said.p_person >= header.threshold)

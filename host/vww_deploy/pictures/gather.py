@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from PIL import Image
 
 from vww_deploy.errors import DataError
-from vww_deploy.files import check_file, resolve_inside
-from vww_deploy.pictures.preprocess import PICTURE_SUFFIXES, Pixels, to_rgb
-
-_OTHER_PICTURES: Final = frozenset({".avif", ".gif", ".heic", ".heif", ".jp2", ".tif", ".tiff", ".webp"})
-_FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
+from vww_deploy.pictures import tables
+from vww_deploy.pictures.class_labels import meaning
+from vww_deploy.pictures.preprocess import OTHER_PICTURES, PICTURE_SUFFIXES, Pixels, to_rgb
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,8 @@ def gather(
 ) -> list[Picture]:
     """The pictures that files, folders (searched to any depth) and globs name, in order, each once.
 
-    A picture's label is what ``labels`` says, or that of a ``person/`` or ``no_person/`` folder that it is in directly.
+    A picture's label is what ``labels`` says, or what the name of the folder that it is in directly says
+    (``person``, ``no_person``, ``background`` and the like).
 
     Args:
         sources: files, folders, globs.
@@ -55,7 +52,7 @@ def gather(
     table = read_labels(labels) if labels is not None else {}
     if labels is not None and paths:
         _check_labels(labels, table, paths, notice)
-    return [Picture(str(path), table.get(path.resolve(), _FOLDER_LABELS.get(path.parent.name))) for path in paths]
+    return [Picture(str(path), table.get(path.resolve(), meaning(path.parent.name))) for path in paths]
 
 
 def _check_labels(labels: Path, table: dict[Path, int], paths: Iterable[Path], notice: Callable[[str], None]) -> None:
@@ -73,8 +70,8 @@ def _check_labels(labels: Path, table: dict[Path, int], paths: Iterable[Path], n
 
 
 def read_labels(path: Path) -> dict[Path, int]:
-    """A labels CSV: a header line with the columns ``file`` and ``label``; files are relative to the CSV; labels are 0
-    or 1.
+    """A labels CSV: a header line with the columns ``file`` and ``label``; files are relative to the CSV; labels are as
+    :func:`vww_deploy.pictures.tables.label_of` has them.
 
     Returns:
         The label of each resolved path.
@@ -82,37 +79,11 @@ def read_labels(path: Path) -> dict[Path, int]:
     Raises:
         DataError: the file cannot be read, lacks a column, or has another label, with the line.
     """
-    table: dict[Path, int] = {}
-    try:
-        check_file(path)
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"file", "label"} - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(
-                    f"{path} has no column {' and no column '.join(sorted(missing))}",
-                    hint="A labels CSV starts with the line: file,label",
-                )
-            folder = path.parent.resolve()
-            for row in reader:
-                name, label = row["file"], row["label"]
-                if not name or label not in ("0", "1"):
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: file {name!r}, label {label!r}",
-                        hint="Labels are 1 (person) or 0 (no person).",
-                    )
-                try:
-                    table[resolve_inside(folder, name)] = int(label)
-                except ValueError as error:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: file {name!r} is no path: {error}",
-                        hint="Files are named relative to the CSV.",
-                    ) from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV text: {error}") from error
-    return table
+    found: dict[Path, int] = {}
+    for line, row in tables.rows(path, ("file", "label")):
+        label = tables.label_of(path, line, row["label"])
+        found[tables.file_of(path, line, path.parent.resolve(), row["file"]).resolve()] = label
+    return found
 
 
 def _expand(source: str, ignored: Counter[str]) -> list[Path]:
@@ -121,7 +92,7 @@ def _expand(source: str, ignored: Counter[str]) -> list[Path]:
         files = [p for p in path.rglob("*") if p.is_file()]
         found = sorted(p for p in files if p.suffix.lower() in PICTURE_SUFFIXES)
         if found:
-            ignored.update(s for p in files if (s := p.suffix.lower()) in _OTHER_PICTURES)
+            ignored.update(s for p in files if (s := p.suffix.lower()) in OTHER_PICTURES)
         else:
             raise DataError(
                 f"the folder {path} has no pictures", hint=f"Looked for {', '.join(sorted(PICTURE_SUFFIXES))}."

@@ -19,9 +19,12 @@ C++ repeats byte for byte:
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,8 +43,20 @@ MAX_PIXELS: Final = 64_000_000
 MAX_FILE_BYTES: Final = 256 << 20
 """Larger files are refused unread: no sensible picture of 64 million pixels is larger."""
 
-PICTURE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+HEIC: Final = find_spec("pillow_heif") is not None
+"""Whether pictures of iPhones can be read: with ``pip install pillow-heif``."""
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", *((".heic", ".heif") if HEIC else ())}
+)
 """File name endings (lower case) that are looked for in folders."""
+
+OTHER_PICTURES: Final = (
+    frozenset({".avif", ".heic", ".heif", ".jp2", ".jxl", ".raw", ".dng", ".svg"}) - PICTURE_SUFFIXES
+)
+"""Endings of pictures that are not read, and are counted where they are met."""
+
+READ: Final = "PNG, JPEG, BMP, WebP, GIF and TIFF are read; HEIC after: pip install pillow-heif"
 
 _BAND_ROWS: Final = 64
 _EXIF_ORIENTATION: Final = 0x0112
@@ -110,8 +125,15 @@ def check_picture(data: bytes, name: str) -> None:
         raise _unusable(error, name) from error
 
 
+@functools.cache
+def _register_heic() -> None:
+    importlib.import_module("pillow_heif").register_heif_opener()
+
+
 def _opened(data: bytes, name: str) -> Image.Image:
     """The picture, its pixels not decoded yet."""
+    if HEIC:
+        _register_heic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warning comes before our limit is checked
         image: Image.Image = Image.open(io.BytesIO(data))
@@ -129,7 +151,7 @@ def _unusable(error: Exception, name: str) -> DataError:
             f"{name} is too large: far more than {MAX_PIXELS // 1_000_000} million pixels", hint=_TOO_LARGE_HINT
         )
     if isinstance(error, UnidentifiedImageError):
-        return DataError(f"{name} is no picture", hint="PNG, JPEG and BMP are read.")
+        return DataError(f"{name} is no picture", hint=f"{READ}.")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return DataError(f"{name} is damaged: {reason}")
 
@@ -138,7 +160,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """The picture in Pillow's mode ``RGB``, or ``L`` if it is gray already; transparency over white.
 
     Raises:
-        DataError: a colour mode that has no defined meaning as 8-bit RGB (for example floating point).
+        DataError: a colour mode that has no defined meaning as 8-bit RGB.
     """
     if image.mode in ("RGB", "L"):
         return image
@@ -147,11 +169,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image)
         return Image.fromarray(_in_bands(lambda band: np.clip(band.astype(np.int64), 0, 65535) >> 8, wide))
+    if image.mode == "F":  # as a share of white if nothing is above 1, else as 0..255
+        real = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
+        most = 255.0 if real.size and real.max() <= 1.0 else 1.0
+        return Image.fromarray(_in_bands(lambda band: np.clip(np.floor(band * most + 0.5), 0, 255), real))
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         return _over_white(image)
     try:
-        if image.mode == "F":
-            raise ValueError("floating point")
         return image.convert("RGB")
     except ValueError as error:
         hint = "Save it as 8-bit RGB or gray."

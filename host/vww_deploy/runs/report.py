@@ -46,7 +46,7 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
     """
     html = render(data, estimate_for)
     try:
-        write_whole(path, html.encode())
+        write_whole(path, html.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", hint="Name another with -o."

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vww_deploy.errors import DataError, StoreError
+from vww_deploy.files import meant
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
@@ -131,7 +132,7 @@ def _from_store(store: Store, run: int) -> RunData:
             at=_seconds(result.at),
             outputs=tuple(result.outputs.tolist()),
             equal=result.equal,
-            preview=partial(_file_preview, Path(result.path), result.sha256),
+            preview=partial(_file_preview, Path(meant(result.path)), result.sha256),
         )
         for result in store.results(run)
     ]

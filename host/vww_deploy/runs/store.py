@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
-from vww_deploy.files import make_private
+from vww_deploy.files import make_private, meant, shown
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs import untrusted
@@ -281,7 +281,7 @@ class Store:
             run = cast(int, cursor.lastrowid)
             self._db.executemany(
                 "INSERT INTO pictures (run, position, path, truth) VALUES (?, ?, ?, ?)",
-                ((run, position, picture.path, picture.truth) for position, picture in enumerate(pictures)),
+                ((run, position, shown(picture.path), picture.truth) for position, picture in enumerate(pictures)),
             )
         return RunWriter(self, run, header)
 
@@ -304,7 +304,7 @@ class Store:
             left = {}
             for position, path, truth in rows:
                 untrusted.check_numbers(truth=truth)
-                left[position] = untrusted.checked(Picture, {"path": path, "truth": truth})
+                left[position] = untrusted.checked(Picture, {"path": meant(path), "truth": truth})
         return RunWriter(self, run, header), left
 
     def delete(self, run: int) -> None:
@@ -459,7 +459,7 @@ class RunWriter:
             ).fetchone()
             self._store._db.execute(
                 "INSERT INTO pictures (run, position, path, truth) VALUES (?, ?, ?, ?)",
-                (self.run, position, picture.path, picture.truth),
+                (self.run, position, shown(picture.path), picture.truth),
             )
         return cast(int, position)
 
@@ -488,7 +488,7 @@ class RunWriter:
         """Write that a picture could not be used."""
         with self._store._transaction():
             self._store._db.execute(
-                "UPDATE pictures SET skipped = ? WHERE run = ? AND position = ?", (reason, self.run, position)
+                "UPDATE pictures SET skipped = ? WHERE run = ? AND position = ?", (shown(reason), self.run, position)
             )
 
     def finish(self, state: State, note: str = "") -> None:

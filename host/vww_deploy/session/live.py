@@ -288,7 +288,7 @@ class Live:
             except DataError as error:
                 if self._next <= len(self._pictures):  # say it once, not in every round
                     told.append(Skipped(picture.path, error.message))
-        raise DataError("none of the pictures can be used", hint="PNG, JPEG and BMP files are read.")
+        raise DataError("none of the pictures can be used", hint=f"{preprocess.READ}.")
 
     def _numbered(self, prepared: _Prepared) -> _Prepared:
         number = self._number

@@ -8,28 +8,28 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError
-from vww_deploy.pictures import preprocess
+from vww_deploy.pictures import preprocess, tables
 from vww_deploy.pictures.card import InputSpec
+from vww_deploy.pictures.class_labels import meaning
 
 SPLITS: Final = ("train", "val", "test")
 VWW_AREA: Final = 0.005
 """Visual Wake Words (Chowdhery et al., 2019): a person counts whose box covers more than this part of the picture."""
-FOLDER_LABELS: Final = {"person": 1, "no_person": 0}
-COCO_PERSON: Final = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Dataset:
     """Pictures that the labelling rule leaves out."""
     missing: int = 0
     """Pictures that COCO JSON or a Wake Vision CSV names and that are not in their folder."""
+    left_out: tuple[str, ...] = ()
+    """What else was left out: how many, and why."""
     held_out: int = 0
     """Pictures of ``train`` that were made ``val``, because none was named so."""
 
@@ -138,7 +140,7 @@ def _read(origin: Path, pictures: Path | None) -> Dataset:
         return read_labels_csv(table) if table.is_file() else read_folders(origin)
     if origin.suffix.lower() == ".json":
         return read_coco(origin, _needed(pictures, origin))
-    if "filename" in _columns(origin):
+    if "filename" in tables.columns(origin):
         return read_wake_vision(origin, _needed(pictures, origin))
     return read_labels_csv(origin)
 
@@ -152,13 +154,24 @@ def read_folders(root: Path) -> Dataset:
         DataError: a class has no pictures.
     """
     found = []
+    unknown: Counter[str] = Counter()
     for path in sorted(root.rglob("*")):
         inner = path.relative_to(root).parts[:-1]
-        labels = [FOLDER_LABELS[part] for part in inner if part in FOLDER_LABELS]
-        if path.suffix.lower() in preprocess.PICTURE_SUFFIXES and labels:
-            named = [part for part in inner if part in SPLITS]
+        labels = [label for part in inner if (label := meaning(part)) is not None]
+        suffix = path.suffix.lower()
+        if suffix in preprocess.OTHER_PICTURES:
+            unknown[f"of the kind {suffix} ({preprocess.READ})"] += 1
+        elif suffix in preprocess.PICTURE_SUFFIXES and labels:
+            named = [_NAMED[part.lower()] for part in inner if part.lower() in _NAMED]
             found.append(Picture(path, labels[-1], named[-1] if named else split_of(str(path.relative_to(root)))))
-    return _whole(root, found, hint="Put pictures into the folders person/ and no_person/.")
+        elif suffix in preprocess.PICTURE_SUFFIXES:
+            where = f"the folder {'/'.join(inner)}" if inner else "no folder"
+            unknown[f"in {where}, whose name says neither person nor no_person" if inner else f"in {where}"] += 1
+    left_out = tuple(f"{count} pictures {why}" for why, count in sorted(unknown.items()))
+    hint = "Put pictures into the folders person/ and no_person/."
+    if left_out:
+        hint += f" Left out: {'; '.join(left_out[:3])}."
+    return replace(_whole(root, found, hint=hint), left_out=left_out)
 
 
 def read_labels_csv(path: Path) -> Dataset:
@@ -168,7 +181,7 @@ def read_labels_csv(path: Path) -> Dataset:
         DataError: it cannot be read, lacks a column, or has a label other than 0 and 1 (with the line).
     """
     found = []
-    for line, row in _rows(path, ("file", "label")):
+    for line, row in tables.rows(path, ("file", "label")):
         split = row.get("split") or split_of(row["file"])
         if split not in SPLITS:
             raise DataError(f"{path}, line {line}: split {split!r}", hint=f"Splits are {', '.join(SPLITS)}.")
@@ -177,9 +190,10 @@ def read_labels_csv(path: Path) -> Dataset:
             fraction = float(area) if area else None
         except ValueError as error:
             raise DataError(f"{path}, line {line}: person_area_fraction {area!r} is no number") from error
-        label = _label(path, line, row["label"])
+        label = tables.label_of(path, line, row["label"])
         score = _score(path, line, row.get("teacher_score"))
-        found.append(Picture(path.parent / row["file"], label, split, row.get("source") or "", fraction, score))
+        file = tables.file_of(path, line, path.parent, row["file"])
+        found.append(Picture(file, label, split, row.get("source") or "", fraction, score))
     return _whole(path, found)
 
 
@@ -194,12 +208,12 @@ def read_wake_vision(path: Path, pictures: Path) -> Dataset:
     """
     split = _named_split(path)
     found, dropped = [], 0
-    for line, row in _rows(path, ("filename", "person")):
+    for line, row in tables.rows(path, ("filename", "person")):
         person = row["person"].removesuffix(".0")
         if person == "-1":
             dropped += 1
             continue
-        label = _label(path, line, person)
+        label = tables.label_of(path, line, person)
         found.append(Picture(pictures / row["filename"], label, split or split_of(row["filename"]), "wake_vision"))
     return _present(path, pictures, found, dropped)
 
@@ -218,7 +232,7 @@ def read_coco(path: Path, pictures: Path) -> Dataset:
         values = json.loads(path.read_text(encoding="utf-8"))
         images = {int(one["id"]): one for one in values["images"]}
         names = {int(one["id"]): str(one["name"]) for one in values.get("categories", [])}
-        person = next((identity for identity, name in names.items() if name == "person"), COCO_PERSON)
+        person = _person_category(path, names)
         largest: dict[int, float] = {}
         for box in values["annotations"]:
             if int(box["category_id"]) != person:
@@ -264,9 +278,22 @@ def read_coco(path: Path, pictures: Path) -> Dataset:
     return _present(path, pictures, found, dropped)
 
 
+def _person_category(path: Path, names: dict[int, str]) -> int:
+    """The id of the one category that is a person, whatever its case; 1, as in COCO, where none has a name."""
+    if not names:
+        return 1
+    found = [identity for identity, name in names.items() if meaning(name) == 1]
+    if len(found) != 1:
+        listed = ", ".join(list(names.values())[:12]) + (", ..." if len(names) > 12 else "")
+        raise DataError(
+            f"{path} has {len(found) or 'no'} categories called person", hint=f"Its categories are: {listed}."
+        )
+    return found[0]
+
+
 def split_of(name: str) -> str:
     """The split that a picture falls into by a hash of its name: 84 % train, 8 % val, 8 % test."""
-    at = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    at = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:4], "big") / 2**32
     return "train" if at < 0.84 else "val" if at < 0.92 else "test"
 
 
@@ -371,36 +398,6 @@ def _needed(pictures: Path | None, origin: Path) -> Path:
     return pictures
 
 
-def _columns(path: Path) -> list[str]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return next(csv.reader(file), [])
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV text: {error}") from error
-
-
-def _rows(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
-    missing = [name for name in needed if name not in _columns(path)]
-    if missing:
-        raise DataError(
-            f"{path} has no column {' and no column '.join(missing)}", hint=f"First line: {','.join(needed)}"
-        )
-    rows = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                empty = [name for name in needed if not row[name]]
-                if empty:
-                    raise DataError(f"{path}, line {reader.line_num}: {' and '.join(empty)} missing")
-                rows.append((reader.line_num, row))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV text: {error}") from error
-    return rows
-
-
 def _score(path: Path, line: int, text: str | None) -> float | None:
     if not text:
         return None
@@ -411,9 +408,3 @@ def _score(path: Path, line: int, text: str | None) -> float | None:
     if not 0.0 <= score <= 1.0:
         raise DataError(f"{path}, line {line}: teacher_score {text}", hint="It is P(person), from 0 to 1.")
     return score
-
-
-def _label(path: Path, line: int, text: str) -> int:
-    if text not in ("0", "1"):
-        raise DataError(f"{path}, line {line}: label {text!r}", hint="Labels are 1 (person) and 0 (no person).")
-    return int(text)

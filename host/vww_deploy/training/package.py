@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,7 +250,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": folder.name,
         "pictures": {split: counts[split] for split in SPLITS if split in counts},
-        "names_and_labels_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "names_and_labels_sha256": hashlib.sha256(os.fsencode(text)).hexdigest(),
     }
 
 

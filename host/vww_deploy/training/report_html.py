@@ -32,7 +32,7 @@ def write_report(evaluation: Evaluation, answers: Sequence[Answer], path: Path) 
     page = _page(evaluation, person, labels, answers)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, page.encode())
+        write_whole(path, page.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 

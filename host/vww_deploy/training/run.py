@@ -66,6 +66,8 @@ def run(
         note(f"{dataset.dropped} pictures are left out by the labelling rule")
     if dataset.missing:
         note(f"{dataset.missing} pictures of {job.data} are not in {job.pictures}")
+    for text in dataset.left_out:
+        note(f"left out: {text}")
     if dataset.held_out:
         note(f"no split val: {dataset.held_out} pictures of train are taken for it")
     training, validation = dataset.split("train"), dataset.split("val")
