@@ -28,7 +28,7 @@ from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
 from vww_deploy.link import messages as m
-from vww_deploy.link.device import Device
+from vww_deploy.link.device import MAX_LAYERS, Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures.camera_format import parse_format
@@ -248,7 +248,7 @@ def test_a_board_that_answers_and_takes_no_picture_is_an_error(clock: Clock, rec
         device.infer(np.zeros(device.info.input_shape, np.int8))
 
 
-@pytest.mark.parametrize(("layers", "values"), [(3, bytes(40)), (65535, b""), (65535, b"a")])
+@pytest.mark.parametrize(("layers", "values"), [(3, bytes(40)), (MAX_LAYERS, b""), (MAX_LAYERS, b"a")])
 def test_a_board_with_layers_without_end_comes_to_an_end(clock: Clock, layers: int, values: bytes) -> None:
     def lie(request: m.Message) -> m.Message | None:
         if isinstance(request, m.Write):
