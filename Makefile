@@ -21,6 +21,7 @@ lint: $(STAMP)-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	for system in darwin win32; do $(VENV)/bin/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
 	$(VENV)/bin/lint-imports
 	git ls-files 'firmware/*.h' 'firmware/*.cpp' | xargs $(VENV)/bin/clang-format --dry-run -Werror
 

@@ -336,17 +336,16 @@ def test_a_board_that_comes_back_in_time(board: VirtualBoard, flashed: Flashed, 
     images = noise(compiled, 6)
     expected = [Reference(compiled.graph).run(image).ravel().tolist() for image in images]
 
-    def replug() -> None:
-        board.stop()
-        time.sleep(0.5)
-        board.start(flashed.image.elf)
-
-    thread = threading.Timer(0.7, replug)
-    thread.start()
     with Device.connect(open_transport(str(board.tty))) as device:
-        assert [result.output.tolist() for result in device.infer_many(images)] == expected
+        results = device.infer_many(images)
+        seen = [next(results)]
+        board.stop()
+        back = threading.Timer(0.5, board.start, [flashed.image.elf])
+        back.start()
+        seen += results
+        assert [result.output.tolist() for result in seen] == expected
         assert device.link.reconnects >= 1
-    thread.join()
+    back.join()
 
 
 def test_another_model_than_asked(board: VirtualBoard) -> None:
