@@ -384,7 +384,7 @@ def pool_case(
             mean = np.where(total > 0, total + count // 2, -(-total + count // 2))
             mean = np.where(mean >= 0, mean // count, -(-mean // count))
             expected[y, i] = np.clip(window.max(axis=0) if kind == "max_pool" else mean, -110, 120)
-    fields = [*shape, *out, kernel, kernel, stride, stride, *pad, -110, 120]
+    fields = [*shape, *out, kernel, kernel, stride, stride, *pad, -110, 120, 0]
     return _simple(name, "PoolParams", fields, f"{kind}($p, $in, $out, 0, {out[0]});", [x], expected)
 
 

@@ -25,12 +25,15 @@ class Tensor:
 class RandomModel:
     """Builds a model operator by operator; ``random`` decides everything."""
 
-    def __init__(self, random: np.random.Generator, height: int, width: int, channels: int) -> None:
+    def __init__(
+        self, random: np.random.Generator, height: int, width: int, channels: int, dtype: str = "INT8"
+    ) -> None:
         self.random = random
+        self.dtype = dtype
         self.writer = ModelWriter()
         self.dead_channels = False
         scale, zero_point = self.quantization()
-        index = self.writer.tensor((1, height, width, channels), scale=scale, zero_point=zero_point, name="input")
+        index = self._activations((1, height, width, channels), scale, zero_point, "input")
         self.input = self.now = Tensor(index, (1, height, width, channels), scale, zero_point)
         self.history: list[Tensor] = [self.input]
 
@@ -44,10 +47,15 @@ class RandomModel:
         drawn = self.quantization()
         scale = drawn[0] if scale is None else scale
         zero_point = drawn[1] if zero_point is None else zero_point
-        index = self.writer.tensor(shape, scale=scale, zero_point=zero_point)
+        index = self._activations(shape, scale, zero_point)
         self.now = Tensor(index, shape, scale, zero_point)
         self.history.append(self.now)
         return self.now
+
+    def _activations(self, shape: tuple[int, ...], scale: float, zero_point: int, name: str = "") -> int:
+        """A tensor of the model's type; zero points are int8's throughout."""
+        offset = 128 if self.dtype == "UINT8" else 0
+        return self.writer.tensor(shape, dtype=self.dtype, scale=scale, zero_point=zero_point + offset, name=name)
 
     def finish(self) -> bytes:
         """The file."""
@@ -370,7 +378,7 @@ class RandomModel:
 
     def tail(self) -> None:
         """From a picture to a vector: mean or flattening, then maybe a dense layer and softmax."""
-        _, h, w, c = self.now.shape
+        _, _, _, c = self.now.shape
         if self.random.random() < 0.5:
             keep = bool(self.random.random() < 0.5)
             scale = float(np.float32(self.now.scale * self.random.uniform(0.5, 1.5)))
@@ -382,8 +390,17 @@ class RandomModel:
             self.writer.op("MEAN", [source.index, index], [out.index], options("ReducerOptions", KeepDims=keep))
             if keep:
                 self._reshape((1, c))
+            self._dense_tail()
         else:
-            self._reshape((1, h * w * c))
+            self.flatten()
+
+    def flatten(self) -> None:
+        """From a picture to a vector, then maybe dense layers and softmax."""
+        _, h, w, c = self.now.shape
+        self._reshape((1, h * w * c))
+        self._dense_tail()
+
+    def _dense_tail(self) -> None:
         for _ in range(int(self.random.integers(0, 3))):
             self._dense(int(self.random.integers(1, 7)))
         # LiteRT itself aborts on a softmax over many values that are all but equal.
@@ -438,15 +455,20 @@ class RandomModel:
     ) -> tuple[int, int, np.ndarray]:
         """(weights tensor, bias tensor or -1, scales)."""
         per_tensor = bool(self.random.random() < 0.3) if per_tensor is None else per_tensor
+        per_tensor |= self.dtype == "UINT8"
         channels = shape[axis]
         count = 1 if per_tensor else channels
         scales = (10 ** self.random.uniform(-3.5, -1.5) * self.random.uniform(0.2, 2.0, count)).astype(np.float32)
-        data = self.random.integers(-128 if self.random.random() < 0.2 else -127, 128, shape)
+        data = self.random.integers(-128 if self.dtype == "UINT8" or self.random.random() < 0.2 else -127, 128, shape)
         if self.dead_channels:
             index = [slice(None)] * len(shape)
             index[axis] = self.random.random(channels) < 0.5
             data[tuple(index)] = 0
-        weights = self.writer.tensor(shape, scale=scales, data=data, axis=axis if count > 1 else 0)
+        if self.dtype == "UINT8":
+            zero_point = int(self.random.choice([128, 128, 0, 255, int(self.random.integers(256))]))
+            weights = self.writer.tensor(shape, dtype="UINT8", scale=scales, zero_point=zero_point, data=data + 128)
+        else:
+            weights = self.writer.tensor(shape, scale=scales, data=data, axis=axis if count > 1 else 0)
         if axis == 3 and self.random.random() < 0.15:  # LiteRT's int8 CONV_2D wants a bias
             return weights, -1, scales
         spread = 127 * 60 * np.sqrt(taps)
@@ -531,6 +553,18 @@ def moved_model(seed: int) -> bytes:
         model.reduce_max()
     elif random.random() < 0.4:
         model.tail()
+    return model.finish()
+
+
+def unsigned_model(seed: int) -> bytes:
+    """A random uint8 model, as TensorFlow 1 made them."""
+    random = np.random.default_rng(seed)
+    height, width = (int(n) for n in random.integers(2, 12, 2))
+    model = RandomModel(random, height, width, int(random.choice([1, 3, 3, 4])), "UINT8")
+    steps = [model.conv, model.pointwise, model.depthwise, model.pool, model.pad, model.add, model.requantize]
+    for _ in range(int(random.integers(1, 6))):
+        steps[int(random.integers(len(steps)))]()
+    model.flatten()
     return model.finish()
 
 

@@ -22,7 +22,8 @@ void average_pool(const PoolParams& p, const View& in, const View& out, int row_
           for (int ix = x0; ix < x1; ++ix) sum += row[ix];
         }
         const int32_t count = (y1 - y0) * (x1 - x0);
-        const int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+        sum += p.offset * count;
+        const int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count - p.offset;
         to[x] = static_cast<int8_t>(clamp(mean, p.clamp_min, p.clamp_max));
       }
     }

@@ -13,6 +13,7 @@ struct PoolParams {
   int16_t stride_h, stride_w;
   int16_t pad_top, pad_left;
   int16_t clamp_min, clamp_max;
+  int16_t offset;  // 128 for a mean of uint8 values, which are 128 more than ours
 };
 
 }  // namespace vww

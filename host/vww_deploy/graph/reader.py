@@ -21,6 +21,11 @@ from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
 _MOST_OPERATORS: Final = 2_000
+_SIGNED_ONLY: Final = frozenset(
+    ("HARD_SWISH", "LEAKY_RELU", "MEAN", "MUL", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1")
+    + ("RESIZE_BILINEAR", "SUB", "TANH")
+)
+"""Operators whose uint8 form LiteRT computes otherwise, or that nobody compared."""
 _MOST_MACS: Final = 20_000_000_000
 """Minutes of a microcontroller."""
 
@@ -106,6 +111,10 @@ def _read_operator(reader: Reader, operator: FileOperator) -> None:
         ):
             # Fed by an operator that was refused already: mark its output unknown and stay silent.
             return
+        if operator.kind in _SIGNED_ONLY and any(
+            i >= 0 and i not in reader.constants and reader.tensors[i].dtype == "UINT8" for i in operator.inputs
+        ):
+            raise RefusedError("uint8 activations, which this operator has not here; convert to int8")
         rule(reader, operator)
     except RefusedError as refusal:
         reader.refusals.append(f"{where}: {refusal}")

@@ -23,6 +23,7 @@ _MOST_IN_ALL: Final = 1 << 24
 """Of all tensors: what the analysis of ranges keeps of each must fit in a few hundred megabytes."""
 Axes = tuple[int | None, ...]
 Constant = npt.NDArray[np.generic]
+Weights = npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,6 @@ class Reader:
                 raise RefusedError("a float input that does not go into a single QUANTIZE; quantise to full int8")
             tensor = self.tensors[users[0].outputs[0]]
             self.edge_inputs.add(users[0].index)
-        elif tensor.dtype == "UINT8":
-            users = [op for op in self.file.operators if tensor.index in op.inputs]
-            if any(op.kind != "QUANTIZE" for op in users):
-                raise RefusedError(
-                    "uint8 activations; only a uint8 input that goes into QUANTIZE is supported: convert to int8"
-                )
         self.input_id = self.new(tensor, self._channels_first(tensor) or self._gray(tensor))
 
     @staticmethod
@@ -223,11 +218,18 @@ class Reader:
             raise RefusedError(f"'{self.tensors[index].name}' is {data.dtype}; whole numbers are needed")
         return data.astype(np.int64)
 
-    def weights(self, index: int, channel_axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-        """(weights, one scale for each output channel)."""
+    def weights(self, index: int, channel_axis: int) -> tuple[Weights, npt.NDArray[np.float32]]:
+        """(weights less their zero point, one scale for each output channel).
+
+        Weights are int8; those of a uint8 file that need more are int16.
+        """
         tensor = self.tensors[index]
         data = self.constant(index)
-        if tensor.dtype != "INT8" or tensor.sparse:
+        if tensor.dtype == "UINT8" and tensor.zero_points.size == 1 and not tensor.sparse:
+            data = data.astype(np.int16) - np.int16(tensor.zero_points[0])
+            if data.size and data.min() >= -128 and data.max() <= 127:
+                data = data.astype(np.int8)
+        elif tensor.dtype != "INT8" or tensor.sparse:
             raise RefusedError(
                 f"weights '{tensor.name}' are {'sparse ' if tensor.sparse else ''}{tensor.dtype}; dense INT8 is needed"
             )
@@ -236,11 +238,12 @@ class Reader:
             raise RefusedError(f"weights '{tensor.name}' have {tensor.scales.size} scales for {channels} channels")
         if tensor.scales.size > 1 and tensor.axis != channel_axis:
             raise RefusedError(f"weights '{tensor.name}' are quantised along axis {tensor.axis}, not {channel_axis}")
-        if np.any(tensor.zero_points != 0):
+        if tensor.dtype == "INT8" and np.any(tensor.zero_points != 0):
             raise RefusedError(f"weights '{tensor.name}' have a zero point that is not 0")
         if data.size == 0:
             raise RefusedError(f"weights '{tensor.name}' are empty")
-        return data.astype(np.int8), np.broadcast_to(tensor.scales, (channels,)).astype(np.float32)
+        wide: Weights = data.astype(np.int16) if data.dtype == np.int16 else data.astype(np.int8)
+        return wide, np.broadcast_to(tensor.scales, (channels,)).astype(np.float32)
 
     def bias(self, operator: FileOperator, channels: int) -> npt.NDArray[np.int32]:
         """An operator's third input, int32 [channels]; zeros where it has none."""
@@ -258,20 +261,21 @@ class Reader:
         operator: FileOperator,
         source: Activation,
         scales: npt.NDArray[np.float32],
-        weights: npt.NDArray[np.int8],
+        weights: Weights,
         *,
         per_tensor_product: bool = False,
     ) -> Requantization:
         """A weighted operator's scaling; ``weights`` are [channels, taps], ``scales`` theirs."""
         out = self.quantization(self.tensors[operator.outputs[0]])
         bias = self.bias(operator, len(scales))
+        unsigned = self.tensors[operator.inputs[1]].dtype == "UINT8"
         most = 255 * np.abs(weights.astype(np.int64)).sum(axis=1) + np.abs(bias.astype(np.int64))
         multipliers = []
         for scale, bound in zip(scales, most.tolist(), strict=True):
-            # FULLY_CONNECTED with one scale multiplies in float32, convolutions in double: so does TFLite.
+            # FULLY_CONNECTED with one scale and uint8 layers multiply in float32, convolutions in double, as TFLite.
             product = (
                 float(np.float32(source.quantization.scale) * scale)
-                if per_tensor_product
+                if per_tensor_product or unsigned
                 else source.quantization.scale * float(scale)
             )
             multipliers.append(self.multiplier(product / out.scale, bound))
@@ -282,7 +286,7 @@ class Reader:
             shift=np.array([s for _, s in multipliers], np.int32),
             clamp_min=low,
             clamp_max=high,
-            rounds_once=operator.kind == "FULLY_CONNECTED",
+            rounds_once=operator.kind == "FULLY_CONNECTED" and not unsigned,
         )
 
     @staticmethod

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.cortex_m4 import AVAILABLE, run_on_cortex_m4
-from tests.support.random_models import moved_model, random_model, small_mobilenet, varied_model
+from tests.support.random_models import moved_model, random_model, small_mobilenet, unsigned_model, varied_model
 from vww_deploy.compiler import Compiled, compile_model, layer_digest
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference
@@ -52,6 +52,11 @@ def test_random_models_of_every_operator(seed: int, folder: Path) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_random_models_that_move_values(seed: int, folder: Path) -> None:
     check(compile_model(moved_model(seed), optimize="ram"), seed, folder)
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_random_uint8_models(seed: int, folder: Path) -> None:
+    check(compile_model(unsigned_model(seed)), seed, folder)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -125,13 +125,11 @@ def test_an_input_or_output_that_is_no_tensor(inputs: list[int], outputs: list[i
         read_model(writer.write(inputs, outputs))
 
 
-def test_uint8_activations() -> None:
-    writer = ModelWriter()
-    source = writer.tensor((1, 4, 4, 2), dtype="UINT8", scale=1.0)
-    out = writer.tensor((1, 2, 2, 2), dtype="UINT8", scale=1.0)
-    fields = {"StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2}
-    writer.op("MAX_POOL_2D", [source], [out], options("Pool2DOptions", Padding=1, **fields))
-    assert "uint8 activations" in refusal(writer.write([source], [out])).message
+def test_uint8_where_an_operator_has_no_uint8_form() -> None:
+    model = RandomModel(np.random.default_rng(1), 4, 4, 2, "UINT8")
+    model.unary("TANH")
+    model.pool()
+    assert "uint8 activations" in refusal(model.finish()).message
 
 
 def test_batches() -> None:

@@ -26,6 +26,7 @@ class PoolRule(KernelRule[Pool]):
             **window_fields(op.window, dilates=False),
             clamp_min=op.clamp_min,
             clamp_max=op.clamp_max,
+            offset=128 if op.unsigned else 0,
         )
         return Kernel(self.name, self.name, params)
 

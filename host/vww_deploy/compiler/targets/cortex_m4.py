@@ -42,6 +42,7 @@ TARGET: Final = Target(
         "softmax": 1608,
         "space_to_depth": 452,
         "transpose": 188,
+        "wide_conv2d": 704,
     },
     stack_bytes={
         "add": 170,
@@ -60,6 +61,7 @@ TARGET: Final = Target(
         "softmax": 170,
         "space_to_depth": 80,
         "transpose": 80,
+        "wide_conv2d": 130,
     },
     instructions={
         "add": {"outputs": 33.0, "channels": 130},
@@ -91,5 +93,6 @@ TARGET: Final = Target(
         "softmax": {"outputs": 350.0},
         "space_to_depth": {"outputs": 6.0},
         "transpose": {"outputs": 6.0},
+        "wide_conv2d": {"macs": 7.0, "outputs": 60.0},
     },
 )

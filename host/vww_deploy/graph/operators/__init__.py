@@ -43,6 +43,7 @@ OPERATORS: Final = (
     "strided_slice",
     "tanh",
     "transpose",
+    "wide_conv2d",
 )
 """The modules' names: the registry."""
 

@@ -18,11 +18,13 @@ class AveragePool(Pool):
     """AVERAGE_POOL_2D: the mean, rounded half away from zero."""
 
     def pooled(self, values: Values, shape: tuple[int, int]) -> Values:
-        total = sum(tap for _, _, tap in taps_of(values, self.window, shape))
+        offset = 128 if self.unsigned else 0
+        total = sum(tap for _, _, tap in taps_of(values + offset, self.window, shape))
         count = sum(tap for _, _, tap in taps_of(np.ones_like(values), self.window, shape))
         half = count // 2
-        average: Values = np.where(total > 0, (total + half) // count, -((-total + half) // count))
-        return average
+        average = np.where(total > 0, (total + half) // count, -((-total + half) // count))
+        result: Values = average - offset
+        return result
 
 
 def read(reader: Reader, op: FileOperator) -> None:

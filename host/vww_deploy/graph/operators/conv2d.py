@@ -22,6 +22,7 @@ from vww_deploy.graph.ir import (
 from vww_deploy.graph.operators.concatenation import Concatenation
 from vww_deploy.graph.operators.gather import Gather
 from vww_deploy.graph.operators.weighted import padded_window, weighted_range
+from vww_deploy.graph.operators.wide_conv2d import wide_or
 from vww_deploy.graph.ranges import Channels, Mask, Range, Values, taps_of
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -143,11 +144,12 @@ def read(reader: Reader, op: FileOperator) -> None:
         )
     window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
     requantization = reader.requantization(op, source, scales, weights.reshape(len(weights), -1))
-    whole = Conv2D(op.index, op.kind, (source.id,), reader.new(out), weights, requantization, window)
+    narrow = weights.astype(np.int8)
+    whole = Conv2D(op.index, op.kind, (source.id,), reader.new(out), narrow, requantization, window)
     groups = source.channels // weights.shape[3]
     if groups == 1:
-        reader.ops.append(whole)
-    elif len(weights) % groups:
+        reader.ops.append(wide_or(whole, weights, window))
+    elif len(weights) % groups or weights.dtype != np.int8:
         raise RefusedError(f"{len(weights)} channels in {groups} groups")
     else:
         _split(reader, whole, groups)

@@ -20,6 +20,7 @@ from vww_deploy.graph.ir import (
 )
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.weighted import padded_window, weighted_range
+from vww_deploy.graph.operators.wide_conv2d import wide_or
 from vww_deploy.graph.ranges import Channels, Range, Values, taps_of
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -95,11 +96,11 @@ def read(reader: Reader, op: FileOperator) -> None:
     window = reader.window(reader.options(op), (weights.shape[1], weights.shape[2]), source, out)
     requantization = reader.requantization(op, source, scales, weights.reshape(-1, weights.shape[3]).T)
     multiplier = weights.shape[3] // source.channels
-    reader.ops.append(
-        DepthwiseConv2D(
-            op.index, op.kind, (source.id,), reader.new(out), weights[0], requantization, window, multiplier
-        )
+    narrow = weights[0].astype(np.int8)
+    layer = DepthwiseConv2D(
+        op.index, op.kind, (source.id,), reader.new(out), narrow, requantization, window, multiplier
     )
+    reader.ops.append(wide_or(layer, weights.transpose(3, 1, 2, 0), window, source.channels))
 
 
 READERS: Final = {"DEPTHWISE_CONV_2D": read}

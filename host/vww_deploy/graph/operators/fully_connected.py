@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from vww_deploy.graph.ir import (
     Activation,
     Graph,
@@ -15,6 +17,7 @@ from vww_deploy.graph.ir import (
 )
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.reshape import Reshape
+from vww_deploy.graph.operators.wide_conv2d import wide_or
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -52,7 +55,9 @@ def read(reader: Reader, op: FileOperator) -> None:
         identity = reader.new(out)
         if reader.activations[identity].size != weights.shape[0]:
             raise RefusedError(f"output {list(out.shape)} does not hold {weights.shape[0]} values")
-        reader.ops.append(FullyConnected(op.index, op.kind, (source.id,), identity, weights, requantization))
+        layer = FullyConnected(op.index, op.kind, (source.id,), identity, weights.astype(np.int8), requantization)
+        window = Window((source.height, source.width), (1, 1))
+        reader.ops.append(wide_or(layer, weights.reshape(-1, *source.shape), window))
     elif weights.shape[1] == source.channels and not flat:
         # The last dimension alone is multiplied: a 1x1 convolution over the others.
         identity = reader.new(out)
@@ -60,7 +65,8 @@ def read(reader: Reader, op: FileOperator) -> None:
             raise RefusedError(f"output {list(out.shape)} does not follow from input {list(source.shape)}")
         kernel = weights.reshape(weights.shape[0], 1, 1, weights.shape[1])
         window = Window((1, 1), (1, 1))
-        reader.ops.append(Conv2D(op.index, op.kind, (source.id,), identity, kernel, requantization, window))
+        conv = Conv2D(op.index, op.kind, (source.id,), identity, kernel.astype(np.int8), requantization, window)
+        reader.ops.append(wide_or(conv, kernel, window))
     else:
         raise RefusedError(f"weights {list(weights.shape)} do not fit an input of {source.size} values")
 

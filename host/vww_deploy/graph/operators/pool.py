@@ -25,6 +25,8 @@ class Pool(Op):
     window: Window
     clamp_min: int = -128
     clamp_max: int = 127
+    unsigned: bool = False
+    """Whether the file's values are uint8: means of those round half up, of int8 half away from zero."""
 
     def row_map(self, graph: Graph) -> RowMap:
         return self.window.row_map
@@ -56,4 +58,5 @@ def read_pool(reader: Reader, op: FileOperator, record: type[Pool]) -> None:
     if out.shape[3] != source.channels:
         raise RefusedError(f"output {list(out.shape)} does not follow from input {list(source.shape)}")
     low, high = reader.clamp(op, quantization)
-    reader.ops.append(record(op.index, op.kind, (source.id,), reader.new(out), window, low, high))
+    unsigned = out.dtype == "UINT8"
+    reader.ops.append(record(op.index, op.kind, (source.id,), reader.new(out), window, low, high, unsigned))
