@@ -21,9 +21,9 @@ from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
 _MOST_OPERATORS: Final = 2_000
-_SIGNED_ONLY: Final = frozenset(
-    ("HARD_SWISH", "LEAKY_RELU", "MEAN", "MUL", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1")
-    + ("RESIZE_BILINEAR", "SUB", "TANH")
+_SIGNED_ONLY: Final = (
+    *("HARD_SWISH", "LEAKY_RELU", "MEAN", "MUL", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1"),
+    *("RESIZE_BILINEAR", "SUB", "TANH"),
 )
 """Operators whose uint8 form LiteRT computes otherwise, or that nobody compared."""
 _MOST_MACS: Final = 20_000_000_000
