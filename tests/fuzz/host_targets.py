@@ -24,6 +24,7 @@ from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera, device
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import HEADER, Decoder, Frame, encode_frame
+from vww_deploy.link.transport import Line
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.runs import recording
@@ -88,6 +89,7 @@ class Peer:
     """
 
     name = "peer"
+    line = Line()
 
     def __init__(self, clock: Clock, data: bytes) -> None:
         self._clock, self._data = clock, data
@@ -192,6 +194,7 @@ class Said:
     """A port on which the same is said for ever."""
 
     name = "port"
+    line = Line()
 
     def __init__(self, clock: Clock, data: bytes) -> None:
         self._clock, self._data = clock, data

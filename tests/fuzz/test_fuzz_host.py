@@ -31,6 +31,7 @@ from vww_deploy.link import messages as m
 from vww_deploy.link.device import MAX_LAYERS, Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.messages import FrameKind
+from vww_deploy.link.transport import Line
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
@@ -133,6 +134,7 @@ class HostileBoard:
     """Answers with what it was given, then with nothing; time passes with every read."""
 
     name = "hostile"
+    line = Line()
 
     def __init__(self, clock: Clock, answers: list[bytes]) -> None:
         self._clock, self._answers = clock, answers
@@ -194,6 +196,7 @@ class LyingBoard:
     """Answers every request, for ever, and never with what was asked for."""
 
     name = "lying"
+    line = Line()
 
     def __init__(self, clock: Clock, lie: Callable[[m.Message], m.Message | None], **described: Any) -> None:
         self._clock, self._lie, self._described = clock, lie, described

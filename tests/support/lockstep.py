@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from vww_deploy.link import device, faults
+from vww_deploy.link.transport import Line
 
 INPUT_SHAPE: Final = (96, 96, 1)
 LAYERS: Final = 4
@@ -58,6 +59,8 @@ class Clock:
 
 class LockstepBoard:
     """A transport to the board; :meth:`reset` is its reset button."""
+
+    line = Line()
 
     def __init__(self, program: Path, clock: Clock, *, layer_ms: int = 0, staged: bool = True) -> None:
         self._command = [str(program), str(layer_ms), *(["staged"] if staged else [])]

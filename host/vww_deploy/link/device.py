@@ -24,8 +24,8 @@ from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Tex
 from vww_deploy.link.transport import PortStuck, Transport
 from vww_deploy.pictures.camera_format import FrameFormat
 
-# A request without inference is answered within a few ms on any board; 0.5 s leaves room for a busy host and a slow
-# line.
+# A request without inference is answered within a few ms on any board once it has gone over the line; 0.5 s leaves room
+# for a busy host. On a line that loses nothing the host then only knocks, and sends again what is lost for certain.
 ANSWER_TIMEOUT_S: Final = 0.5
 # While the board infers it answers between layers or, without a second input buffer, only afterwards.
 BUSY_TIMEOUT_S: Final = 2.0
@@ -179,6 +179,7 @@ class Device:
         self._last_heard = time.monotonic()
         self._piece = 0  # bytes of a picture in one message; 0: as many as the board takes
         self._progress = 0  # goes up with each piece that the board had not had before
+        self._through_at = 0.0  # when the line has carried all that was sent
         self._greeted_at = 0.0
         self._info: DeviceInfo | None = None
         self.link = LinkStats()
@@ -340,12 +341,12 @@ class Device:
         self._upload(job, running)
 
     def _ask(self, job: _Job) -> None:
-        job.asked_at = time.monotonic()
         result = self._results.get(job.id)
         if result is not None and result.status != m.Status.OK:
             # The answer to an earlier question, whose picture had not come through.
             del self._results[job.id]
         self._send_message(m.Infer(job.id, job.crc, job.flags))
+        job.asked_at = self._through_at
 
     def _upload(self, job: _Job, running: _Job | None) -> None:
         """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board.
@@ -353,6 +354,9 @@ class Device:
         The question follows the last piece at once, and on a line that loses nothing the next picture follows that: a
         wait for the last answers would leave the line idle. Should a piece have been lost after all, the board says
         that it lacks the picture.
+
+        On a line that loses nothing a wait that grows long is no loss: the host knocks. Once that is answered, all that
+        was sent before has been read, and what has no answer was lost in a restart.
         """
         window, size = self.info.window, len(job.data)
         if job.frame is not None:
@@ -364,6 +368,7 @@ class Device:
         went_back_to = -1
         timeouts = 0
         asked = False
+        knocks: set[int] = set()
         self._acks.pop(job.id, None)
         last_progress = last_new = time.monotonic()
         while True:
@@ -381,7 +386,8 @@ class Device:
                 return
             busy = running is not None and running.id not in self._results
             patience = min((BUSY_TIMEOUT_S if busy else ANSWER_TIMEOUT_S) * 2**timeouts, LONGEST_ANSWER_TIMEOUT_S)
-            waited = time.monotonic() - last_progress
+            begun = max(last_progress, self._through_at)
+            waited = time.monotonic() - begun
             if waited < patience:
                 self._listen(patience - waited)
             ack = self._acks.pop(job.id, None)
@@ -397,12 +403,22 @@ class Device:
                 sent = max(sent, acked)
                 timeouts = 0
                 last_progress = time.monotonic()
+                self._through_at = min(
+                    self._through_at, last_progress + (sent - acked) / self._transport.line.bytes_per_s
+                )
                 continue
             # An answer without progress: the piece at `acked` was lost, what came after it is of no use. Every later
             # piece of the window brings the same answer, so go back only once for each; after that only when nothing
             # comes for too long.
             lost = ack is not None and went_back_to != acked
-            silent = time.monotonic() - last_progress >= patience
+            silent = time.monotonic() - begun >= patience
+            if self._transport.line.lossless and not lost:
+                lost = not knocks.isdisjoint(self._answers)
+                if silent and not lost:
+                    self._check_silence()
+                    knocks.add(self._send_message(m.GetStats()))
+                    last_progress = time.monotonic()
+                    continue
             if lost or silent:
                 self._check_silence()
                 self._count_retry(job)
@@ -410,6 +426,7 @@ class Device:
                 self._shrink_pieces()
                 went_back_to = sent = acked
                 asked = False
+                knocks.clear()
                 last_progress = time.monotonic()
 
     def _shrink_pieces(self) -> None:
@@ -440,7 +457,8 @@ class Device:
             if now > deadline:
                 raise LinkError(f"{self.port}: no result after {INFERENCE_TIMEOUT_S:.0f} s", hint=_RESET_HINT)
             if now - job.asked_at > BUSY_TIMEOUT_S or job.asked_at < self._greeted_at:
-                self._count_retry(job)
+                if not self._transport.line.lossless:
+                    self._count_retry(job)
                 self._check_silence()
                 self._ask(job)
             self._listen(min(BUSY_TIMEOUT_S, deadline - now))
@@ -510,6 +528,7 @@ class Device:
                         # through.
                         self._shrink_pieces()
                     self._transport.reopen()
+                    self._through_at = 0.0
                     self._decoder = Decoder()
 
     def _greet(self) -> None:
@@ -568,24 +587,29 @@ class Device:
         """Sends ``message`` until its answer comes; every request may be repeated without harm."""
         sequence = self._take_sequence()
         frame = encode_frame(message.TYPE, sequence, message.pack())
-        deadline = time.monotonic() + timeout_s
+        deadline = max(time.monotonic(), self._through_at) + timeout_s
         while time.monotonic() < deadline:
             self._send(frame)
-            again = min(deadline, time.monotonic() + ANSWER_TIMEOUT_S)
+            again = min(deadline, self._through_at + ANSWER_TIMEOUT_S)
             while (left := again - time.monotonic()) > 0:
                 self._listen(left)
                 answer = self._answers.pop(sequence, None)
                 if isinstance(answer, response):
+                    self._through_at = min(self._through_at, time.monotonic())
                     return answer
-            self.link.retries += 1
+            if not self._transport.line.lossless:
+                self.link.retries += 1
         return self._silent()
 
     def _take_sequence(self) -> int:
         self._sequence = (self._sequence + 1) & 0xFFFF
         return self._sequence
 
-    def _send_message(self, message: m.Message) -> None:
-        self._send(encode_frame(message.TYPE, self._take_sequence(), message.pack()))
+    def _send_message(self, message: m.Message) -> int:
+        """Returns the sequence number, which the answer has as well."""
+        sequence = self._take_sequence()
+        self._send(encode_frame(message.TYPE, sequence, message.pack()))
+        return sequence
 
     def _send(self, data: bytes) -> None:
         try:
@@ -596,6 +620,7 @@ class Device:
         except LinkError as error:
             raise _PortLost(error) from error
         self.link.bytes_sent += len(data)
+        self._through_at = max(self._through_at, time.monotonic()) + len(data) / self._transport.line.bytes_per_s
 
     def _listen(self, timeout_s: float) -> None:
         """Takes in what comes within ``timeout_s``; returns after the first bytes."""

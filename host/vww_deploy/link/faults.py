@@ -20,7 +20,7 @@ from random import Random
 from typing import Final
 
 from vww_deploy.errors import LinkError
-from vww_deploy.link.transport import Transport
+from vww_deploy.link.transport import Line, Transport
 
 
 class Fault(StrEnum):
@@ -156,10 +156,17 @@ class FaultyTransport:
         self._inner = inner
         self._reset = reset
         bytes_per_s = None if baudrate is None else baudrate / 10
+        self._line = Line(
+            inner.line.bytes_per_s if bytes_per_s is None else bytes_per_s, inner.line.lossless and not faults.rate
+        )
         self._to_board = _Wire(Lane(faults, "to board", _TO_BOARD_TEXT), bytes_per_s)
         self._to_host = _Wire(Lane(faults, "to host", _TO_HOST_TEXT), bytes_per_s)
         self._connected = True
         self._names = 1
+
+    @property
+    def line(self) -> Line:
+        return self._line
 
     @property
     def name(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -32,8 +34,23 @@ class PortStuck(LinkError):  # noqa: N818
     """The board took no bytes for :data:`WRITE_TIMEOUT_S`; those that wait for it are thrown away."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """What a way to a board is like."""
+
+    bytes_per_s: float = math.inf
+    """What it carries at most."""
+    lossless: bool = False
+    """Every byte arrives: what is not answered was lost in a restart, or the other side has not got round to it."""
+
+
 class Transport(Protocol):
     """A way for bytes to a board and back. Failures are :class:`LinkError`."""
+
+    @property
+    def line(self) -> Line:
+        """What the timeouts of the link follow."""
+        ...
 
     @property
     def name(self) -> str:
@@ -65,6 +82,14 @@ class SerialTransport:
         self._baudrate = baudrate
         self._locate = locate
         self._serial: serial.Serial = _open(port, baudrate)
+
+    @property
+    def line(self) -> Line:
+        # A pseudo-terminal: its other end is a program, the emulator for one, and its baud rate only a number.
+        if Path(self._port).resolve().is_relative_to("/dev/pts"):
+            return Line(lossless=True)
+        # 10 bits a byte; a board's own USB port is faster than it says, and its answers show that.
+        return Line(self._baudrate / 10)
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, Inference
-from vww_deploy.link.transport import Transport, open_transport
+from vww_deploy.link.transport import Line, Transport, open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture, thumbnail
 from vww_deploy.session.connect import choose_board
@@ -317,6 +317,11 @@ class _NoReopen:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    @property
+    def line(self) -> Line:
+        """As the transport's."""
+        return self._transport.line
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vww_deploy.errors import DataError, LinkError
+from vww_deploy.link.transport import Line
 from vww_deploy.session import mlperf
 
 
@@ -17,6 +18,7 @@ class Device:
     """Answers each command with the next of its texts."""
 
     name = "scripted"
+    line = Line()
 
     def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
