@@ -37,6 +37,8 @@ def command(
             metavar="LOW HIGH",
         ),
     ] = None,
+    labels: common.LabelsOption = None,
+    person_label: common.PersonLabelOption = None,
     fine_tune: Annotated[
         bool | None,
         typer.Option(
@@ -51,6 +53,7 @@ def command(
     Example: vww-deploy quantize training/ photos/ -o person.tflite --test
     """
     from vww_deploy.errors import DataError
+    from vww_deploy.pictures.class_labels import read_labels_txt
     from vww_deploy.training.package import ALLOWED_LOSS
     from vww_deploy.training.sources import is_training, quantise_source
 
@@ -65,9 +68,13 @@ def command(
             splits=_splits(dataset) if test else ("val",),
             size=size,
             pixel_range=pixel_range,
+            labels=read_labels_txt(labels) if labels is not None else (),
+            person_label=person_label,
             fine_tune=fine_tune,
             say=lambda text: status.update(text.capitalize()),
         )
+    if pixel_range is None and packed.card.input.pixel_range is not None:
+        common.notice("the model scales its pictures itself: pixels are given to it as 0 to 255")
     for text in packed.unreadable[:3]:
         common.notice(text)
     if len(packed.unreadable) > 3:

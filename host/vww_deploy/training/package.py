@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,24 @@ from vww_deploy.errors import BuildError, DataError, ModelError, ToolMissing
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model, output_spec
 from vww_deploy.graph.reader import read_model
-from vww_deploy.pictures import preprocess
+from vww_deploy.pictures import class_labels, preprocess
 from vww_deploy.pictures.card import InputSpec, ModelCard
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.training import metrics
 from vww_deploy.training.datasets import SPLITS, Dataset
 from vww_deploy.training.evaluate import reference_probability
+from vww_deploy.training.float_form import scales_pictures, takes_raw_pixels
 from vww_deploy.training.interpret import PixelRange, open_interpreter
-from vww_deploy.training.quantize import LayerNoise, ease, float_tflite, layer_noise, predict_tflite, quantise, sample
+from vww_deploy.training.quantize import (
+    LayerNoise,
+    ease,
+    float_tflite,
+    layer_noise,
+    load_keras,
+    predict_tflite,
+    quantise,
+    sample,
+)
 
 CALIBRATION_PICTURES: Final = 400
 ALLOWED_LOSS: Final = 0.5
@@ -78,6 +89,8 @@ def pack(
     splits: tuple[str, ...] = ("val",),
     size: tuple[int, int] | None = None,
     pixel_range: PixelRange = None,
+    labels: Sequence[str] = (),
+    person_label: str | None = None,
     seed: int = 1,
     allowed_loss: float = ALLOWED_LOSS,
     fine_tune: FineTune | None = None,
@@ -94,7 +107,10 @@ def pack(
         dataset: gives the calibration pictures (from ``train``) and those to measure on.
         splits: to measure on; ``val``, or the first without it, decides about fine-tuning.
         size: height and width, for a model that takes any.
-        pixel_range: the real numbers that pixel 0 and pixel 255 are to the network.
+        pixel_range: the real numbers that pixel 0 and pixel 255 are to the network; 0 and 255 by itself where the
+            network scales its pictures.
+        labels: of the network's classes; (no person, person) of a network with two outputs or one.
+        person_label: the one that is a person, if its name does not say so.
         allowed_loss: percentage points of top-1 that int8 may lose before ``fine_tune`` is asked; -100 asks it always.
         fine_tune: gives the network fine-tuned for int8; kept if it is nearer to float on ``val``.
         about: what else the card records: recipe, seeds, data.
@@ -106,8 +122,13 @@ def pack(
     """
     ModelCard.check_place(path.with_suffix(".json"))  # before the work, not after it
     say("converting")
+    if isinstance(source, Path) and source.suffix in (".keras", ".h5", ".hdf5"):
+        source = load_keras(source)
     given = float_tflite(source, size=size)
+    if pixel_range is None and (scales_pictures(source) or takes_raw_pixels(given)):
+        pixel_range = (0.0, 255.0)
     spec = replace(_spec(given), pixel_range=pixel_range)
+    outputs = _outputs(given, labels, person_label)
     if size is not None and size != (spec.height, spec.width):
         raise ModelError(f"the model takes {spec.height} x {spec.width} only", hint="Leave out the size.")
     unreadable: list[str] = []
@@ -120,28 +141,28 @@ def pack(
     rough = quantise(exact, calibration, pixel_range=pixel_range)
     measured = {split: _measured_on(dataset.split(split), split, spec, unreadable.append) for split in splits}
     say("measuring")
-    said = {split: predict_tflite(given, data[0], pixel_range) for split, data in measured.items()}
+    said = {split: predict_tflite(given, data[0], pixel_range, outputs) for split, data in measured.items()}
     float_figures = {split: figures(said[split], data[1]) for split, data in measured.items()}
     noise = layer_noise(exact, rough, sample(calibration, _NOISE_PICTURES, seed), pixel_range)
     judge, tuned = _judge(splits), False
-    pixels, labels = measured[judge]
-    told = predict_reference(rough, spec, pixels)
-    if fine_tune is not None and 100 * (float_figures[judge].top1 - figures(told, labels).top1) > allowed_loss:
+    pixels, truths = measured[judge]
+    told = predict_reference(rough, spec, pixels, outputs)
+    if fine_tune is not None and 100 * (float_figures[judge].top1 - figures(told, truths).top1) > allowed_loss:
         say("fine-tuning for int8")
         better = quantise(ease(float_tflite(fine_tune(), size=size), calibration), calibration, like=exact)
-        again = predict_reference(better, spec, pixels)
+        again = predict_reference(better, spec, pixels, outputs)
         # Nearer to float on pictures it has not seen, whatever their labels: no lucky draw of labels is kept.
         if _apart(again, said[judge]) < _apart(told, said[judge]):
             rough, told, tuned = better, again, True
     say("measuring int8")
     int8_figures = {
-        split: figures(told if split == judge else predict_reference(rough, spec, data[0]), data[1])
+        split: figures(told if split == judge else predict_reference(rough, spec, data[0], outputs), data[1])
         for split, data in measured.items()
     }
     about = {"seed": seed, "fine_tuned_for_int8": tuned, **(about or {})}
     if unreadable:
         about["unreadable"] = len(set(unreadable))
-    card = _card(path.stem, rough, spec, float_figures, int8_figures, description, about)
+    card = _card(path.stem, rough, spec, outputs, float_figures, int8_figures, description, about)
     write_model(path, rough, card)
     return Packed(path, card, float_figures, int8_figures, tuple(noise), tuned, tuple(dict.fromkeys(unreadable)))
 
@@ -194,13 +215,16 @@ def _measured_on(
     return pixels, labels
 
 
-def predict_reference(model: bytes, spec: InputSpec, pixels: npt.NDArray[np.uint8]) -> metrics.Floats:
+def predict_reference(
+    model: bytes, spec: InputSpec, pixels: npt.NDArray[np.uint8], outputs: OutputSpec | None = None
+) -> metrics.Floats:
     """P(person), float64 ``[N]``, of an int8 ``.tflite`` by LiteRT's reference kernels; pixels are uint8
     ``[N, h, w, c]``.
     """
     graph = read_model(model)
-    outputs = output_spec(graph, LABELS, person=1)
-    probability = reference_probability(Model(Path(graph.name), graph, ModelCard(graph.name, spec), outputs))
+    meant = outputs or OutputSpec(LABELS)
+    told = output_spec(graph, meant.labels, person=meant.person)
+    probability = reference_probability(Model(Path(graph.name), graph, ModelCard(graph.name, spec), told))
     quantization = graph.input_activation.quantization
     return np.array([probability(preprocess.quantise(one, spec, quantization)) for one in pixels])
 
@@ -286,26 +310,45 @@ def _counted(compiled: Compiled) -> dict[str, int]:
 
 
 def _spec(content: bytes) -> InputSpec:
-    """The input of a float ``.tflite``, which must map gray or RGB pictures to (no person, person)."""
+    """The input of a float ``.tflite``, which must take gray or RGB pictures."""
     interpreter = open_interpreter(content)
     height, width, channels = (int(n) for n in interpreter.get_input_details()[0]["shape"][1:])
     if channels not in (1, 3):
         raise ModelError(
             f"the model takes {channels} channels", hint="Pictures have 1 (gray) or 3 (RGB): train it on such ones."
         )
-    outputs = int(np.prod(interpreter.get_output_details()[0]["shape"]))
-    if outputs != 2:
-        raise ModelError(
-            f"the model ends in {outputs} value{'s' if outputs != 1 else ''} instead of 2",
-            hint="End it in two: no person and person, as probabilities (a softmax) or as logits.",
-        )
     return InputSpec(height, width, channels)
+
+
+def _outputs(content: bytes, labels: Sequence[str], person_label: str | None) -> OutputSpec:
+    """What a float ``.tflite`` ends in.
+
+    Raises:
+        ModelError: the labels are another model's, or do not say which class is a person.
+    """
+    shape = [int(n) for n in open_interpreter(content).get_output_details()[0]["shape"][1:]] or [1]
+    rows, columns = shape[:2] if len(shape) == 3 else (1, 1)
+    channels, is_map = shape[-1], rows * columns > 1
+    names = class_labels.fitted(labels, channels, is_map=is_map) if labels else LABELS if channels <= 2 else ()
+    if names is None:
+        raise ModelError(
+            f"{len(labels)} labels, but the model ends in {channels} values",
+            hint="The labels file names the model's classes, one a line.",
+        )
+    person = class_labels.index_of(names, person_label) if person_label else class_labels.find_person(names)
+    if not names or person is None:
+        raise ModelError(
+            f"the model ends in {channels} values, and nobody knows which of them is a person",
+            hint="Name them with --labels FILE, one a line, and the person with --person-label NAME.",
+        )
+    return OutputSpec(tuple(names), person, channels=channels, rows=rows, columns=columns)
 
 
 def _card(
     name: str,
     content: bytes,
     spec: InputSpec,
+    outputs: OutputSpec,
     exact: dict[str, Figures],
     rough: dict[str, Figures],
     description: str,
@@ -316,7 +359,8 @@ def _card(
     return ModelCard(
         name=name,
         input=spec,
-        labels=LABELS,
+        labels=outputs.labels,
+        person_label="" if class_labels.find_person(outputs.labels) == outputs.person else outputs.pair[1],
         sha256=hashlib.sha256(content).hexdigest(),
         description=description,
         details={

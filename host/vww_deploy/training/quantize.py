@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.graph.model_file import tflite_bytes
+from vww_deploy.pictures.outputs import OutputSpec
+from vww_deploy.training.float_form import as_float32
 from vww_deploy.training.interpret import PixelRange, Pixels, open_interpreter, real_values, show, to_real
 from vww_deploy.training.mobilenet import require_tensorflow
 from vww_deploy.training.rounding import centre_logits, equalise, settle
@@ -46,12 +49,12 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
     try:
         if isinstance(source, Path):
             if source.suffix == ".tflite":
-                content = source.read_bytes()
+                content = as_float32(tflite_bytes(source))
                 check_float(content, source)
                 return content
             if source.is_dir():
                 return bytes(tf.lite.TFLiteConverter.from_saved_model(str(source)).convert())
-            source = tf.keras.models.load_model(source, compile=False)
+            source = load_keras(source)
         height, width, channels = source.input_shape[1:]
         if size is not None:
             height, width = size
@@ -70,7 +73,32 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
             f"{source} cannot be read: {error}", hint="Give a .keras, .h5, SavedModel or .tflite."
         ) from error
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise ModelError(f"{source} cannot be converted: {error}", hint="It must map pictures to classes.") from error
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{source} cannot be converted: {reason}", hint="It must map pictures to classes.") from error
+
+
+def load_keras(path: Path) -> Any:
+    """A Keras model; one that Keras 2 wrote has a key of depthwise layers that Keras 3 does not know.
+
+    Raises:
+        ModelError: it is none.
+    """
+    tf = require_tensorflow()
+
+    class DepthwiseConv2D(tf.keras.layers.DepthwiseConv2D):  # type: ignore[misc,name-defined]
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> Any:
+            return super().from_config({key: value for key, value in config.items() if key != "groups"})
+
+    known = {"DepthwiseConv2D": DepthwiseConv2D}
+    try:
+        return tf.keras.models.load_model(path, compile=False, custom_objects=known)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{path} cannot be read as a Keras model: {reason}",
+            hint="It must hold the whole model, not its weights alone, and no layers of your own.",
+        ) from error
 
 
 def quantise(
@@ -124,22 +152,25 @@ def ease(float_model: bytes, pictures: Pixels, pixel_range: PixelRange = None) -
     return equalise(centre_logits(float_model), pictures, pixel_range)
 
 
-def predict_tflite(model: bytes, pixels: Pixels, pixel_range: PixelRange = None) -> npt.NDArray[np.float32]:
+def predict_tflite(
+    model: bytes, pixels: Pixels, pixel_range: PixelRange = None, outputs: OutputSpec | None = None
+) -> npt.NDArray[np.float32]:
     """P(person), float32 ``[N]``, by LiteRT's fast kernels, for a float or int8 ``.tflite``; uint8 ``[N, h, w, c]``.
 
-    The model ends in (no person, person), as probabilities or as logits. Quick rather than exact: at int8 the fast
-    kernels differ from the reference in single steps of 1/256.
+    ``outputs`` says what the model ends in; without it, in (no person, person), as probabilities or as logits.
+    Quick rather than exact: at int8 the fast kernels differ from the reference in single steps of 1/256.
     """
     interpreter = open_interpreter(model)
     output = interpreter.get_output_details()[0]
-    said = np.empty((len(pixels), 2))
+    ending = [kind for kind in operators_of(model) if kind not in ("DELEGATE", "DEQUANTIZE", "QUANTIZE", "RESHAPE")]
+    real = replace(
+        outputs or OutputSpec(), scale=1.0, zero_point=0, probabilities=ending[-1] in ("SOFTMAX", "LOGISTIC")
+    )
+    said = np.empty(len(pixels), np.float32)
     for index, one in enumerate(pixels):
         show(interpreter, one, pixel_range)
-        said[index] = real_values(interpreter, output).reshape(-1)
-    if "SOFTMAX" not in operators_of(model):
-        powers = np.exp(said - said.max(axis=1, keepdims=True))
-        said = powers / powers.sum(axis=1, keepdims=True)
-    return said[:, 1].astype(np.float32)
+        said[index] = real.p_person(real_values(interpreter, output))
+    return said
 
 
 def layer_noise(

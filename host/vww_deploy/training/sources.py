@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,8 @@ def quantise_source(
     splits: tuple[str, ...] = ("val",),
     size: int | None = None,
     pixel_range: PixelRange = None,
+    labels: Sequence[str] = (),
+    person_label: str | None = None,
     fine_tune: bool | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Packed:
@@ -86,6 +88,7 @@ def quantise_source(
     Args:
         size: height and width for a model from elsewhere that takes any.
         pixel_range: the real numbers that pixel 0 and pixel 255 are to a model from elsewhere.
+        labels: of the classes of a model from elsewhere, and ``person_label`` the one of them that is a person.
         fine_tune: always or never; None does it if int8 loses more than :data:`ALLOWED_LOSS` points.
 
     Raises:
@@ -104,6 +107,8 @@ def quantise_source(
         splits=splits,
         size=None if size is None else (size, size),
         pixel_range=pixel_range,
+        labels=labels,
+        person_label=person_label,
         fine_tune=None if fine_tune is False else network.fine_tune,
         allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
         description=network.description,

@@ -23,6 +23,7 @@ tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
 
 from vww_deploy.training import evaluate, package  # noqa: E402
+from vww_deploy.training.float_form import takes_raw_pixels  # noqa: E402
 from vww_deploy.training.interpret import open_interpreter  # noqa: E402
 from vww_deploy.training.package import pack  # noqa: E402
 from vww_deploy.training.quantize import float_tflite, predict_tflite  # noqa: E402
@@ -94,8 +95,7 @@ def test_logits_are_measured_through_a_softmax(discs: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"outputs": 1, "activation": "sigmoid"}, "ends in 1 value instead of 2"),
-        ({"outputs": 3}, "ends in 3 values instead of 2"),
+        ({"outputs": 3}, "ends in 3 values, and nobody knows which of them is a person"),
         ({"channels": 4}, "takes 4 channels"),
         ({"side": None}, "takes any size"),
     ],
@@ -106,6 +106,42 @@ def test_a_network_of_another_kind_is_refused(
     with pytest.raises(ModelError, match=expected):
         pack(network(**changes), read_dataset(discs), tmp_path / "m.tflite")
     assert not list(tmp_path.iterdir())
+
+
+def test_one_sigmoid_and_several_classes_are_quantised_with_their_labels(discs: Path, tmp_path: Path) -> None:
+    dataset = read_dataset(discs)
+    single = pack(network(1, "sigmoid"), dataset, tmp_path / "single.tflite")
+    assert Model.load(single.path).outputs.channels == 1
+    several = pack(network(3), dataset, tmp_path / "several.tflite", labels=("cat", "guy", "dog"), person_label="guy")
+    outputs = Model.load(several.path).outputs
+    assert (outputs.labels, outputs.person) == (("cat", "guy", "dog"), 1)
+    for packed in (single, several):
+        assert packed.int8_figures["val"].top1 == evaluated(packed.path, dataset, "val").top1
+        assert packed.int8_figures["val"].roc_auc == pytest.approx(packed.float_figures["val"].roc_auc, abs=0.1)
+
+
+def test_float16_and_dynamic_range_files_and_preprocessing_inside_are_quantised(discs: Path, tmp_path: Path) -> None:
+    inputs = tf.keras.Input((40, 40, 1))
+    inner = network()
+    model = tf.keras.Model(inputs, inner(tf.keras.layers.Rescaling(1 / 127.5, -1)(inputs)))
+    dataset = read_dataset(discs)
+    padded = tf.keras.layers.Conv2D(2, 3, padding="same")(tf.keras.layers.Rescaling(1 / 255)(inputs))
+    assert takes_raw_pixels(float_tflite(tf.keras.Model(inputs, padded)))
+    assert not takes_raw_pixels(float_tflite(inner))
+    plain = pack(model, dataset, tmp_path / "plain.tflite")
+    assert plain.card.input.pixel_range == (0.0, 255.0)
+    for form in ("float16", "dynamic"):
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if form == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        source = tmp_path / f"{form}_float.tflite"
+        source.write_bytes(converter.convert())
+        with pytest.raises(ModelError) as caught:
+            Model.load(source)
+        assert "vww-deploy quantize" in caught.value.hint
+        packed = pack(source, dataset, tmp_path / f"{form}.tflite", pixel_range=(0.0, 255.0))
+        assert packed.int8_figures["val"].roc_auc == pytest.approx(plain.int8_figures["val"].roc_auc, abs=0.1)
 
 
 def test_a_network_from_elsewhere_says_its_size_and_pixels(discs: Path, tmp_path: Path) -> None:
