@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -159,7 +161,11 @@ def model_of_board(
 
 
 def print_error(error: VwwError) -> None:
-    """Message and hint on stderr."""
+    """Message and hint on stderr; where JSON was asked for, an object with the key ``error`` on stdout, too."""
+    if "--json" in sys.argv:
+        said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        with contextlib.suppress(OSError):
+            typer.echo(json.dumps({"error": {**said, "exit_code": error.exit_code}}))
     err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
     if error.hint:
         err.print(f"[bold cyan]  try:[/] {escape(error.hint)}", soft_wrap=True)

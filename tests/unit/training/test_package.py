@@ -125,7 +125,7 @@ def test_float16_and_dynamic_range_files_and_preprocessing_inside_are_quantised(
     inner = network()
     model = tf.keras.Model(inputs, inner(tf.keras.layers.Rescaling(1 / 127.5, -1)(inputs)))
     dataset = read_dataset(discs)
-    padded = tf.keras.layers.Conv2D(2, 3, padding="same")(tf.keras.layers.Rescaling(1 / 255)(inputs))
+    padded = tf.keras.layers.Conv2D(2, 3, padding="same")(tf.keras.layers.Rescaling(1 / 127.5, -1)(inputs))
     assert takes_raw_pixels(float_tflite(tf.keras.Model(inputs, padded)))
     assert not takes_raw_pixels(float_tflite(inner))
     plain = pack(model, dataset, tmp_path / "plain.tflite")
