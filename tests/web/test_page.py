@@ -90,14 +90,14 @@ def test_the_frame_changes_and_belongs_to_the_prediction(page: Any, browser: web
     chances = dict(PICTURES)
     seen: dict[int, str] = {}
     wait_for(lambda: number(browser) >= 0)
-    until = time.monotonic() + 4
-    while time.monotonic() < until:
+    until = time.monotonic() + 60  # a few seconds, unless the machine is very busy
+    while len(seen) <= 10 or len(set(seen.values())) < len(PICTURES):
+        assert time.monotonic() < until, f"{len(seen)} frames in a minute"
         now = moment(browser)
         p_person = chances[now["source"]]
         assert now["chance"] == f"{p_person:.1%}"
         assert now["prediction"] == ("person" if p_person >= 0.5 else "no person")
         seen[now["number"]] = now["src"]
-    assert len(seen) > 10
     assert len(set(seen.values())) == len(PICTURES)
     frame = decoded(next(iter(seen.values())))
     assert frame.shape == (96, 96)

@@ -143,6 +143,13 @@ def stream(lockstep_device: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
         board.close()
 
 
+def test_a_slow_line_is_no_bad_one(stream: Stream) -> None:
+    """A window of pieces takes 9 s at 9,600 baud: the timeouts wait for it."""
+    streamed = stream(pictures(3), Faults(), baudrate=9600)
+    assert len(streamed.results) == 3
+    assert streamed.device.link.retries == 0
+
+
 @pytest.mark.parametrize("staged", [True, False], ids=["staged", "plain"])
 @pytest.mark.parametrize("kind", list(Fault))
 def test_each_fault_alone_costs_no_result(stream: Stream, kind: Fault, staged: bool) -> None:
