@@ -54,6 +54,7 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
   }
   BlockArguments block{gathered, nullptr, 0, rounding_offset(p.requant), nullptr, out.channel_stride, p.out_c};
   int pixels = 0;
+  Assembly assembly = nullptr;
   for (int y = row_begin; y < row_end; ++y) {
     int8_t* const row = row_of(out, y);
     const int8_t* const from = pointwise ? row_of(in, y) : nullptr;
@@ -63,6 +64,7 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
         pixels = next;
         block.end = gathered + pairs * pixels;
         block.entry = entry_bytes(pixels, pairs);
+        assembly = assembly_for(p.requant, pixels);
       }
       if (pointwise) {
         gather_columns(from + x, in.channel_stride, p.in_c, pixels, gathered);
@@ -72,7 +74,7 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
         gather_planar(p, in, y, x, pixels, gathered);
       }
       block.out = row + x;
-      multiply_block(p, block, pixels);
+      multiply_block(p, block, pixels, assembly);
     }
   }
 }

@@ -100,7 +100,8 @@ struct BlockArguments {
   "bgt.w 1b\n"         \
   "4:\n"
 
-constexpr int kUnroll = 16, kStepBytes4 = 52, kStepBytes3 = 44;
+constexpr int kUnroll4 = 32, kStepBytes4 = 52;
+constexpr int kUnroll3 = 16, kStepBytes3 = 44;
 
 __attribute__((naked, noinline)) inline void multiply4(const int8_t* /*constants*/,
                                                        const BlockArguments* /*arguments*/) {
@@ -121,7 +122,7 @@ __attribute__((naked, noinline)) inline void multiply4(const int8_t* /*constants
                "ldr r11, [r0], #4\n"
                "step r7, r11, r7, r11, r7, r11\n"  //
                VWW_ENTER
-               ".rept 16\n"
+               ".rept 32\n"
                "step r4, r8, r5, r9, r6, r10\n"
                ".endr\n"                                                                                     //
                VWW_REPEAT "sub.w r8, r8, r4\n sub.w r9, r9, r5\n sub.w r10, r10, r6\n sub.w r11, r11, r7\n"  //
@@ -199,7 +200,8 @@ __attribute__((naked, noinline)) inline void multiply3(const int8_t* /*constants
 
 // Bytes of the unrolled loop to skip for so many pairs of taps.
 inline int entry_bytes(int pixels, int pairs) {
-  return (kUnroll - (pairs - 1) % kUnroll) * (pixels == 4 ? kStepBytes4 : kStepBytes3);
+  const int unroll = pixels == 4 ? kUnroll4 : kUnroll3;
+  return (unroll - (pairs - 1) % unroll) * (pixels == 4 ? kStepBytes4 : kStepBytes3);
 }
 
 #else

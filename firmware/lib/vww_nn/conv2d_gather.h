@@ -11,26 +11,56 @@ inline uint32_t pair_of(int low, int high) {
   return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
 }
 
-// Pairs of channels at one place of `pixels` neighbours, all inside the input; returns the end of what was written.
-inline uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels, int pixels, uint32_t* to) {
 #if defined(__ARM_FEATURE_DSP)
-  if (pixels == 4) {
-    for (; channels >= 2; channels -= 2, from += 2 * channel_stride, to += 4) {
-      const uint32_t a = load_word(from), b = load_word(from + channel_stride);
-      const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b02 = sxtb16(b), b13 = sxtb16_odd(b);
-      to[0] = pack_low(a02, b02);
-      to[1] = pack_low(a13, b13);
-      to[2] = pack_high(a02, b02);
-      to[3] = pack_high(a13, b13);
-    }
+
+// Four neighbours of two channels; returns where the next channels begin.
+inline const int8_t* gather_two(const int8_t* from, int32_t channel_stride, uint32_t* to) {
+  const uint32_t a = load_word(from), b = load_word(from + channel_stride);
+  const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b02 = sxtb16(b), b13 = sxtb16_odd(b);
+  to[0] = pack_low(a02, b02);
+  to[1] = pack_low(a13, b13);
+  to[2] = pack_high(a02, b02);
+  to[3] = pack_high(a13, b13);
+  return from + 2 * channel_stride;
+}
+
+// Pairs of channels at one place of `pixels` neighbours, all inside the input; returns the end of what was written.
+// Four words are written for each pair whatever `pixels` is: the next pair overwrites what is too much, and scratch has
+// room for four after the last one.
+inline uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels, int pixels, uint32_t* to) {
+  for (; channels >= 4; channels -= 4, to += 2 * pixels) {
+    from = gather_two(from, channel_stride, to);
+    from = gather_two(from, channel_stride, to + pixels);
   }
-#endif
+  if (channels >= 2) {
+    from = gather_two(from, channel_stride, to);
+    to += pixels;
+  }
+  if (channels % 2 != 0) {
+    // The other half of each word meets a zero weight, whatever it is.
+    const uint32_t word = load_word(from);
+    const uint32_t even = sxtb16(word), odd = sxtb16_odd(word);
+    to[0] = even;
+    to[1] = odd;
+    to[2] = even >> 16;
+    to[3] = odd >> 16;
+    to += pixels;
+  }
+  return to;
+}
+
+#else
+
+// The same, without reading or writing what is too much.
+inline uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels, int pixels, uint32_t* to) {
   for (; channels >= 2; channels -= 2, from += 2 * channel_stride)
     for (int i = 0; i < pixels; ++i) *to++ = pair_of(from[i], from[channel_stride + i]);
   if (channels > 0)
     for (int i = 0; i < pixels; ++i) *to++ = pair_of(from[i], 0);
   return to;
 }
+
+#endif
 
 // The windows of output pixels (y, x) ... (y, x + pixels - 1) of a planar input.
 inline void gather_planar(const ConvParams& p, const View& in, int y, int x, int pixels, uint32_t* to) {

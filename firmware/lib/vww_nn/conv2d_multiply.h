@@ -31,54 +31,60 @@ inline Sums sum_up(const int8_t* w, const int8_t* end, const uint32_t* x, int sp
   return acc;
 }
 
-inline void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
+__attribute__((noinline)) inline void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
   const int8_t* w = p.constants;
   const int pairs = static_cast<int>(b.end - b.gathered) / pixels;
   const bool combined = p.requant.kind != RequantKind::kGeneric;
   int8_t* out = b.out;
   for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
     const int8_t* const scales = w + 8 + pairs * 4;
-    const int32_t multiplier0 = load_int32(scales), multiplier1 = load_int32(scales + 4);
-    const bool fused = combined && (multiplier0 | multiplier1) >= 0;
+    const bool fused = combined && (load_int32(scales) | load_int32(scales + 4)) >= 0;
     for (int i = 0; i < pixels; ++i) {
       const Sums sums = sum_up(w + 8, scales, b.gathered + i, pixels, combined, {load_int32(w), load_word(w + 4)});
-      const uint32_t first = static_cast<uint32_t>(sums.first), rest = combined ? sums.second - first : sums.second;
+      // What belongs to the second channel is 256 times its sum and, with the fused form, an offset.
+      const uint32_t first = static_cast<uint32_t>(sums.first);
+      const uint32_t second = combined ? sums.second - first : sums.second;
+      int32_t values[2] = {sums.first, static_cast<int32_t>(second) >> (combined ? 8 : 0)};
       if (fused) {
-        const int32_t scaled = static_cast<int32_t>(first << 8 | first >> 24);
-        out[i] = requantize_fused(scaled, multiplier0, p.requant);
-        if (left > 1) out[b.channel_stride + i] = requantize_fused(static_cast<int32_t>(rest), multiplier1, p.requant);
-      } else {
-        const int32_t second = static_cast<int32_t>(rest) >> (combined ? 8 : 0);
-        out[i] = requantize(sums.first, {multiplier0, scales[8]}, p.requant);
-        if (left > 1) out[b.channel_stride + i] = requantize(second, {multiplier1, scales[9]}, p.requant);
+        values[0] = static_cast<int32_t>(first << 8 | first >> 24);
+        values[1] = static_cast<int32_t>(second);
+      }
+      int8_t* to = out + i;
+      for (int c = 0; c < 2 && c < left; ++c, to += b.channel_stride) {
+        const int32_t multiplier = load_int32(scales + 4 * c);
+        *to = fused ? requantize_fused(values[c], multiplier, p.requant)
+                    : requantize(values[c], {multiplier, scales[8 + c]}, p.requant);
       }
     }
     w = scales + (fused ? 8 : 12);
   }
 }
 
+using Assembly = void (*)(const int8_t* constants, const BlockArguments* arguments);
+
 #if defined(__ARM_FEATURE_DSP)
 
-inline void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels) {
-  if (pixels < 3 || p.requant.kind == RequantKind::kGeneric) return multiply(p, b, pixels);
-  if (pixels == 4) {
-    multiply4(p.constants, &b);
-  } else {
-    multiply3(p.constants, &b);
-  }
-  if (p.requant.kind == RequantKind::kClamp) {
-    int8_t* out = b.out;
-    for (int c = 0; c < p.out_c; ++c, out += b.channel_stride)
-      for (int i = 0; i < pixels; ++i)
-        out[i] = static_cast<int8_t>(clamp(out[i], p.requant.clamp_min, p.requant.clamp_max));
-  }
+// The assembly for blocks of so many pixels, null where there is none.
+inline Assembly assembly_for(const Requant& r, int pixels) {
+  if (r.kind == RequantKind::kGeneric || pixels < 3) return nullptr;
+  return pixels == 4 ? multiply4 : multiply3;
 }
 
 #else
 
-inline void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels) { multiply(p, b, pixels); }
+inline Assembly assembly_for(const Requant& /*r*/, int /*pixels*/) { return nullptr; }
 
 #endif
+
+inline void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels, Assembly assembly) {
+  if (assembly == nullptr) return multiply(p, b, pixels);
+  assembly(p.constants, &b);
+  if (p.requant.kind == RequantKind::kSaturate) return;
+  int8_t* out = b.out;
+  for (int c = 0; c < p.out_c; ++c, out += b.channel_stride)
+    for (int i = 0; i < pixels; ++i)
+      out[i] = static_cast<int8_t>(clamp(out[i], p.requant.clamp_min, p.requant.clamp_max));
+}
 
 }  // namespace vww
 

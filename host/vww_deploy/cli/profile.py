@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -23,16 +23,22 @@ def command(
         Path | None, typer.Option("--listing", help="Write each executed instruction with its counts.", metavar="FILE")
     ] = None,
     optimize: OptimizeOption = "speed",
+    target: Annotated[
+        Literal["cortex_m0plus", "cortex_m33", "cortex_m4", "cortex_m7", "rv32imc"],
+        typer.Option("--target", help="The core to count on."),
+    ] = "cortex_m4",
     as_json: common.JsonOption = False,
 ) -> None:
-    """Count one inference's instructions on the emulated Cortex-M4, and model its cycles.
+    """Count one inference's instructions on an emulated core, and model its cycles.
 
-    Cycles are a model (zero wait states): compare code with code on it.
+    Cycles are a model (zero wait states): compare code with code on it. They are modelled for the Cortex-M4 and the
+    Cortex-M0+; for the other cores nobody states them.
 
-    Example: vww-deploy profile person_96_gray
+    Example: vww-deploy profile person_96_gray --target cortex_m0plus
     """
     from vww_deploy.compiler import compile_model
     from vww_deploy.compiler.profile import profile_engine
+    from vww_deploy.compiler.targets import get_target
     from vww_deploy.errors import DataError
     from vww_deploy.files import write_whole
     from vww_deploy.graph.model import Model
@@ -41,7 +47,7 @@ def command(
         common.notice(common.NO_MODEL)
     loaded = Model.load(model)
     with common.err.status(f"Profiling {loaded.name}"):
-        found = profile_engine(compile_model(loaded.graph, optimize=optimize))
+        found = profile_engine(compile_model(loaded.graph, optimize=optimize), get_target(target))
     if listing is not None:
         try:
             write_whole(listing, ("\n".join(found.listing) + "\n").encode())
@@ -52,10 +58,13 @@ def command(
         return
     common.out.print(_layers(found))
     common.out.print(_functions(found, functions))
-    per_mac = f" ({found.cycles / found.macs:.2f} per MAC of the file)" if found.macs else ""
+    cycles = "cycles unknown"
+    if found.cycles is not None:
+        per_mac = f" ({found.cycles / found.macs:.2f} per MAC of the file)" if found.macs else ""
+        cycles = f"{common.count(found.cycles)} modelled cycles{per_mac}"
     common.out.print(
-        f"[bold]{escape(loaded.name)}[/]: {common.count(found.instructions)} instructions, "
-        f"{common.count(found.cycles)} modelled cycles{per_mac}\n"
+        f"[bold]{escape(loaded.name)}[/] on {get_target(target).title}: "
+        f"{common.count(found.instructions)} instructions, {cycles}\n"
         f"RAM {common.count(found.ram_bytes)} B and {common.count(found.stack_bytes)} B of stack, "
         f"flash {common.count(found.flash_bytes)} B",
         soft_wrap=True,
@@ -65,6 +74,7 @@ def command(
 def _json(found: EngineProfile) -> dict[str, object]:
     names = (
         "model",
+        "target",
         "macs",
         "instructions",
         "cycles",
@@ -79,26 +89,27 @@ def _json(found: EngineProfile) -> dict[str, object]:
 
 def _layers(found: EngineProfile) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("layer", "operator", "MACs", "instructions", "cycles", "instr/MAC", "cycles/MAC"):
+    headings = ["layer", "operator", "MACs", "instructions", "instr/MAC"]
+    if found.cycles is not None:
+        headings += ["cycles", "cycles/MAC"]
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "operator" else "right")
     for layer in found.layers:
-        ratios = (layer.instructions / layer.macs, layer.cycles / layer.macs) if layer.macs else None
-        table.add_row(
-            str(layer.index),
-            layer.kind.removesuffix("_2D").lower(),
-            common.count(layer.macs),
-            common.count(layer.instructions),
-            common.count(layer.cycles),
-            *((f"{ratios[0]:.2f}", f"{ratios[1]:.2f}") if ratios else ("", "")),
-        )
+        row = [str(layer.index), layer.kind.removesuffix("_2D").lower(), common.count(layer.macs)]
+        for spent in (layer.instructions, layer.cycles):
+            if spent is not None:
+                row += [common.count(spent), f"{spent / layer.macs:.2f}" if layer.macs else ""]
+        table.add_row(*row)
     return table
 
 
 def _functions(found: EngineProfile, most: int) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("function", "instructions", "cycles", "share"):
+    known = found.cycles is not None
+    for heading in ("function", "instructions", *(["cycles"] if known else []), "share"):
         table.add_column(heading, justify="left" if heading == "function" else "right")
     for cost in found.functions[:most]:
-        share = f"{100 * cost.cycles / found.cycles:.1f} %"
-        table.add_row(escape(cost.name), common.count(cost.instructions), common.count(cost.cycles), share)
+        spent = [cost.instructions] if cost.cycles is None else [cost.instructions, cost.cycles]
+        share = spent[-1] / (found.instructions if found.cycles is None else found.cycles)
+        table.add_row(escape(cost.name), *map(common.count, spent), f"{100 * share:.1f} %")
     return table

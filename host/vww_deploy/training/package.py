@@ -306,7 +306,7 @@ def _counted(compiled: Compiled) -> dict[str, int]:
         found = profile_engine(compiled)
     except (ToolMissing, BuildError):
         return {}
-    return {"instructions": found.instructions, "cycles": found.cycles}
+    return {"instructions": found.instructions, "cycles": found.cycles or 0}
 
 
 def _spec(content: bytes) -> InputSpec:

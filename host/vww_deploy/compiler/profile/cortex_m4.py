@@ -9,12 +9,11 @@ counted as if they ran, as QEMU counts them. Its figures compare code with code;
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from vww_deploy.compiler.profile.instruction import Flow, Instruction, Timing
 from vww_deploy.errors import ToolMissing
 from vww_deploy.resources import install_extra
 
@@ -30,33 +29,6 @@ REFILL: Final = 2
 """Cycles that a taken branch takes to refill the pipeline; the manual says 1 to 3."""
 DIVIDE: Final = 7
 """Cycles of SDIV and UDIV; the manual says 2 to 12."""
-
-
-class Flow(enum.Enum):
-    """How an instruction ends a run of instructions, if it does."""
-
-    NONE = 0
-    MAY_FALL_THROUGH = 1
-    ALWAYS_LEAVES = 2
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One decoded instruction: ``cycles`` taken alone, without the refill of a taken branch."""
-
-    address: int
-    size: int
-    text: str
-    mnemonic: str
-    cycles: int
-    flow: Flow
-    loads: int = 0
-    """The register that a single load fills; 0 for everything else."""
-    pipelined_access: bool = False
-    """A single load or store."""
-    address_registers: tuple[int, ...] = ()
-    folds: bool = False
-    """An IT, which costs nothing after a 16-bit instruction."""
 
 
 def sequence_cycles(instructions: Sequence[Instruction], before: Instruction | None = None) -> int:
@@ -86,6 +58,11 @@ def decode(address: int, data: bytes) -> Instruction:
         # Some barriers and hints; one cycle each.
         return Instruction(address, len(data), data.hex(), "?", 1, Flow.NONE)
     return _Decoder(found, address, len(data)).instruction()
+
+
+def thumb_size(data: bytes) -> int:
+    """Bytes of the Thumb instruction that begins here: the first halfword tells."""
+    return 4 if data[1] >> 3 >= 0b11101 else 2
 
 
 @cache
@@ -172,3 +149,6 @@ class _Decoder:
         if arm.ARM_REG_PC in self.found.regs_access()[1]:
             return Flow.ALWAYS_LEAVES
         return Flow.NONE
+
+
+TIMING: Final = Timing(decode, thumb_size, cycles_after, REFILL)

@@ -1,4 +1,4 @@
-"""Profiles a compiled model on the emulated Cortex-M4: instructions and modelled cycles by layer and by function."""
+"""Profiles a compiled model on an emulated core: instructions and modelled cycles by layer and by function."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from vww_deploy.advice import advice
 from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import layer_table
 from vww_deploy.compiler.profile.elf import Program
+from vww_deploy.compiler.profile.timings import TIMINGS
 from vww_deploy.compiler.profile.trace import Step, run_traced
-from vww_deploy.compiler.targets.cortex_m4 import TARGET
+from vww_deploy.compiler.targets import Target, cortex_m4
 from vww_deploy.errors import BuildError, ToolMissing
 
 HARNESS: Final = Path(__file__).parent / "harness"
 FLAGS: Final = (
-    *(*TARGET.flags, "-O2", "-std=gnu++17", "-g"),
+    *("-O2", "-std=gnu++17", "-g"),
     *("-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-ffunction-sections", "-fdata-sections"),
-    *("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"),
+    *("-nostartfiles", "-Wl,--gc-sections"),
 )
-"""How the profiled program is built: as the virtual board's firmware is."""
+"""How the profiled program is built, beside the flags that choose the core: as the virtual board's firmware is."""
 _INVOKE: Final = "vww_model_invoke"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Something that was executed: ``cycles`` are modelled for a Cortex-M4 with zero wait states."""
+    """Something that was executed: ``cycles`` are modelled with zero wait states, None where timings are not known."""
 
     name: str
     instructions: int
-    cycles: int
+    cycles: int | None
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,25 @@ class LayerCost:
     name: str
     macs: int
     instructions: int
-    cycles: int
+    cycles: int | None
 
 
 @dataclass(frozen=True, eq=False)
 class EngineProfile:
-    """One inference (``vww_model_invoke`` alone) on the emulated Cortex-M4.
+    """One inference (``vww_model_invoke`` alone) on an emulated core.
 
-    ``instructions`` are counted, ``cycles`` modelled. ``ram_bytes`` are the engine's statics (activations and scratch
-    among them), ``stack_bytes`` its deepest stack, ``flash_bytes`` weights, tables and code, all measured.
-    ``layers`` are in execution order, each with the copies that the compiler put in before it; what lies between the
-    kernels is among ``functions`` only. ``listing`` has every executed instruction with its executions and cycles.
+    ``instructions`` are counted, ``cycles`` modelled (None where nobody states the core's timings). ``ram_bytes`` are
+    the engine's statics (activations and scratch among them), ``stack_bytes`` its deepest stack, ``flash_bytes``
+    weights, tables and code, all measured. ``layers`` are in execution order, each with the copies that the compiler
+    put in before it; what lies between the kernels is among ``functions`` only. ``listing`` has every executed
+    instruction with its executions and cycles.
     """
 
     model: str
+    target: str
     macs: int
     instructions: int
-    cycles: int
+    cycles: int | None
     ram_bytes: int
     stack_bytes: int
     flash_bytes: int
@@ -77,17 +80,17 @@ class EngineProfile:
     output: npt.NDArray[np.int8]
 
 
-def profile_engine(compiled: Compiled) -> EngineProfile:
-    """Builds the emitted library for the virtual board's processor, runs one inference of noise, and counts.
+def profile_engine(compiled: Compiled, target: Target = cortex_m4.TARGET) -> EngineProfile:
+    """Builds the emitted library for a processor, runs one inference of noise on QEMU, and counts.
 
-    Raises ToolMissing without the Arm compiler, QEMU or a C compiler, BuildError when the program fails.
+    Raises ToolMissing without the core's compiler, QEMU or a C compiler, BuildError when the program fails.
     """
     with tempfile.TemporaryDirectory(prefix="vww-profile-") as name:
         folder = Path(name)
         library = compiled.write(folder / "model") / "src"
-        elf = _build(folder / "engine.elf", library)
-        flash, ram = _sizes(elf)
-        empty_flash, empty_ram = _sizes(_build(folder / "empty.elf", library, "-DVWW_PROFILE_EMPTY"))
+        elf = _build(target, folder / "engine.elf", library)
+        flash, ram = _sizes(target, elf)
+        empty_flash, empty_ram = _sizes(target, _build(target, folder / "empty.elf", library, "-DVWW_PROFILE_EMPTY"))
         program = Program(elf)
         try:
             invoke = program.function(_INVOKE)
@@ -96,20 +99,23 @@ def profile_engine(compiled: Compiled) -> EngineProfile:
                 begin=program.function("harness_begin").address,
                 end=program.function("harness_end").address,
                 callers=[(invoke.address, invoke.address + invoke.size)],
+                target=target,
             )
             # The first block is harness_begin's return, and main's calls surround the region.
+            known = TIMINGS[target.name].cycles_after is not None
             steps = [s for s in trace.regions[0] if not _is_frame(program, s)]
             lines = (library / "vww_model.cpp").read_text().splitlines()
             return EngineProfile(
                 model=compiled.source.name,
+                target=target.name,
                 macs=compiled.source.macs,
                 instructions=sum(s.instructions for s in steps),
-                cycles=sum(s.cycles for s in steps),
+                cycles=sum(s.cycles for s in steps) if known else None,
                 ram_bytes=ram - empty_ram,
                 stack_bytes=int.from_bytes(trace.output[:4], "little"),
                 flash_bytes=flash - empty_flash,
-                layers=_by_layer(compiled, program, lines, steps),
-                functions=_by_function(program, steps),
+                layers=_by_layer(compiled, program, lines, steps, known=known),
+                functions=_by_function(target, program, steps, known=known),
                 listing=tuple(_listing(program, steps)),
                 output=np.frombuffer(trace.output[4:], np.int8),
             )
@@ -126,21 +132,30 @@ def profile_input(size: int) -> npt.NDArray[np.int8]:
     return np.array(values, np.uint8).view(np.int8)
 
 
-def _build(elf: Path, library: Path, *flags: str) -> Path:
-    compiler = shutil.which("arm-none-eabi-g++")
+def _build(target: Target, elf: Path, library: Path, *flags: str) -> Path:
+    compiler = shutil.which(target.compiler)
     if compiler is None:
-        raise ToolMissing("arm-none-eabi-g++ is not installed", hint=advice().install_cross_compiler)
+        install = advice().install_cross_compiler
+        if not target.compiler.startswith("arm-"):
+            install = f"apt-get install {target.compiler_packages}"
+        raise ToolMissing(f"{target.compiler} is not installed", hint=install)
     sources = [HARNESS / "startup.cpp", HARNESS / "main.cpp", *sorted(library.rglob("*.cpp"))]
-    command = [compiler, *FLAGS, *flags, "-T", str(HARNESS / "harness.ld"), f"-I{library}", "-o", str(elf)]
+    command = [compiler, *target.flags, *target.library_flags, *FLAGS, *flags, f"-I{library}", "-o", str(elf)]
+    command += [f"-L{HARNESS}", "-T", f"{target.emulator.memory}.ld"]
     done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError(f"the engine does not build for the Cortex-M4: {done.stderr.strip()[-2000:]}")
+        raise BuildError(f"the engine does not build for the {target.title}: {done.stderr.strip()[-2000:]}")
     return elf
 
 
-def _sizes(elf: Path) -> tuple[int, int]:
+def _tool(target: Target, name: str) -> str:
+    """One of the programs that come with the compiler."""
+    return target.compiler.rpartition("-")[0] + "-" + name
+
+
+def _sizes(target: Target, elf: Path) -> tuple[int, int]:
     """Bytes in flash and in RAM."""
-    done = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True, check=True)
+    done = subprocess.run([_tool(target, "size"), str(elf)], capture_output=True, text=True, check=True)
     text, data, bss = (int(word) for word in done.stdout.splitlines()[1].split()[:3])
     return text + data, data + bss
 
@@ -151,7 +166,7 @@ def _is_frame(program: Program, step: Step) -> bool:
 
 
 def _by_layer(
-    compiled: Compiled, program: Program, lines: Sequence[str], steps: Iterable[Step]
+    compiled: Compiled, program: Program, lines: Sequence[str], steps: Iterable[Step], *, known: bool
 ) -> tuple[LayerCost, ...]:
     instructions: Counter[int] = Counter()
     cycles: Counter[int] = Counter()
@@ -170,13 +185,15 @@ def _by_layer(
     for layer, position in zip(compiled.layers, positions, strict=True):
         # A copy that the compiler put in is a cost of the layer that it is made for; the last one is the output's.
         span = range(begin, len(compiled.graph.ops) if position == positions[-1] else position + 1)
-        each = (sum(counts[i] for i in span) for counts in (instructions, cycles))
-        costs.append(LayerCost(layer.index, layer.kind, layer.name, layer.macs, *each))
+        counted, spent = (sum(counts[i] for i in span) for counts in (instructions, cycles))
+        costs.append(
+            LayerCost(layer.index, layer.kind, layer.name, layer.macs, counted, spent if known else None)
+        )
         begin = position + 1
     return tuple(costs)
 
 
-def _by_function(program: Program, steps: Iterable[Step]) -> tuple[Cost, ...]:
+def _by_function(target: Target, program: Program, steps: Iterable[Step], *, known: bool) -> tuple[Cost, ...]:
     instructions: Counter[str] = Counter()
     cycles: Counter[str] = Counter()
     for step in steps:
@@ -184,14 +201,15 @@ def _by_function(program: Program, steps: Iterable[Step]) -> tuple[Cost, ...]:
         name = function.name if function else "?"
         instructions[name] += step.instructions
         cycles[name] += step.cycles
-    names = _demangled(list(instructions))
-    return tuple(Cost(names[name], instructions[name], count) for name, count in cycles.most_common())
+    names = _demangled(target, list(instructions))
+    by_cost = (cycles if known else instructions).most_common()
+    return tuple(Cost(names[n], instructions[n], cycles[n] if known else None) for n, _ in by_cost)
 
 
-def _demangled(names: Sequence[str]) -> dict[str, str]:
+def _demangled(target: Target, names: Sequence[str]) -> dict[str, str]:
     """Names as a person reads them: without namespaces and parameters."""
     done = subprocess.run(
-        ["arm-none-eabi-c++filt", "-p", *names], capture_output=True, text=True, check=True
+        [_tool(target, "c++filt"), "-p", *names], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return {raw: re.sub(r"(vww|\(anonymous namespace\))::", "", name) for raw, name in zip(names, done, strict=True)}
 

@@ -1,4 +1,4 @@
-"""Runs a program on the emulated Cortex-M4 and counts what it executes."""
+"""Runs a program on an emulated core and counts what it executes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.advice import advice
-from vww_deploy.compiler.profile import cortex_m4
-from vww_deploy.compiler.profile.cortex_m4 import Flow, Instruction
-from vww_deploy.compiler.targets.cortex_m4 import TARGET
+from vww_deploy.compiler.profile.instruction import Flow, Instruction, Timing
+from vww_deploy.compiler.profile.timings import TIMINGS
+from vww_deploy.compiler.targets import Target, cortex_m4
 from vww_deploy.errors import BuildError, ToolMissing
 from vww_deploy.resources import cache_dir
 
@@ -45,6 +45,7 @@ class Step:
     before: Block | None
     block: Block
     count: int
+    timing: Timing
 
     @property
     def instructions(self) -> int:
@@ -57,17 +58,23 @@ class Step:
         return self.count * sum(self.instruction_cycles())
 
     def instruction_cycles(self) -> list[int]:
-        """Modelled cycles of each instruction of one run; the first carries the refill that leads into the block."""
+        """Modelled cycles of each instruction of one run; the first carries the refill that leads into the block.
+
+        All 0 where the core's timings are not known.
+        """
+        cycles_after = self.timing.cycles_after
+        if cycles_after is None:
+            return [0] * len(self.block.instructions)
         instructions = self.block.instructions
         last = self.before.instructions[-1] if self.before else None
         falls_in = last is not None and self.before is not None and self.before.end == self.block.address
         if last is not None and last.flow is Flow.ALWAYS_LEAVES:
             falls_in = False
         before = last if falls_in else None
-        refill = 0 if falls_in or last is None else cortex_m4.REFILL
+        refill = 0 if falls_in or last is None else self.timing.refill
         cycles = []
         for instruction in instructions:
-            cycles.append(refill + cortex_m4.cycles_after(before, instruction))
+            cycles.append(refill + cycles_after(before, instruction))
             before, refill = instruction, 0
         return cycles
 
@@ -80,23 +87,32 @@ class Trace:
     output: bytes
 
 
-def run_traced(program: Path, *, begin: int, end: int, callers: Sequence[tuple[int, int]] = ()) -> Trace:
-    """Runs an ELF for the virtual board until it exits by semihosting.
+def run_traced(
+    program: Path,
+    *,
+    begin: int,
+    end: int,
+    callers: Sequence[tuple[int, int]] = (),
+    target: Target = cortex_m4.TARGET,
+) -> Trace:
+    """Runs an ELF for a target's emulated machine until it exits by semihosting.
 
     ``begin`` and ``end`` are the addresses of the functions that open and close a region; ``callers`` are address
     ranges (first, after the last) of code whose calls are told apart.
 
     Raises ToolMissing without QEMU or a C compiler, BuildError when the program does not come to its end.
     """
-    assert TARGET.emulator is not None
-    qemu = shutil.which(TARGET.emulator.program)
+    emulator = target.emulator
+    qemu = shutil.which(emulator.program)
     if qemu is None:
-        raise ToolMissing("qemu-system-arm is not installed", hint=advice().install_qemu)
+        arm = emulator.program == "qemu-system-arm"
+        install = advice().install_qemu if arm else f"apt-get install {emulator.package}"
+        raise ToolMissing(f"{emulator.program} is not installed", hint=install)
     with tempfile.TemporaryDirectory(prefix="vww-profile-") as folder:
         counts = Path(folder) / "counts"
         arguments = [f"out={counts}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
         arguments += [f"caller={low:x}-{high:x}" for low, high in callers]
-        command = [qemu, "-M", TARGET.emulator.machine, "-nographic", "-monitor", "none", "-serial", "null"]
+        command = [qemu, "-M", emulator.machine, *emulator.options, "-nographic", "-monitor", "none", "-serial", "null"]
         command += ["-semihosting-config", "enable=on,target=native"]
         command += ["-plugin", ",".join([str(_plugin()), *arguments]), "-kernel", str(program)]
         try:
@@ -109,10 +125,10 @@ def run_traced(program: Path, *, begin: int, end: int, callers: Sequence[tuple[i
         if ran.returncode != 0 or not text.endswith("done\n"):
             said = ran.stderr.decode(errors="replace").strip()
             raise BuildError(f"{program.name} failed on the emulator: {said or 'it ended early'}")
-    return Trace(_parse(text), ran.stdout)
+    return Trace(_parse(text, TIMINGS[target.name]), ran.stdout)
 
 
-def _parse(text: str) -> tuple[tuple[Step, ...], ...]:
+def _parse(text: str, timing: Timing) -> tuple[tuple[Step, ...], ...]:
     raw: dict[int, tuple[int, str]] = {}
     blocks: dict[int, Block] = {}
     regions: dict[int, list[Step]] = {}
@@ -122,7 +138,7 @@ def _parse(text: str) -> tuple[tuple[Step, ...], ...]:
             return None
         if identity not in blocks:
             address, instructions = raw[identity]
-            blocks[identity] = _block(address, instructions)
+            blocks[identity] = _block(address, instructions, timing)
         return blocks[identity]
 
     for line in text.splitlines():
@@ -133,17 +149,17 @@ def _parse(text: str) -> tuple[tuple[Step, ...], ...]:
             region, caller, before, now, count = (int(w) for w in words)
             target = block(now)
             assert target is not None
-            regions.setdefault(region, []).append(Step(block(caller), block(before), target, count))
+            regions.setdefault(region, []).append(Step(block(caller), block(before), target, count, timing))
     return tuple(tuple(steps) for _, steps in sorted(regions.items()))
 
 
-def _block(address: int, instructions: str) -> Block:
+def _block(address: int, instructions: str, timing: Timing) -> Block:
     decoded = []
     for word in instructions.split("."):
         data = bytes.fromhex(word)
-        # QEMU may hand out a halfword too many at the end of a page: the first halfword tells the size.
-        data = data[: 4 if data[1] >> 3 >= 0b11101 else 2]
-        decoded.append(cortex_m4.decode(address, data))
+        # QEMU may hand out a halfword too many at the end of a page.
+        data = data[: timing.size(data)]
+        decoded.append(timing.decode(address, data))
         address += len(data)
     return Block(decoded[0].address, tuple(decoded))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.targets.target import Target
+from vww_deploy.compiler.targets.target import Emulator, Target
 
 TARGET: Final = Target(
     name="cortex_m33",
     title="Cortex-M33",
     compiler="arm-none-eabi-g++",
+    compiler_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi",
     flags=("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+    library_flags=("--specs=nano.specs",),
     kernels="dsp",
+    emulator=Emulator("qemu-system-arm", "qemu-system-arm", "mps2-an505", "mps2-an505"),
 )

@@ -7,13 +7,16 @@ from __future__ import annotations
 from typing import Final
 
 from vww_deploy.compiler.targets import cortex_m4
-from vww_deploy.compiler.targets.target import Target
+from vww_deploy.compiler.targets.target import Emulator, Target
 
 TARGET: Final = Target(
     name="cortex_m7",
     title="Cortex-M7",
     compiler="arm-none-eabi-g++",
+    compiler_packages="gcc-arm-none-eabi libnewlib-arm-none-eabi",
     flags=("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16", "-mfloat-abi=hard"),
+    library_flags=("--specs=nano.specs",),
     kernels="dsp",
+    emulator=Emulator("qemu-system-arm", "qemu-system-arm", "mps2-an500", "mps2"),
     cycles_per_instruction=cortex_m4.CYCLES_PER_INSTRUCTION,
 )

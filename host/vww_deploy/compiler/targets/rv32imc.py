@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.targets.target import Target
+from vww_deploy.compiler.targets.target import Emulator, Target
 
 TARGET: Final = Target(
     name="rv32imc",
     title="RV32IMC",
-    compiler="riscv64-unknown-elf-g++",
+    compiler="riscv64-unknown-elf-gcc",
+    compiler_packages="gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     flags=("-march=rv32imc", "-mabi=ilp32"),
+    library_flags=("--specs=picolibc.specs",),
     kernels="portable",
+    emulator=Emulator("qemu-system-riscv32", "qemu-system-misc", "virt", "virt", ("-bios", "none")),
 )

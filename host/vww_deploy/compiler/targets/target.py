@@ -11,10 +11,21 @@ Table = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Emulator:
-    """A QEMU machine with this core: the program, and the machine's name in it."""
+    """A QEMU machine that runs this core's code.
+
+    Attributes:
+        program: of QEMU.
+        package: Debian's, which has it.
+        machine: its name in QEMU.
+        memory: the linker script in profile/harness that says where its memories lie.
+        options: more arguments for QEMU.
+    """
 
     program: str
+    package: str
     machine: str
+    memory: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,9 @@ class Target:
         name: of its module and in the boards' catalogue.
         title: for people.
         compiler: the C++ compiler's program.
+        compiler_packages: Debian's, which have it and a C library.
         flags: that choose the core.
+        library_flags: that choose the C library.
         kernels: which path of the kernels it takes: that for the DSP extension, or the portable one.
         emulator: on which `profile` counts.
         code_bytes: of each source of vww_nn, measured.
@@ -38,9 +51,11 @@ class Target:
     name: str
     title: str
     compiler: str
+    compiler_packages: str
     flags: tuple[str, ...]
+    library_flags: tuple[str, ...]
     kernels: Literal["dsp", "portable"]
-    emulator: Emulator | None = None
+    emulator: Emulator
     code_bytes: Mapping[str, int] = field(default_factory=dict)
     stack_bytes: Mapping[str, int] = field(default_factory=dict)
     instructions: Table = field(default_factory=dict)

@@ -12,9 +12,10 @@ import pytest
 from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
 from vww_deploy.compiler.profile import profile_engine
-from vww_deploy.compiler.profile.cortex_m4 import REFILL, Flow, decode, sequence_cycles
+from vww_deploy.compiler.profile.cortex_m4 import REFILL, decode, sequence_cycles
 from vww_deploy.compiler.profile.elf import Program
 from vww_deploy.compiler.profile.engine import HARNESS
+from vww_deploy.compiler.profile.instruction import Flow
 from vww_deploy.compiler.profile.trace import run_traced
 from vww_deploy.errors import BuildError
 
@@ -115,7 +116,7 @@ def build(folder: Path, body: str = "") -> Path:
     elf = folder / "loop.elf"
     flags = ["-mcpu=cortex-m4", "-mthumb", "-O2", "-nostartfiles", "--specs=nano.specs", "-fno-exceptions"]
     sources = [HARNESS / "startup.cpp", folder / "main.cpp"]
-    subprocess.run(["arm-none-eabi-g++", *flags, "-T", HARNESS / "harness.ld", "-o", elf, *sources], check=True)
+    subprocess.run(["arm-none-eabi-g++", *flags, f"-L{HARNESS}", "-T", "mps2.ld", "-o", elf, *sources], check=True)
     return elf
 
 
