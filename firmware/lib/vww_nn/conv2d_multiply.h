@@ -8,25 +8,37 @@
 
 namespace vww {
 
-// The sums for two channels and one pixel.
+// The sums for two channels and one pixel, which may leave 32 bits on the way.
 struct Sums {
-  int32_t first;
-  uint32_t second;  // of combined weights it may leave 32 bits on the way
+  uint32_t first, second;
 };
 
-// `pairs` words of weights by one pixel, whose words lie `spacing` apart.
-inline Sums sum_up(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, bool combined, Sums acc) {
+inline uint32_t product(int32_t a, int32_t b) { return static_cast<uint32_t>(a * b); }
+
+// Words of weights by one pixel, whose words lie `spacing` apart.
+inline Sums sum_combined(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
   for (; w != end; w += 4, x += spacing) {
-    const uint32_t word = load_word(w);
+    const int32_t word = load_aligned(w);
 #if defined(__ARM_FEATURE_DSP)
-    acc.first = smlad(*x, sxtb16(word), acc.first);
-    acc.second = static_cast<uint32_t>(smlad(*x, combined ? word : sxtb16_odd(word), static_cast<int32_t>(acc.second)));
+    const uint32_t both = static_cast<uint32_t>(word);
+    acc.first = static_cast<uint32_t>(smlad(*x, sxtb16(both), static_cast<int32_t>(acc.first)));
+    acc.second = static_cast<uint32_t>(smlad(*x, both, static_cast<int32_t>(acc.second)));
 #else
-    const int low = static_cast<int16_t>(*x & 0xffffu), high = static_cast<int16_t>(*x >> 16);
-    acc.first += w[0] * low + w[2] * high;
-    acc.second += static_cast<uint32_t>((combined ? static_cast<int16_t>(word & 0xffffu) : w[1]) * low);
-    acc.second += static_cast<uint32_t>((combined ? static_cast<int16_t>(word >> 16) : w[3]) * high);
+    const int32_t low = static_cast<int16_t>(*x), high = static_cast<int32_t>(*x) >> 16, upper = word >> 16;
+    acc.first += product(static_cast<int8_t>(word), low);
+    acc.second += product(static_cast<int16_t>(word), low);
+    acc.first += product(static_cast<int8_t>(upper), high);
+    acc.second += product(upper, high);
 #endif
+  }
+  return acc;
+}
+
+inline Sums sum_bytes(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
+  for (; w != end; w += 4, x += spacing) {
+    const int low = static_cast<int16_t>(*x), high = static_cast<int32_t>(*x) >> 16;
+    acc.first += product(w[0], low) + product(w[2], high);
+    acc.second += product(w[1], low) + product(w[3], high);
   }
   return acc;
 }
@@ -38,20 +50,23 @@ __attribute__((noinline)) inline void multiply(const ConvParams& p, const BlockA
   int8_t* out = b.out;
   for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
     const int8_t* const scales = w + 8 + pairs * 4;
-    const bool fused = combined && (load_int32(scales) | load_int32(scales + 4)) >= 0;
+    const bool fused = combined && (load_aligned(scales) | load_aligned(scales + 4)) >= 0;
     for (int i = 0; i < pixels; ++i) {
-      const Sums sums = sum_up(w + 8, scales, b.gathered + i, pixels, combined, {load_int32(w), load_word(w + 4)});
+      const Sums start{static_cast<uint32_t>(load_aligned(w)), static_cast<uint32_t>(load_aligned(w + 4))};
+      const uint32_t* const x = b.gathered + i;
+      const Sums sums =
+          combined ? sum_combined(w + 8, scales, x, pixels, start) : sum_bytes(w + 8, scales, x, pixels, start);
       // What belongs to the second channel is 256 times its sum and, with the fused form, an offset.
-      const uint32_t first = static_cast<uint32_t>(sums.first);
+      const uint32_t first = sums.first;
       const uint32_t second = combined ? sums.second - first : sums.second;
-      int32_t values[2] = {sums.first, static_cast<int32_t>(second) >> (combined ? 8 : 0)};
+      int32_t values[2] = {static_cast<int32_t>(first), static_cast<int32_t>(second) >> (combined ? 8 : 0)};
       if (fused) {
         values[0] = static_cast<int32_t>(first << 8 | first >> 24);
         values[1] = static_cast<int32_t>(second);
       }
       int8_t* to = out + i;
       for (int c = 0; c < 2 && c < left; ++c, to += b.channel_stride) {
-        const int32_t multiplier = load_int32(scales + 4 * c);
+        const int32_t multiplier = load_aligned(scales + 4 * c);
         *to = fused ? requantize_fused(values[c], multiplier, p.requant)
                     : requantize(values[c], {multiplier, scales[8 + c]}, p.requant);
       }

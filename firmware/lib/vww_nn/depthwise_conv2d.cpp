@@ -169,14 +169,37 @@ __attribute__((noinline)) void compute_row(const DepthwiseParams& p, const Windo
 
 #endif
 
+// A row of outputs, whatever the kernel and its dilation; `kernel_w` is 3 for three neighbouring columns, or 0.
+template <int kernel_w>
+void compute_row_plainly(const DepthwiseParams& p, const Window& window, const Channel& c, const Scaling& scaling,
+                         int top, int8_t* to) {
+  int32_t* const offsets = reinterpret_cast<int32_t*>(window.table);  // of the kernel's rows in the ring
+  for (int ky = 0; ky < p.kernel_h; ++ky)
+    offsets[ky] = static_cast<int32_t>(window.row(top + ky * p.dilation_h) - window.ring);
+  const int16_t* from = window.ring;
+  for (int x = 0; x < p.out_w; ++x, from += p.stride_w) {
+    const int8_t* w = c.record + 8;
+    int32_t acc = scaling.bias;
+    for (int ky = 0; ky < p.kernel_h; ++ky) {
+      const int16_t* const row = from + offsets[ky];
+      if (kernel_w == 3) {
+        acc += row[0] * w[0] + row[1] * w[1] + row[2] * w[2];
+        w += 3;
+      } else {
+        for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * *w++;
+      }
+    }
+    to[x] = scaling.scale(acc, p.requant);
+  }
+}
+
 __attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& in, const View& out, const Channel& c,
                                           int row_begin, int row_end, void* scratch) {
   const Window window(p, scratch);
-  const int8_t* const w = c.record + 8;
   const Scaling scaling(p, c.record);
 #if defined(__ARM_FEATURE_DSP)
   const bool wide = is_wide(p);
-  if (wide) fill_table(p, w, window);
+  if (wide) fill_table(p, c.record + 8, window);
 #endif
   int next = row_begin * p.stride_h;  // the next input row to copy, counted from the padding's first
   for (int y = row_begin; y < row_end; ++y) {
@@ -190,14 +213,13 @@ __attribute__((noinline)) void any_kernel(const DepthwiseParams& p, const View& 
       continue;
     }
 #endif
-    for (int x = 0; x < p.out_w; ++x) {
-      int32_t acc = scaling.bias;
-      for (int ky = 0; ky < p.kernel_h; ++ky) {
-        const int16_t* row = window.row(top + ky * p.dilation_h) + x * p.stride_w;
-        for (int kx = 0; kx < p.kernel_w; ++kx) acc += row[kx * p.dilation_w] * w[ky * p.kernel_w + kx];
-      }
-      to[x] = scaling.scale(acc, p.requant);
+#if !defined(__ARM_FEATURE_DSP)
+    if (p.kernel_w == 3 && p.dilation_w == 1) {
+      compute_row_plainly<3>(p, window, c, scaling, top, to);
+      continue;
     }
+#endif
+    compute_row_plainly<0>(p, window, c, scaling, top, to);
   }
 }
 

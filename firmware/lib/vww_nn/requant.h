@@ -35,7 +35,8 @@ struct ChannelScale {
   int32_t exponent;
 };
 
-inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+// Rare, now that most channels have the fused form: one copy is enough.
+__attribute__((noinline)) inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
   const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
   const int32_t scaled =
       r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);
@@ -44,13 +45,25 @@ inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
 
 // The fused form: one multiplication where the compiler has proved that it gives the same bytes for every sum that can
 // occur (vww_deploy.compiler.kernels.fused_scaling tells how). `scaled` is 256 times the sum, and an offset.
+inline int32_t high_product(int32_t a, int32_t b) {
+#if defined(__ARM_ARCH_6M__)
+  // Without a long multiplication, by halves; the compiler would call __muldi3, which takes 55 instructions.
+  const int32_t a_low = a & 0xffff, a_high = a >> 16, b_low = b & 0xffff, b_high = b >> 16;
+  const uint32_t low = static_cast<uint32_t>(a_low) * static_cast<uint32_t>(b_low) >> 16;
+  const int32_t middle = a_high * b_low + static_cast<int32_t>(low);
+  return a_high * b_high + (middle >> 16) + ((a_low * b_high + (middle & 0xffff)) >> 16);
+#else
+  return static_cast<int32_t>(static_cast<int64_t>(a) * b >> 32);
+#endif
+}
 inline int32_t rounding_offset(const Requant& r) { return r.output_offset * 512 + 256; }
 inline int8_t requantize_fused(int32_t scaled, int32_t multiplier, const Requant& r) {
-  const int32_t product = static_cast<int32_t>(static_cast<int64_t>(scaled) * multiplier >> 32);
+  const int32_t product = high_product(scaled, multiplier);
   return static_cast<int8_t>(clamp((product + rounding_offset(r)) >> 9, r.clamp_min, r.clamp_max));
 }
 
-// A little-endian word at any address: a plain LDR, which the core allows to be unaligned.
+// A little-endian word at any address: a plain LDR where the core allows it to be unaligned. Others (ARMv6-M, RV32IMC)
+// gather it from bytes: what lies at a multiple of 4 is read by load_aligned.
 inline uint32_t load_word(const int8_t* p) {
   uint32_t r;
   memcpy(&r, p, 4);
@@ -59,6 +72,12 @@ inline uint32_t load_word(const int8_t* p) {
 inline int32_t load_int32(const int8_t* p) {
   int32_t r;
   memcpy(&r, p, 4);
+  return r;
+}
+
+inline int32_t load_aligned(const int8_t* p) {
+  int32_t r;
+  memcpy(&r, __builtin_assume_aligned(p, 4), 4);
   return r;
 }
 
