@@ -11,6 +11,7 @@ import numpy as np
 
 from vww_deploy.compiler import Compiled
 from vww_deploy.compiler.profile.engine import FLAGS, HARNESS
+from vww_deploy.compiler.targets.cortex_m4 import TARGET
 
 AVAILABLE = shutil.which("arm-none-eabi-g++") is not None and shutil.which("qemu-system-arm") is not None
 
@@ -71,8 +72,8 @@ def run_on_cortex_m4(compiled: Compiled, picture: np.ndarray, folder: Path) -> t
                 _compile(folder, "-c", str(compiled_path(folder, name)), "-o", str(target))
             objects.append(str(target))
     sources = [str(HARNESS / "startup.cpp"), "main.cpp", str(library / "vww_model.cpp")]
-    _compile(folder, "-T", str(HARNESS / "harness.ld"), f"-I{library}", "-I.", *sources, *objects, "-o", "program.elf")
-    command = ["qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "null"]
+    _compile(folder, f"-L{HARNESS}", "-T", "mps2.ld", f"-I{library}", "-I.", *sources, *objects, "-o", "program.elf")
+    command = ["qemu-system-arm", "-M", TARGET.emulator.machine, "-nographic", "-monitor", "none", "-serial", "null"]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", "program.elf"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=120)
     count = len(compiled.layers)
@@ -87,6 +88,10 @@ def compiled_path(folder: Path, name: str) -> Path:
 
 def _compile(folder: Path, *arguments: str) -> None:
     done = subprocess.run(
-        ["arm-none-eabi-g++", *FLAGS, "-g0", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        ["arm-none-eabi-g++", *TARGET.flags, *TARGET.library_flags, *FLAGS, "-g0", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

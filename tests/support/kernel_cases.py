@@ -1,4 +1,4 @@
-"""Runs kernels on generated layers: on the host (portable path) and on an emulated Cortex-M4 (DSP path)."""
+"""Runs kernels on generated layers: on the host (portable path) and on emulated cores."""
 
 from __future__ import annotations
 
@@ -10,26 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy import resources
-from vww_deploy.compiler import profile
 from vww_deploy.compiler.kernels.conv2d import conv_scratch_bytes, pack_conv
 from vww_deploy.compiler.kernels.depthwise_conv2d import depthwise_scratch_bytes, pack_depthwise
 from vww_deploy.compiler.kernels.scaling import Scale
+from vww_deploy.compiler.profile.engine import FLAGS, HARNESS
+from vww_deploy.compiler.targets import Target
 from vww_deploy.graph.multipliers import quantize_multiplier
 
-HARNESS = Path(profile.__file__).parent / "harness"
 NN = resources.firmware_dir() / "lib" / "vww_nn"
-ARM_FLAGS = [
-    *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-    *(
-        "-O2",
-        "-std=gnu++17",
-        "-fno-exceptions",
-        "-fno-rtti",
-        "-fno-threadsafe-statics",
-        "-ffunction-sections",
-        "-fdata-sections",
-    ),
-]
 
 
 @dataclass
@@ -85,16 +73,16 @@ def source(cases: list[Case]) -> str:
     return text + "  return 0;\n}\n"
 
 
-def build(cases: list[Case], folder: Path, *, arm: bool, flags: tuple[str, ...] = ()) -> Path:
-    """Compiles the cases with the kernels; the program's path."""
+def build(cases: list[Case], folder: Path, *, target: Target | None, flags: tuple[str, ...] = ()) -> Path:
+    """Compiles the cases with the kernels, for this machine without a target; the program's path."""
     folder.mkdir(parents=True, exist_ok=True)
     main = folder / "cases.cpp"
     main.write_text(source(cases))
-    program = folder / ("cases.elf" if arm else "cases")
+    program = folder / ("cases.elf" if target else "cases")
     kernels = [str(p) for p in sorted(NN.glob("*.cpp"))]
-    if arm:
-        command = ["arm-none-eabi-g++", *ARM_FLAGS, *flags, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"]
-        command += ["-T", str(HARNESS / "harness.ld"), str(HARNESS / "startup.cpp")]
+    if target:
+        command = [target.compiler, *target.flags, *target.library_flags, *FLAGS, "-g0", *flags]
+        command += [f"-L{HARNESS}", "-T", f"{target.emulator.memory}.ld", str(HARNESS / "startup.cpp")]
     else:
         (folder / "host.cpp").write_text(_HOST_MAIN)
         command = ["g++", "-O2", "-std=c++17", "-fsanitize=undefined,address", str(folder / "host.cpp"), *flags]
@@ -103,11 +91,13 @@ def build(cases: list[Case], folder: Path, *, arm: bool, flags: tuple[str, ...] 
     return program
 
 
-def run(program: Path, *, arm: bool) -> bytes:
+def run(program: Path, *, target: Target | None) -> bytes:
     """What the program writes."""
     command = [str(program)]
-    if arm:
-        command = ["qemu-system-arm", "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "null"]
+    if target:
+        emulator = target.emulator
+        command = [emulator.program, "-M", emulator.machine, *emulator.options, "-nographic", "-monitor", "none"]
+        command += ["-serial", "null"]
         command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
     return subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120).stdout
 

@@ -16,29 +16,24 @@ struct Sums {
 inline uint32_t product(int32_t a, int32_t b) { return static_cast<uint32_t>(a * b); }
 
 // Words of weights by one pixel, whose words lie `spacing` apart.
-inline Sums sum_combined(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
+template <bool combined>
+inline Sums sum_up(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
+#if defined(__ARM_FEATURE_DSP)
+#pragma GCC unroll 2
+#endif
   for (; w != end; w += 4, x += spacing) {
     const int32_t word = load_aligned(w);
 #if defined(__ARM_FEATURE_DSP)
     const uint32_t both = static_cast<uint32_t>(word);
     acc.first = static_cast<uint32_t>(smlad(*x, sxtb16(both), static_cast<int32_t>(acc.first)));
-    acc.second = static_cast<uint32_t>(smlad(*x, both, static_cast<int32_t>(acc.second)));
+    acc.second = static_cast<uint32_t>(smlad(*x, combined ? both : sxtb16_odd(both), static_cast<int32_t>(acc.second)));
 #else
     const int32_t low = static_cast<int16_t>(*x), high = static_cast<int32_t>(*x) >> 16, upper = word >> 16;
     acc.first += product(static_cast<int8_t>(word), low);
-    acc.second += product(static_cast<int16_t>(word), low);
+    acc.second += product(combined ? static_cast<int16_t>(word) : w[1], low);
     acc.first += product(static_cast<int8_t>(upper), high);
-    acc.second += product(upper, high);
+    acc.second += product(combined ? upper : w[3], high);
 #endif
-  }
-  return acc;
-}
-
-inline Sums sum_bytes(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
-  for (; w != end; w += 4, x += spacing) {
-    const int low = static_cast<int16_t>(*x), high = static_cast<int32_t>(*x) >> 16;
-    acc.first += product(w[0], low) + product(w[2], high);
-    acc.second += product(w[1], low) + product(w[3], high);
   }
   return acc;
 }
@@ -55,7 +50,7 @@ __attribute__((noinline)) inline void multiply(const ConvParams& p, const BlockA
       const Sums start{static_cast<uint32_t>(load_aligned(w)), static_cast<uint32_t>(load_aligned(w + 4))};
       const uint32_t* const x = b.gathered + i;
       const Sums sums =
-          combined ? sum_combined(w + 8, scales, x, pixels, start) : sum_bytes(w + 8, scales, x, pixels, start);
+          combined ? sum_up<true>(w + 8, scales, x, pixels, start) : sum_up<false>(w + 8, scales, x, pixels, start);
       // What belongs to the second channel is 256 times its sum and, with the fused form, an offset.
       const uint32_t first = sums.first;
       const uint32_t second = combined ? sums.second - first : sums.second;

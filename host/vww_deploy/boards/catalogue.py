@@ -53,12 +53,12 @@ class Board:
         return self.name == "virtual"
 
     def estimated_ms(self, instructions: int) -> float | None:
-        """Milliseconds for so many instructions of the compiler's estimate; None for cores that it says nothing of.
+        """Milliseconds for what takes a Cortex-M4 so many instructions; None where the core is not known.
 
         The virtual board's time is its instructions; a real Cortex-M4 needs some more cycles than it has instructions,
-        a Cortex-M7 fewer than that.
+        a Cortex-M7 fewer than that, a Cortex-M0+, which lacks the fast ones, several times as many.
         """
-        cycles = self.target.cycles_per_instruction if self.target else None
+        cycles = self.target.cycles_per_m4_instruction if self.target else None
         if cycles is None or not self.clock_hz:
             return None
         return 1000.0 * instructions * (1 if self.is_virtual else cycles) / self.clock_hz

@@ -177,7 +177,7 @@ def _print_rows(rows: list[_Row]) -> None:
         f"An estimate for a Cortex-M4 core: from instructions measured by kind of layer, which lay within "
         f"{MEASURED_ERROR:.0%} of {MEASURED_NETWORKS} measured networks (most within 2 %); on real boards "
         f"{CYCLES_PER_INSTRUCTION:g} cycles an instruction, modelled without wait states. A Cortex-M7 needs fewer; "
-        "a Cortex-M0+ lacks these instructions, and its time (?) has not been measured.",
+        "a Cortex-M0+, which lacks the fast instructions, 6 to 10 times as many (modelled).",
         soft_wrap=True,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.catalogue import UNLISTED, get_board
 from vww_deploy.errors import BoardError
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate, latency_text
 
@@ -17,10 +17,11 @@ def test_the_estimate_is_the_catalogues_for_the_named_board(board: str) -> None:
     assert (made.board, made.latency_us) == (board, round(1000 * expected))
 
 
-def test_nothing_is_estimated_for_a_core_that_nothing_is_known_of() -> None:
-    assert estimate(8_704_735, "nano_rp2040_connect") is None
+def test_nothing_is_estimated_for_a_core_that_nothing_is_known_of(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BoardError):
         estimate(8_704_735, "no board")
+    monkeypatch.setattr("vww_deploy.session.latency.get_board", lambda name: UNLISTED)
+    assert estimate(8_704_735, "arduino") is None
 
 
 def test_the_estimate_is_labelled_and_names_its_board() -> None:

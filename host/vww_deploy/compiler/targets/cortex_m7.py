@@ -1,6 +1,8 @@
-"""Cortex-M7: the STM32H747. It runs the code of the Cortex-M4; nothing else is measured.
+"""Cortex-M7: the STM32H747. It runs the code of the Cortex-M4, and its instructions are counted.
 
-Its cycles for an instruction are the Cortex-M4's: an upper bound, since it can start two instructions at once."""
+Arm states no timings. Its cycles for an instruction are the Cortex-M4's: an upper bound, since it can start two
+instructions at once.
+"""
 
 from __future__ import annotations
 
@@ -18,5 +20,5 @@ TARGET: Final = Target(
     library_flags=("--specs=nano.specs",),
     kernels="dsp",
     emulator=Emulator("qemu-system-arm", "qemu-system-arm", "mps2-an500", "mps2"),
-    cycles_per_instruction=cortex_m4.CYCLES_PER_INSTRUCTION,
+    cycles_per_m4_instruction=cortex_m4.CYCLES_PER_INSTRUCTION,
 )

@@ -1,4 +1,4 @@
-"""RV32IMC: the ESP32-C3 class. Nothing is measured yet."""
+"""RV32IMC: the ESP32-C3 class. It takes the portable kernels; instructions are counted, timings are each core's own."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ class Target:
         stack_bytes: the deepest stack of each source of vww_nn, callees included, measured.
         instructions: by a kernel's :class:`~vww_deploy.compiler.kernels.Work`, instructions for one of each amount,
             fitted to profiles.
-        cycles_per_instruction: of whole networks, with zero wait states.
+        cycles_per_m4_instruction: of whole networks, with zero wait states, for each instruction that a Cortex-M4 takes
+            for them: what the compiler estimates.
     """
 
     name: str
@@ -59,4 +60,4 @@ class Target:
     code_bytes: Mapping[str, int] = field(default_factory=dict)
     stack_bytes: Mapping[str, int] = field(default_factory=dict)
     instructions: Table = field(default_factory=dict)
-    cycles_per_instruction: float | None = None
+    cycles_per_m4_instruction: float | None = None
