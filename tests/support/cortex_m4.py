@@ -73,7 +73,16 @@ def run_on_cortex_m4(compiled: Compiled, picture: np.ndarray, folder: Path) -> t
             objects.append(str(target))
     sources = [str(HARNESS / "startup.cpp"), "main.cpp", str(library / "vww_model.cpp")]
     _compile(folder, f"-L{HARNESS}", "-T", "mps2.ld", f"-I{library}", "-I.", *sources, *objects, "-o", "program.elf")
-    command = ["qemu-system-arm", "-M", TARGET.emulator.machine, "-nographic", "-monitor", "none", "-serial", "null"]
+    command = [
+        "qemu-system-arm",
+        "-M",
+        TARGET.get_emulator().machine,
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "null",
+    ]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", "program.elf"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=120)
     count = len(compiled.layers)

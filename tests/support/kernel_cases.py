@@ -82,7 +82,7 @@ def build(cases: list[Case], folder: Path, *, target: Target | None, flags: tupl
     kernels = [str(p) for p in sorted(NN.glob("*.cpp"))]
     if target:
         command = [target.compiler, *target.flags, *target.library_flags, *FLAGS, "-g0", *flags]
-        command += [f"-L{HARNESS}", "-T", f"{target.emulator.memory}.ld", str(HARNESS / "startup.cpp")]
+        command += [f"-L{HARNESS}", "-T", f"{target.get_emulator().memory}.ld", str(HARNESS / "startup.cpp")]
     else:
         (folder / "host.cpp").write_text(_HOST_MAIN)
         command = ["g++", "-O2", "-std=c++17", "-fsanitize=undefined,address", str(folder / "host.cpp"), *flags]
@@ -95,7 +95,7 @@ def run(program: Path, *, target: Target | None) -> bytes:
     """What the program writes."""
     command = [str(program)]
     if target:
-        emulator = target.emulator
+        emulator = target.get_emulator()
         command = [emulator.program, "-M", emulator.machine, *emulator.options, "-nographic", "-monitor", "none"]
         command += ["-serial", "null"]
         command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(program)]

@@ -133,7 +133,8 @@ def counted_cost(architecture: Architecture) -> Cost:
 
     compiled = compile_model(architecture_graph(architecture))
     report, profile = compiled.report(), profile_engine(compiled)
-    return Cost(report.macs, report.parameters, profile.cycles, profile.flash_bytes, profile.ram_bytes, "counted")
+    cycles = profile.cycles or 0
+    return Cost(report.macs, report.parameters, cycles, profile.flash_bytes, profile.ram_bytes, "counted")
 
 
 def prior(architecture: Architecture, cost: Cost) -> float:

@@ -141,7 +141,7 @@ def _build(target: Target, elf: Path, library: Path, *flags: str) -> Path:
         raise ToolMissing(f"{target.compiler} is not installed", hint=install)
     sources = [HARNESS / "startup.cpp", HARNESS / "main.cpp", *sorted(library.rglob("*.cpp"))]
     command = [compiler, *target.flags, *target.library_flags, *FLAGS, *flags, f"-I{library}", "-o", str(elf)]
-    command += [f"-L{HARNESS}", "-T", f"{target.emulator.memory}.ld"]
+    command += [f"-L{HARNESS}", "-T", f"{target.get_emulator().memory}.ld"]
     done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"the engine does not build for the {target.title}: {done.stderr.strip()[-2000:]}")
@@ -186,9 +186,7 @@ def _by_layer(
         # A copy that the compiler put in is a cost of the layer that it is made for; the last one is the output's.
         span = range(begin, len(compiled.graph.ops) if position == positions[-1] else position + 1)
         counted, spent = (sum(counts[i] for i in span) for counts in (instructions, cycles))
-        costs.append(
-            LayerCost(layer.index, layer.kind, layer.name, layer.macs, counted, spent if known else None)
-        )
+        costs.append(LayerCost(layer.index, layer.kind, layer.name, layer.macs, counted, spent if known else None))
         begin = position + 1
     return tuple(costs)
 

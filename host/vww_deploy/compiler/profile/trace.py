@@ -102,7 +102,7 @@ def run_traced(
 
     Raises ToolMissing without QEMU or a C compiler, BuildError when the program does not come to its end.
     """
-    emulator = target.emulator
+    emulator = target.get_emulator()
     qemu = shutil.which(emulator.program)
     if qemu is None:
         arm = emulator.program == "qemu-system-arm"

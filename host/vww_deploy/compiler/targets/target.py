@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vww_deploy.errors import ToolMissing
+
 Table = Mapping[str, Mapping[str, float]]
 
 
@@ -30,7 +32,7 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Target:
-    """A core. What nobody measured is None or empty.
+    """A core. What nobody measured is None or empty; without an emulator nothing can be counted.
 
     Attributes:
         name: of its module and in the boards' catalogue.
@@ -52,12 +54,20 @@ class Target:
     name: str
     title: str
     compiler: str
-    compiler_packages: str
     flags: tuple[str, ...]
-    library_flags: tuple[str, ...]
     kernels: Literal["dsp", "portable"]
-    emulator: Emulator
+    compiler_packages: str = ""
+    library_flags: tuple[str, ...] = ()
+    emulator: Emulator | None = None
     code_bytes: Mapping[str, int] = field(default_factory=dict)
     stack_bytes: Mapping[str, int] = field(default_factory=dict)
     instructions: Table = field(default_factory=dict)
     cycles_per_m4_instruction: float | None = None
+
+    def get_emulator(self) -> Emulator:
+        """The emulator; ToolMissing where there is none."""
+        if self.emulator is None:
+            raise ToolMissing(
+                f"there is no emulator for {self.title}", hint="count on another core: --target cortex_m4"
+            )
+        return self.emulator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vww_deploy.compiler.targets import rv32imc
 from vww_deploy.compiler.targets.target import Target
 
 TARGET: Final = Target(
@@ -12,4 +13,5 @@ TARGET: Final = Target(
     compiler="xtensa-esp32-elf-g++",
     flags=("-mlongcalls",),
     kernels="portable",
+    cycles_per_m4_instruction=rv32imc.CYCLES_PER_M4_INSTRUCTION,  # a stand-in: it takes the same C++
 )
