@@ -411,7 +411,7 @@ def test_stills_and_their_diagnosis(board: VirtualBoard, pictures: list[Path], t
             fault,
             "--json",
         )
-        findings = json.loads(checked.stdout)
+        findings = json.loads(checked.stdout)["findings"]
         bad = [finding for finding in findings if not finding["ok"]]
         assert checked.returncode == (1 if texts else 0), checked.stderr
         assert len(bad) == len(texts)

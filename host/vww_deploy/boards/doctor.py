@@ -24,7 +24,7 @@ _FREE_BYTES: Final = 500 << 20  # a board's build folder and PlatformIO's packag
 _EXTRAS: Final = {
     "train": ("tensorflow", "training and quantising models"),
     "web": ("nicegui", "the monitor's web page"),
-    "report": ("plotly", "HTML reports"),
+    "report": ("plotly", "the plot of costs"),
     "search": ("optuna", "architecture search"),
     "camera": ("cv2", "videos and webcams as the virtual camera"),
     "profile": ("capstone", "instruction profiles"),

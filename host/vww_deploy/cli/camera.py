@@ -104,6 +104,6 @@ def _check(device: Device, model: Model, size: tuple[int, int], *, as_json: bool
             if finding.hint:
                 common.out.print(f"     [cyan]try:[/] {escape(finding.hint)}", soft_wrap=True)
     if as_json:
-        common.print_json(findings)
+        common.print_json({"findings": findings})
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -176,9 +176,17 @@ def notice(text: str) -> None:
     err.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
 
 
+SCHEMA: Final = 1
+"""Of what ``--json`` prints (docs/json.md): goes up when a field goes away or means something else."""
+
+
 def print_json(value: Any) -> None:
-    """JSON on stdout: dataclasses, paths and arrays included; indented for people, plain enough for programs."""
-    typer.echo(json.dumps(value, indent=2, default=_plain))
+    """An object as JSON on stdout, with the version of its schema: indented for people, plain enough for programs.
+
+    Dataclasses, paths and arrays may be in it.
+    """
+    fields = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    typer.echo(json.dumps({"schema": SCHEMA, **fields}, indent=2, default=_plain))
 
 
 def told(status: Status) -> Callable[[str], None]:

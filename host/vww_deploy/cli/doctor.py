@@ -20,7 +20,7 @@ def command(as_json: common.JsonOption = False) -> None:
         checks = examine()
     missing = [check for check in checks if check.required and not check.ok]
     if as_json:
-        common.print_json(checks)
+        common.print_json({"checks": checks})
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(width=2)

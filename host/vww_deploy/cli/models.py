@@ -19,7 +19,7 @@ def command(as_json: common.JsonOption = False) -> None:
 
     models = [Model.load(path) for path in shipped_models()]
     if as_json:
-        common.print_json([{"file": model.path.name, **model.card.to_json()} for model in models])
+        common.print_json({"models": [{"file": model.path.name, **model.card.to_json()} for model in models]})
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("model", "top-1", "person", "no person", "AUC", "flash B", "RAM B", "instr. M"):

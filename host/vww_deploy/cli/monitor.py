@@ -226,7 +226,7 @@ def _json_line(event: Event, estimate_for: str) -> str:
     from vww_deploy.session.events import Result
     from vww_deploy.session.latency import estimate
 
-    values = {"event": kind_of(event), **to_json(event)}
+    values = {"schema": common.SCHEMA, "event": kind_of(event), **to_json(event)}
     if isinstance(event, Result):
         made = estimate(event.ticks, estimate_for) if event.latency_us is None else None
         values["estimate"] = None if made is None else asdict(made)

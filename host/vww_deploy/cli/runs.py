@@ -33,7 +33,7 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
     with Store(store, create=False) as opened:
         summaries = opened.runs()
         if as_json:
-            common.print_json([summary_to_json(summary) for summary in summaries])
+            common.print_json({"runs": [summary_to_json(summary) for summary in summaries]})
             return
         if not summaries:
             common.err.print(f"{opened.path} holds no runs yet. Record one with: vww-deploy run PICTURES")

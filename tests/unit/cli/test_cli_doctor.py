@@ -38,7 +38,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def required(cli: Cli) -> tuple[int, dict[str, dict[str, Any]]]:
     ran = cli("doctor", "--json")
-    return ran.code, {check["name"]: check for check in json.loads(ran.out) if check["required"]}
+    return ran.code, {check["name"]: check for check in json.loads(ran.out)["checks"] if check["required"]}
 
 
 def test_everything_is_there(cli: Cli, tools: Path) -> None:

@@ -62,4 +62,4 @@ def test_a_file_in_the_way_of_a_folder_of_tests_is_named(cli: Callable[..., Any]
     (tmp_path / "tests_hil" / "pictures").touch()
     ran = cli("init-hil", tmp_path)
     assert ran.code == 1
-    assert "tests_hil/pictures cannot be written: Not a directory" in " ".join(ran.err.split())
+    assert "tests_hil/pictures/person cannot be written: Not a directory" in " ".join(ran.err.split())

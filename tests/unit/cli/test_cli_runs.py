@@ -58,7 +58,9 @@ def test_list(filled: Callable[..., Any]) -> None:
     ran = filled("runs", "list")
     assert ran.code == 0
     assert "2/3" in ran.out
-    (run,) = json.loads(filled("runs", "list", "--json").out)
+    listed = json.loads(filled("runs", "list", "--json").out)
+    assert listed["schema"] == 1
+    (run,) = listed["runs"]
     assert (run["board"], run["results"], run["skipped"], run["equal"]) == ("virtual", 3, 1, 2)
 
 
