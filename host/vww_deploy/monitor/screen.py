@@ -137,15 +137,14 @@ def _facts(view: View, rows: int, width: int) -> RenderableType:
     if result is not None:
         latency = Text("latency ", "dim", no_wrap=True)
         if result.latency_us is None:
-            latency.append(ticks(result.ticks, clock), "bold")
-            if (made := estimate(result.ticks, view.estimate_for)) is not None:
-                latency.append(f"  {made}", "dim")
+            lines.append(latency.append(ticks(result.ticks, clock), "bold"))
+            lines.append(Text(str(estimate(result.ticks, view.estimate_for) or ""), "dim", no_wrap=True))
         else:
             latency.append(milliseconds(result.latency_us), "bold")
             if clock and clock != "micros":
                 latency.append(f"  {ticks(result.ticks, clock)}", "dim")
-        lines.append(latency)
-        lines.append(Text(sparkline(history, width), "cyan", no_wrap=True))
+            lines.append(latency)
+            lines.append(Text(sparkline(history, width), "cyan", no_wrap=True))
         total = sum(count for _, count in result.stages) or 1
         for name, count in result.stages[: max(0, rows - 11)]:
             share = round(count / total * max(0, width - 30))
