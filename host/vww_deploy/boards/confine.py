@@ -16,6 +16,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from vww_deploy.tools import logged_start
+
 # System calls of Linux, the same number on every architecture, and values of <linux/landlock.h> and <linux/prctl.h>.
 _CREATE_RULESET: Final = 444
 _ADD_RULE: Final = 445
@@ -59,6 +61,7 @@ def start(command: Sequence[str], readable: Collection[Path], **options: Any) ->
         readable: files that it may read beside the system's and those of its own installation.
         options: of :class:`subprocess.Popen`.
     """
+    logged_start(command)
     if not available():
         return subprocess.Popen(command, **options)
     program = Path(command[0]).resolve()

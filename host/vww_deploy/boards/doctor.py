@@ -17,6 +17,7 @@ from serial.tools import list_ports
 
 from vww_deploy import resources
 from vww_deploy.advice import advice
+from vww_deploy.tools import logged_start
 
 _TOOL_TIMEOUT_S: Final = 20.0  # a compiler or QEMU saying its version; seconds only on a machine that is very busy
 _FREE_BYTES: Final = 500 << 20  # a board's build folder and PlatformIO's packages take less
@@ -156,6 +157,7 @@ def _first_line(*command: str) -> str | None:
 
 
 def _output(*command: str) -> str | None:
+    logged_start(command)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -23,6 +23,7 @@ from vww_deploy.advice import advice
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
+from vww_deploy.tools import logged_start
 
 # A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
 BUILD_TIMEOUT_S: Final = 1800.0
@@ -142,6 +143,7 @@ def _run(
     progress: Progress | None,
 ) -> str:
     command = [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", board.name, *arguments]
+    logged_start(command)
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import sys
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -42,7 +44,7 @@ def build() -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_version_option)
+    app.callback()(_global_options)
     for panel, names in COMMANDS.items():
         for name in names:
             module = importlib.import_module(f"{__name__}.{name}")
@@ -111,7 +113,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _version_option(
+def _global_options(
     version: bool = typer.Option(
         False,
         "--version",
@@ -119,5 +121,25 @@ def _version_option(
         is_eager=True,
         help="Show versions: this program's, PlatformIO's, LiteRT's and the compiler's.",
     ),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say which programs are started."),
+    trace: Path | None = typer.Option(  # noqa: B008
+        None,
+        "--trace",
+        help="Write each frame and message on the link into a file, with times; before the subcommand.",
+        metavar="FILE",
+        dir_okay=False,
+    ),
 ) -> None:
-    pass
+    package = logging.getLogger("vww_deploy")
+    if verbose:
+        _log_to(logging.StreamHandler(), logging.INFO, "%(message)s")
+        package.setLevel(logging.INFO)
+    if trace is not None:
+        _log_to(logging.FileHandler(trace, "w", "utf-8"), logging.DEBUG, "%(asctime)s.%(msecs)03d %(name)s %(message)s")
+        package.setLevel(logging.DEBUG)
+
+
+def _log_to(handler: logging.Handler, level: int, form: str) -> None:
+    handler.setLevel(level)
+    handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
+    logging.getLogger("vww_deploy").addHandler(handler)

@@ -18,6 +18,7 @@ from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.errors import BuildError, DataError, ToolMissing
 from vww_deploy.graph.ir import Int8Array
 from vww_deploy.resources import cache_dir
+from vww_deploy.tools import logged_start
 
 _FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=default")
 _KEPT_BUILDS = 64
@@ -157,6 +158,7 @@ def _key(*parts: str) -> str:
 def _compile(command: Sequence[str], output: Path, compiler: str) -> None:
     """Runs a compiler; its output appears whole or not at all, whoever else builds the same."""
     partial = output.with_suffix(f".{os.getpid()}.tmp")
+    logged_start([*command, str(partial)])
     done = subprocess.run([*command, str(partial)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"the emitted library does not build with {compiler}:\n{done.stderr[-4000:]}")

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 from vww_deploy.link import messages as m
+from vww_deploy.link import trace
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.transport import PortStuck, Transport
 from vww_deploy.pictures.camera_format import FrameFormat
@@ -187,6 +188,7 @@ class Device:
         """Called with each line of console text that the board sends."""
         self.live = False
         """The live mode is on (:class:`vww_deploy.link.camera.DeviceCamera`): the board takes no pictures."""
+        self._reconnect = True
         self._preparation: m.Prepare | None = None
         self._console = bytearray()
         self._last_line = ""
@@ -199,6 +201,7 @@ class Device:
         expect_model: str | None = None,
         expect_name: str = "",
         on_console: Callable[[str], None] | None = None,
+        reconnect: bool = True,
     ) -> Self:
         """Greets the board behind ``transport``.
 
@@ -206,6 +209,7 @@ class Device:
             expect_model: SHA-256 in hex of the ``.tflite`` that must be on the board.
             expect_name: what to call that model in errors.
             on_console: see the attribute; given here, it is told what the board prints while it is greeted, too.
+            reconnect: go on with a board that restarted or whose port came back; else both are a LinkError at once.
 
         Raises:
             ProtocolMismatch: the firmware speaks another version, or has another model.
@@ -214,6 +218,7 @@ class Device:
         device = cls(transport, expect_model=expect_model)
         device._expect_name = expect_name
         device.on_console = on_console
+        device._reconnect = reconnect
         try:
             device._mended(device._greet)
         except BaseException:
@@ -513,6 +518,12 @@ class Device:
                     self._greet()
                 return action()
             except (_Restarted, _PortLost) as failure:
+                restarted = isinstance(failure, _Restarted)
+                trace.log.info("%s: %s", self.port, "the board restarted" if restarted else failure)
+                if not self._reconnect:
+                    if isinstance(failure, _PortLost):
+                        raise failure.error from failure
+                    raise LinkError(f"{self.port}: the board restarted", hint=_POWER_HINT) from None
                 failures = failures + 1 if self._progress == progress else 1
                 progress = self._progress
                 if isinstance(failure, _Restarted):
@@ -621,6 +632,7 @@ class Device:
             raise _PortLost(error) from error
         self.link.bytes_sent += len(data)
         self._through_at = max(self._through_at, time.monotonic()) + len(data) / self._transport.line.bytes_per_s
+        trace.sent(self.port, data)
 
     def _listen(self, timeout_s: float) -> None:
         """Takes in what comes within ``timeout_s``; returns after the first bytes."""
@@ -630,6 +642,7 @@ class Device:
             raise _PortLost(error) from error
         self.link.bytes_received += len(data)
         for event in self._decoder.feed(data):
+            trace.received(self.port, event)
             if isinstance(event, Text):
                 self._on_text(event.data)
             elif isinstance(event, Broken):

@@ -58,7 +58,12 @@ def running_model(board: str | None = None, port: str | None = None) -> str:
 
 @contextmanager
 def open_device(
-    model: Model, *, board: str | None = None, port: str | None = None, faults: Faults | None = None
+    model: Model,
+    *,
+    board: str | None = None,
+    port: str | None = None,
+    faults: Faults | None = None,
+    reconnect: bool = True,
 ) -> Iterator[Device]:
     """A connected device that runs ``model``; closed at the end.
 
@@ -67,6 +72,7 @@ def open_device(
         board: catalogue name.
         port: device path or pyserial URL; the board's own when None. See :func:`choose_board`.
         faults: what to do to the line, on purpose.
+        reconnect: go on with a board that restarted or whose port came back; else both are a LinkError at once.
 
     Raises:
         BoardError: the board cannot be found.
@@ -88,7 +94,7 @@ def open_device(
         transport = open_transport(port, chosen.baudrate)
     if faults is not None:
         transport = FaultyTransport(transport, faults)
-    with Device.connect(transport, expect_model=model.sha256, expect_name=model.name) as device:
+    with Device.connect(transport, expect_model=model.sha256, expect_name=model.name, reconnect=reconnect) as device:
         yield device
 
 
@@ -101,6 +107,7 @@ def open_session(
     compare: bool = True,
     raw_camera: FrameFormat | None = None,
     faults: Faults | None = None,
+    reconnect: bool = True,
 ) -> Iterator[Session]:
     """A session with a board that runs ``model``; arguments and errors as :func:`open_device` has them.
 
@@ -108,7 +115,7 @@ def open_session(
         compare: run the host reference beside the device.
         raw_camera: as :class:`Session` has it.
     """
-    with open_device(model, board=board, port=port, faults=faults) as device:
+    with open_device(model, board=board, port=port, faults=faults, reconnect=reconnect) as device:
         image = firmware_image(device.info.board)
         firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image is not None else ""
         yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)

@@ -182,6 +182,25 @@ def test_a_board_that_restarts_in_between(start_board: Start, mode: tuple[str, .
         assert device.link.resets >= 1
 
 
+def test_without_reconnecting_a_restart_is_an_error(start_board: Start) -> None:
+    board = start_board()
+    with Device.connect(open_transport(board.port), reconnect=False) as device:
+        device.infer(pictures(1)[0])
+        board.restart()
+        with pytest.raises(LinkError, match="the board restarted"):
+            device.infer(pictures(1)[0])
+        assert device.link.resets == 0
+
+
+def test_the_log_of_the_link_names_each_message(start_board: Start, caplog: pytest.LogCaptureFixture) -> None:
+    board = start_board()
+    with caplog.at_level("DEBUG", "vww_deploy.link"), Device.connect(open_transport(board.port)) as device:
+        device.infer(pictures(1)[0])
+    said = [record.getMessage() for record in caplog.records]
+    for kind in ("<- #", "Hello(version=", "-> #", "Info(", "Write(id=", " bytes: ", "Infer(", "Result("):
+        assert any(kind in line for line in said), kind
+
+
 def test_an_unplugged_board_is_an_error_that_says_so(start_board: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vww_deploy.link.transport.REOPEN_TIMEOUT_S", 0.3)
     board = start_board()

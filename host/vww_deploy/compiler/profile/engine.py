@@ -23,6 +23,7 @@ from vww_deploy.compiler.profile.timings import TIMINGS
 from vww_deploy.compiler.profile.trace import Step, run_traced
 from vww_deploy.compiler.targets import Target, cortex_m4
 from vww_deploy.errors import BuildError, ToolMissing
+from vww_deploy.tools import logged_start
 
 HARNESS: Final = Path(__file__).parent / "harness"
 FLAGS: Final = (
@@ -142,6 +143,7 @@ def _build(target: Target, elf: Path, library: Path, *flags: str) -> Path:
     sources = [HARNESS / "startup.cpp", HARNESS / "main.cpp", *sorted(library.rglob("*.cpp"))]
     command = [compiler, *target.flags, *target.library_flags, *FLAGS, *flags, f"-I{library}", "-o", str(elf)]
     command += [f"-L{HARNESS}", "-T", f"{target.get_emulator().memory}.ld"]
+    logged_start([*command, *map(str, sources)])
     done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"the engine does not build for the {target.title}: {done.stderr.strip()[-2000:]}")
