@@ -34,8 +34,12 @@ _SET_NO_NEW_PRIVS: Final = 38
 # Programs, libraries and data of the system.
 _SYSTEM: Final = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache")
 
-SANDBOX: Final = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
-"""QEMU's own sandbox: it starts no program."""
+SANDBOX: Final = (
+    ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+    if sys.platform == "linux"
+    else ()
+)
+"""QEMU's own sandbox, which it has on Linux only: it starts no program."""
 
 
 class _Ruleset(ctypes.Structure):

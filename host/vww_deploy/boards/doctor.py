@@ -17,6 +17,7 @@ from serial.tools import list_ports
 
 from vww_deploy import resources
 from vww_deploy.advice import advice
+from vww_deploy.boards import confine
 from vww_deploy.tools import logged_start
 
 _TOOL_TIMEOUT_S: Final = 20.0  # a compiler or QEMU saying its version; seconds only on a machine that is very busy
@@ -95,6 +96,8 @@ def _qemu() -> Check:
     machines = _output("qemu-system-arm", "-machine", "help") or ""
     if "netduinoplus2" not in machines:
         return Check(name, False, True, f"{version} has no machine netduinoplus2", cure)
+    if not confine.available():
+        version += "; this system cannot confine it: flash only firmware that you trust (docs/security.md)"
     return Check(name, True, True, version)
 
 
