@@ -90,7 +90,7 @@ def describe(architecture: Architecture) -> str:
 def mobilenets() -> list[Architecture]:
     """MobileNet v1 of the sides of the space and of depth multipliers in steps of 1/32: what a search is to beat."""
     sides = range(SIDES[0], SIDES[1] + 1, SIDES[2])
-    multipliers = [step / STEM_CHANNELS for step in range(4, 17)]
+    multipliers = [step / STEM_CHANNELS for step in range(2, 17)]
     return [
         Architecture.mobilenet_v1(multiplier, side, channels)
         for multiplier in multipliers

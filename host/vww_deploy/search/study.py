@@ -178,7 +178,11 @@ class SearchStudy:
 def mobilenet_within(limits: Limits, progress: Progress) -> Candidate | None:
     """MobileNet v1 scaled to the limits: of those that fit by plan the one of most capacity; None where none does."""
     by_table = [(one, table_cost(one)) for one in space.mobilenets() if space.is_reasonable(one)]
-    near = [(one, cost) for one, cost in by_table if cost.cycles <= TABLE_MARGIN * limits.cycles]
+    near = [
+        (one, cost)
+        for one, cost in by_table
+        if cost.cycles <= TABLE_MARGIN * limits.cycles and cost.flash_bytes <= limits.flash_bytes
+    ]
     near.sort(key=lambda pair: -prior(*pair))
     for number, (architecture, _) in enumerate(near):
         progress("MobileNet v1", number, len(near))
