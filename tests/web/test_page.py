@@ -299,7 +299,7 @@ def test_charts_and_layers_are_drawn(page: Any, browser: webdriver.Chrome) -> No
         counts = browser.execute_script(
             """return [...document.querySelectorAll('.vww-chart canvas')].map(c => {
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
-            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 1] > 150 && d[i] < 120) n++;
+            for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 1] > 100 && d[i] < 90) n++;
             return n})"""
         )
         return len(counts) == 2 and min(counts) > 200
