@@ -7,7 +7,6 @@ import dataclasses
 import gc
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vww_deploy.cli import build
-from vww_deploy.errors import DataError, ModelError, ToolMissing, VwwError
+from vww_deploy.errors import DataError, ModelError, ToolMissing
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.datasets import PictureArrays, load_arrays, read_dataset
@@ -128,26 +127,6 @@ def checkpoint_of(folder: Path, number: int) -> Path:
     return folder / "checkpoint" / f"ckpt-{number}.data-00000-of-00001"
 
 
-def test_a_damaged_checkpoint_costs_an_epoch(discs: Path, tmp_path: Path) -> None:
-    run(Job(discs, tmp_path, TINY))
-    os.truncate(checkpoint_of(tmp_path, 2), 1000)
-    said: list[str] = []
-    run(Job(discs, tmp_path, TINY), step=said.append)
-    assert said[0] == "reading pictures: 0 of 96"
-    assert said[-1] == "epoch 2 of 2: step 6 of 6" and not [one for one in said if "epoch 1" in one]
-    assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
-    for number in (1, 2):
-        os.truncate(checkpoint_of(tmp_path, number), 1000)
-    with pytest.raises(ModelError, match=r"checkpoints in .* are damaged"):
-        run(Job(discs, tmp_path, TINY))
-
-
-def test_a_loss_that_is_no_number_ends_the_training(discs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="loss of epoch 1 is nan"):
-        run(Job(discs, tmp_path, dataclasses.replace(TINY, learning_rate=float("nan"))))
-    assert not (tmp_path / train.WEIGHTS_FILE).exists()
-
-
 def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, discs: Path, teacher: Path) -> None:
     recipe = dataclasses.replace(TINY, depth_multiplier=0.1)
     with pytest.raises(ModelError, match="of another network"):
@@ -155,18 +134,6 @@ def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, disc
     assert read_recipe(trained) == TINY
     with pytest.raises(DataError, match="with another teacher"):
         run(Job(discs, trained, TINY))
-
-
-def test_one_training_at_a_time_in_a_folder(discs: Path, tmp_path: Path) -> None:
-    def again(row: dict[str, float]) -> None:
-        with pytest.raises(DataError, match="another training is under way in"):
-            run(Job(discs, tmp_path, TINY))
-        tried.append(row["epoch"])
-
-    tried: list[float] = []
-    run(Job(discs, tmp_path, TINY), say=again)
-    assert tried == [1, 2]
-    assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
 
 
 def test_gray_weights_begin_a_colour_network(trained: Path) -> None:
@@ -621,32 +588,6 @@ def test_without_tensorflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ToolMissing) as caught:
         mobilenet.build_mobilenet_v1()
     assert "tensorflow" in caught.value.hint
-
-
-@pytest.mark.parametrize("what", ["save_weights", "_log", "Student.save"])
-def test_a_full_disk_loses_nothing(what: str, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    recipe = dataclasses.replace(TINY, epochs=1)
-    monkeypatch.setattr(f"vww_deploy.training.train.{what}", full)
-    with pytest.raises(VwwError, match="No space left"):
-        run(Job(discs, tmp_path, recipe))
-    monkeypatch.undo()
-    run(Job(discs, tmp_path, recipe))
-    assert (tmp_path / train.WEIGHTS_FILE).is_file()
-    assert [row["epoch"] for row in log_of(tmp_path)] == ["1"]
-
-
-def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
-    model, (_, most) = mobilenet.build_mobilenet_v1(0.07), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, most))  # HDF5 itself crashes at this
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            weights.save_weights(model, tmp_path / "x.weights.h5")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("size", "side"), [(32, 128), (96, 128), (224, 298)])
