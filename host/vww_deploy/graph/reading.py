@@ -113,6 +113,11 @@ class Reader:
                 f"{wanted.zero_point} are needed"
             )
 
+    def needs_scale(self, tensor: FileTensor, wanted: Quantization) -> None:
+        """Refuses an operator that moves values about if its output ``tensor`` has another scale or zero point."""
+        if self.quantization(tensor) != wanted:
+            raise RefusedError("input and output have different scales or zero points")
+
     @staticmethod
     def default_axes(shape: Sequence[int]) -> Axes:
         """Which axis of a picture each dimension of a tensor is, in TFLite's own order."""

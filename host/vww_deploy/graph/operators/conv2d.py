@@ -14,14 +14,11 @@ from vww_deploy.graph.ir import (
     Activation,
     Graph,
     Op,
-    Padding,
-    RowMap,
-    WeightedOp,
     Window,
 )
 from vww_deploy.graph.operators.concatenation import Concatenation
 from vww_deploy.graph.operators.gather import Gather
-from vww_deploy.graph.operators.weighted import padded_window, weighted_range
+from vww_deploy.graph.operators.weighted import WindowedOp, weighted_range
 from vww_deploy.graph.operators.wide_conv2d import wide_or
 from vww_deploy.graph.ranges import Channels, Mask, Range, Values, taps_of
 from vww_deploy.graph.reading import Reader, RefusedError
@@ -29,16 +26,10 @@ from vww_deploy.graph.tflite_file import FileOperator
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2D(WeightedOp):
+class Conv2D(WindowedOp):
     """Convolution; ``weights`` int8 [out, kernel_h, kernel_w, in]."""
 
-    window: Window
-
     reads_interleaved: ClassVar[bool] = True
-
-    def macs(self, graph: Graph) -> int:
-        out = graph.activations[self.output]
-        return out.height * out.width * int(self.weights.size)
 
     @property
     def is_pointwise(self) -> bool:
@@ -46,13 +37,6 @@ class Conv2D(WeightedOp):
         padding = self.window.padding
         unpadded = not any((padding.top, padding.left, padding.bottom, padding.right))
         return self.window.kernel == self.window.stride == (1, 1) and unpadded
-
-    def row_map(self, graph: Graph) -> RowMap:
-        return self.window.row_map
-
-    def padded(self, padding: Padding) -> Op | None:
-        window = padded_window(self.window, padding)
-        return None if window is None else dataclasses.replace(self, window=window)
 
     def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
         source, out = graph.activations[self.inputs[0]], graph.activations[self.output]

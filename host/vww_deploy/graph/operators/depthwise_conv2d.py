@@ -13,13 +13,10 @@ import numpy.typing as npt
 from vww_deploy.graph.ir import (
     Graph,
     Op,
-    Padding,
-    RowMap,
-    WeightedOp,
     Window,
 )
 from vww_deploy.graph.operators.conv2d import Conv2D
-from vww_deploy.graph.operators.weighted import padded_window, weighted_range
+from vww_deploy.graph.operators.weighted import WindowedOp, weighted_range
 from vww_deploy.graph.operators.wide_conv2d import wide_or
 from vww_deploy.graph.ranges import Channels, Range, Values, taps_of
 from vww_deploy.graph.reading import Reader, RefusedError
@@ -27,24 +24,12 @@ from vww_deploy.graph.tflite_file import FileOperator
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseConv2D(WeightedOp):
+class DepthwiseConv2D(WindowedOp):
     """Depthwise convolution; ``weights`` int8 [kernel_h, kernel_w, in * multiplier], output channel o reads input
     channel o // multiplier.
     """
 
-    window: Window
     depth_multiplier: int
-
-    def macs(self, graph: Graph) -> int:
-        out = graph.activations[self.output]
-        return out.height * out.width * int(self.weights.size)
-
-    def row_map(self, graph: Graph) -> RowMap:
-        return self.window.row_map
-
-    def padded(self, padding: Padding) -> Op | None:
-        window = padded_window(self.window, padding)
-        return None if window is None else dataclasses.replace(self, window=window)
 
     def as_convolution(self, graph: Graph) -> Op:
         """One input channel makes it a convolution."""

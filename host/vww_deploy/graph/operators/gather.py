@@ -59,8 +59,7 @@ def add_gather(reader: Reader, op: FileOperator, picks: Sequence[Sequence[int]],
     source = reader.picture(op.inputs[0])
     given = reader.tensors[op.inputs[0]].shape
     out = reader.tensors[op.outputs[0] if output is None else output]
-    if reader.quantization(out) != source.quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, source.quantization)
     by_axis = {axis: tuple(range(size)) for axis, size in enumerate(source.shape)}
     for axis, size, picked in zip(reader.default_axes(given), given, picks, strict=True):
         if not picked or not 0 <= min(picked) <= max(picked) < size:

@@ -68,8 +68,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     amounts = reader.whole_numbers(op.inputs[1]).reshape(-1, 2)
     if len(amounts) != len(tensor.shape) or amounts.min() < 0:
         raise RefusedError(f"paddings {amounts.tolist()} do not fit input {list(tensor.shape)}")
-    if reader.quantization(out) != source.quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, source.quantization)
     by_axis = dict.fromkeys(range(3), (0, 0))
     for axis, (before, after) in zip(reader.default_axes(tensor.shape), amounts.tolist(), strict=True):
         if axis is None and (before or after):

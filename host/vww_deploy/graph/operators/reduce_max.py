@@ -17,8 +17,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     reduced = {axes[int(d) % len(shape)] for d in reader.whole_numbers(op.inputs[1]).reshape(-1)} - {None}
     if reduced != {0, 1}:
         raise RefusedError("a maximum over other axes than height and width")
-    if reader.quantization(out) != source.quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, source.quantization)
     output = reader.new(out)
     if reader.activations[output].shape != (1, 1, source.channels):
         raise RefusedError(f"output {list(out.shape)} does not follow from input {list(shape)}")

@@ -28,8 +28,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     shape = out.shape
     if np.prod(source.shape, dtype=np.int64) != np.prod(shape, dtype=np.int64):
         raise RefusedError(f"shape {list(source.shape)} to {list(shape)} changes the number of values")
-    if reader.quantization(out) != reader.activations[value.id].quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, reader.activations[value.id].quantization)
     if value.flat:
         reader.ops.append(Reshape(op.index, op.kind, (value.id,), reader.new(out)))
         return

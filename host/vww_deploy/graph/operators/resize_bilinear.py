@@ -74,8 +74,7 @@ def read(reader: Reader, op: FileOperator) -> None:
         raise RefusedError("both align_corners and half_pixel_centers, which LiteRT refuses, too")
     if reader.tensors[op.inputs[0]].dtype == "UINT8":
         raise RefusedError("uint8 values, which LiteRT resizes in floating point")
-    if reader.quantization(out) != source.quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, source.quantization)
     identity = reader.new(out)
     height, width, channels = reader.activations[identity].shape
     if wanted != [height, width] or channels != source.channels:

@@ -42,8 +42,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     reader.spatial(reader.tensors[op.inputs[0]])
     if block < 1:
         raise RefusedError(f"a block of {block} pixels")
-    if reader.quantization(out) != source.quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, source.quantization)
     back, (h, w, c) = op.kind == "DEPTH_TO_SPACE", source.shape
     square = block * block
     fits = c % square == 0 if back else h % block == w % block == 0

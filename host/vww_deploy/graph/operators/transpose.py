@@ -30,8 +30,7 @@ def read(reader: Reader, op: FileOperator) -> None:
     value = reader.value(source.index)
     if value.flat:
         value = Value(reader.unflatten(source.index, value).id, reader.default_axes(source.shape))
-    if reader.quantization(out) != reader.activations[value.id].quantization:
-        raise RefusedError("input and output have different scales or zero points")
+    reader.needs_scale(out, reader.activations[value.id].quantization)
     reader.values[out.index] = Value(value.id, tuple(value.axes[d] for d in order))
 
 

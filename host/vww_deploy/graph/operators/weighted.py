@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from vww_deploy.graph.ir import (
+    Graph,
     Int8Array,
+    Op,
     Padding,
+    RowMap,
     WeightedOp,
     Window,
 )
 from vww_deploy.graph.ranges import Range, Values
+
+
+@dataclass(frozen=True, eq=False)
+class WindowedOp(WeightedOp):
+    """Weights that slide over the input: a convolution of any kind. Each weight is used once for every output pixel."""
+
+    window: Window
+
+    def macs(self, graph: Graph) -> int:
+        out = graph.activations[self.output]
+        return out.height * out.width * int(self.weights.size)
+
+    def row_map(self, graph: Graph) -> RowMap:
+        return self.window.row_map
+
+    def padded(self, padding: Padding) -> Op | None:
+        window = padded_window(self.window, padding)
+        return None if window is None else dataclasses.replace(self, window=window)
 
 
 def padded_window(window: Window, outer: Padding) -> Window | None:

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import Graph, Op, Padding, RowMap, WeightedOp, Window
-from vww_deploy.graph.operators.weighted import padded_window
+from vww_deploy.graph.ir import WeightedOp, Window
+from vww_deploy.graph.operators.weighted import WindowedOp
 from vww_deploy.graph.reading import Rule, Weights
 
 
 @dataclass(frozen=True, eq=False)
-class WideConv2D(WeightedOp):
+class WideConv2D(WindowedOp):
     """Convolution by ``weights`` less their zero point, which needs more than 8 bits.
 
     ``weights`` int8 [out, kernel_h, kernel_w, in / groups]; a depthwise layer has as many groups as input channels.
     """
 
-    window: Window
     zero_point: int
     groups: int = 1
-
-    def macs(self, graph: Graph) -> int:
-        out = graph.activations[self.output]
-        return out.height * out.width * int(self.weights.size)
-
-    def row_map(self, graph: Graph) -> RowMap:
-        return self.window.row_map
-
-    def padded(self, padding: Padding) -> Op | None:
-        window = padded_window(self.window, padding)
-        return None if window is None else dataclasses.replace(self, window=window)
 
 
 def wide_or(narrow: WeightedOp, weights: Weights, window: Window, groups: int = 1) -> WeightedOp:
