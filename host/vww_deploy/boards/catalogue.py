@@ -36,7 +36,7 @@ class Board:
     """(VID, PID) of the running application."""
     bootloader_usb_ids: tuple[UsbId, ...]
     bootloader: str
-    """``serial`` (a port, after a 1200-baud touch), ``dfu``, ``uf2`` or ``none``."""
+    """``serial`` (a port, after a 1200-baud touch), ``none``, or the name of what PlatformIO uploads through."""
     figures: str
     """Where RAM and flash are from: ``linked`` by hand, or estimated from the ``vendor``'s figures."""
     baudrate: int

@@ -118,7 +118,7 @@ class VirtualBoard:
 
     def _spawn(self, qemu: str) -> None:
         if sys.platform == "win32":
-            raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
+            raise _not_here()
         import tty
 
         # The board holds both ends of the tty: the master to talk, the slave so that the tty lives on while no program
@@ -242,7 +242,7 @@ class VirtualBoard:
 def connect(path: Path) -> socket.socket:
     """A stream connected to the Unix socket ``path``, however long the path is."""
     if sys.platform == "win32":
-        raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
+        raise _not_here()
     with _short(path) as address:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -257,7 +257,7 @@ def connect(path: Path) -> socket.socket:
 def _listen(path: Path) -> socket.socket:
     """A socket of this user's at ``path`` that QEMU takes connections from; nothing may be there."""
     if sys.platform == "win32":
-        raise ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
+        raise _not_here()
     with _short(path) as address:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -268,6 +268,10 @@ def _listen(path: Path) -> socket.socket:
             listening.close()
             raise
         return listening
+
+
+def _not_here() -> ToolMissing:
+    return ToolMissing("the virtual board does not run on Windows yet", hint="use a real board")
 
 
 @contextlib.contextmanager

@@ -101,9 +101,12 @@ def _known_board(name: str) -> str:
     from vww_deploy.boards.catalogue import get_board, load_boards
     from vww_deploy.errors import BoardError
 
-    if get_board(name).is_virtual or get_board(name).estimated_ms(1) is None:
-        known = ", ".join(b.name for b in load_boards() if not b.is_virtual and b.estimated_ms(1) is not None)
-        raise BoardError(f"no time can be estimated for the board {name}", hint=f"there are estimates for: {known}")
+    get_board(name)  # says when there is none
+    names = [board.name for board in load_boards() if not board.is_virtual and board.estimated_ms(1) is not None]
+    if name not in names:
+        raise BoardError(
+            f"no time can be estimated for the board {name}", hint=f"there are estimates for: {', '.join(names)}"
+        )
     return name
 
 

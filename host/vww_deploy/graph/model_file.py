@@ -19,7 +19,8 @@ from vww_deploy.files import check_file
 MAX_BYTES: Final = 64 << 20
 """Far above anything a microcontroller could hold; keeps a wrong file from being read at length."""
 
-_MARK: Final = b"TFL3"  # at byte 4
+MARK: Final = b"TFL3"
+"""What a ``.tflite`` has at byte 4."""
 _SOURCES: Final = (".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".ino")
 _ARRAY: Final = re.compile(r"(\w+)\s*\[[^\]]*\][^={};]*=\s*\{([^{}]*)\}")
 _COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -54,7 +55,7 @@ def tflite_bytes(path: Path) -> bytes:
 def _unwrapped(content: bytes, where: str, suffix: str) -> bytes:
     if not content:
         raise ModelError(f"{where}: the file is empty", hint=_FETCH)
-    if content[4:8] == _MARK:
+    if content[4:8] == MARK:
         return content
     if content.startswith(b"PK\3\4"):
         return _from_zip(content, where)
@@ -85,7 +86,7 @@ def arrays(source: bytes) -> dict[str, bytes]:
         except ValueError:
             continue
         content = bytes(values)
-        if content[4:8] == _MARK:
+        if content[4:8] == MARK:
             found[match[1]] = content
     return found
 

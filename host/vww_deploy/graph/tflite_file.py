@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tflite
 
 from vww_deploy.errors import ModelError
-from vww_deploy.graph.model_file import tflite_bytes
+from vww_deploy.graph.model_file import MARK, tflite_bytes
 
 _DAMAGED: Final = "Fetch the file again, or convert the model again."
 _MAX_RANK: Final = 8
@@ -117,7 +117,7 @@ def load(source: str | Path | bytes, *, name: str = "model") -> TfliteFile:
     """
     if isinstance(source, bytes):
         content, where = source, name
-        if content[4:8] != b"TFL3":
+        if content[4:8] != MARK:
             raise ModelError(f"{where}: not a .tflite file (no TFL3 mark at byte 4)", hint=_DAMAGED)
     else:
         path = Path(source)

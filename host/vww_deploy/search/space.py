@@ -46,16 +46,6 @@ def is_reasonable(architecture: Architecture) -> bool:
     return 2 <= architecture.final_side <= _LARGEST_FINAL_SIDE
 
 
-def widest(kind: Kind, channels: int) -> Architecture:
-    """The network that holds every network of a kind: the parent, whose side is the largest."""
-    blocks = [
-        Block(high, 5, 2 if stage else 1, max(_EXPANSIONS) if kind == "inverted" else 1)
-        for stage, (_, high, _) in enumerate(_WIDTHS)
-        for _ in range(_DEPTH[1])
-    ]
-    return Architecture(kind, SIDES[1], channels, _STEM[1], tuple(blocks))
-
-
 def stages_of(architecture: Architecture) -> list[list[Block]]:
     """The blocks by stage; a stage begins where channels, kernel or expansion change, or at a stride."""
     stages: list[list[Block]] = []

@@ -1,7 +1,8 @@
 """A cycle model of the Cortex-M0+ with zero wait states, after table 3-1 of Arm's Technical Reference Manual (r0p1).
 
-It has the multiplier of one cycle, as the RP2040 and the STM32G0 have (the manual allows one of 32). Left out: wait
-states and bus contention, and the single cycle that accesses to a single-cycle I/O port take.
+The figures were written down without the manual at hand and have not been compared with it since. The multiplier is the
+one of one cycle, as the RP2040 and the STM32G0 have it (the manual allows one of 32). Left out: wait states and bus
+contention, and the single cycle that accesses to a single-cycle I/O port take.
 """
 
 from __future__ import annotations

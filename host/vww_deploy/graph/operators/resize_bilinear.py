@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from vww_deploy.graph.ir import Graph, Op, RowMap
+from vww_deploy.graph.operators.resize_nearest_neighbor import corners_and_centers
 from vww_deploy.graph.ranges import Channels, Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -69,9 +70,7 @@ class ResizeBilinear(Op):
 def read(reader: Reader, op: FileOperator) -> None:
     source, out, options = reader.picture(op.inputs[0]), reader.tensors[op.outputs[0]], reader.options(op)
     wanted = reader.whole_numbers(op.inputs[1]).reshape(-1).tolist()
-    corners, centers = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
-    if corners and centers:
-        raise RefusedError("both align_corners and half_pixel_centers, which LiteRT refuses, too")
+    corners, centers = corners_and_centers(options)
     if reader.tensors[op.inputs[0]].dtype == "UINT8":
         raise RefusedError("uint8 values, which LiteRT resizes in floating point")
     reader.needs_scale(out, source.quantization)

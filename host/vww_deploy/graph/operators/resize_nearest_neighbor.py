@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,11 +16,17 @@ def read(reader: Reader, op: FileOperator) -> None:
     wanted = reader.whole_numbers(op.inputs[1]).reshape(-1).tolist()
     if len(shape) != 4 or len(wanted) != 2 or min(wanted) < 1:
         raise RefusedError(f"input {list(shape)} to {wanted}")
+    corners, centers = corners_and_centers(options)
+    height, width = (_nearest(shape[1 + i], wanted[i], corners=corners, centers=centers) for i in range(2))
+    add_gather(reader, op, [[0], height, width, range(shape[3])])
+
+
+def corners_and_centers(options: Any) -> tuple[bool, bool]:
+    """Whether corners are aligned, and whether places are those of pixels' middles, in the options of both RESIZEs."""
     corners, centers = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
     if corners and centers:
         raise RefusedError("both align_corners and half_pixel_centers, which LiteRT refuses, too")
-    height, width = (_nearest(shape[1 + i], wanted[i], corners=corners, centers=centers) for i in range(2))
-    add_gather(reader, op, [[0], height, width, range(shape[3])])
+    return corners, centers
 
 
 def _nearest(size: int, wanted: int, *, corners: bool, centers: bool) -> list[int]:
