@@ -37,6 +37,12 @@ class Board:
     bootloader_usb_ids: tuple[UsbId, ...]
     bootloader: str
     """``serial`` (a port, after a 1200-baud touch), ``none``, or the name of what PlatformIO uploads through."""
+    address: int
+    """Where a firmware begins in flash."""
+    images: tuple[str, ...]
+    """What the board's tools take besides an ELF (``bin``, ``hex``, ``uf2``), the usual one first."""
+    uf2_family: int
+    """In UF2 files; 0 where there are none."""
     figures: str
     """Where RAM and flash are from: ``linked`` by hand, or estimated from the ``vendor``'s figures."""
     baudrate: int
@@ -75,6 +81,9 @@ UNLISTED: Final = Board(
     usb_ids=(),
     bootloader_usb_ids=(),
     bootloader="none",
+    address=0,
+    images=(),
+    uf2_family=0,
     figures="",
     baudrate=115200,
     cameras=(),
@@ -98,6 +107,9 @@ def load_boards() -> tuple[Board, ...]:
             usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
             bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
             bootloader=entry["bootloader"],
+            address=entry["address"],
+            images=tuple(entry["images"]),
+            uf2_family=entry.get("uf2_family", 0),
             figures=entry["figures"],
             baudrate=entry["baudrate"],
             cameras=tuple(entry["cameras"]),

@@ -16,6 +16,7 @@ from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import DataError, DoesNotFit, LinkError
 from vww_deploy.files import write_whole
+from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, DeviceInfo
 from vww_deploy.link.transport import open_transport
@@ -26,7 +27,6 @@ _LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
 Progress = Callable[[str], None]
 
 _NAME: Final = "vww-deploy flash"
-_FORMS: Final = (".elf", ".bin", ".hex", ".uf2", ".zip")
 
 
 @dataclass(frozen=True)
@@ -88,30 +88,37 @@ def flash(
             return Flashed(board, port, image, device.info)
 
 
-def build_image(compiled: Compiled, board: Board, output: Path, progress: Progress | None = None) -> FirmwareImage:
+def build_image(
+    model: Model, compiled: Compiled, board: Board, output: Path, progress: Progress | None = None
+) -> FirmwareImage:
     """Builds the firmware and writes it as the file ``output``, in the form that its ending says.
 
     Args:
-        output: ``.elf`` always; ``.bin``, ``.hex``, ``.uf2`` or ``.zip`` where the board's build makes one.
+        model: what was compiled; a ``.zip`` has it inside.
+        output: ``.elf`` and ``.zip`` always; ``.bin``, ``.hex`` or ``.uf2`` where the board's tools take one.
         progress: as :func:`flash` has it.
 
     Raises:
-        DataError: the board's build makes no such file, or it cannot be written.
+        DataError: the board has no such file (said before the build), or it cannot be written.
         DoesNotFit, ToolMissing, BuildError: as :func:`flash` has them.
     """
+    from vww_deploy.boards import images  # with packages that nothing else of flashing needs
+
+    images.check_form(board, output)
     check_fits(compiled, board)
+    form = output.suffix.lower().removeprefix(".")
     with tempfile.TemporaryDirectory(prefix="vww-") as folder:
         library = compiled.write(Path(folder) / "vww_model")
         image = platformio.build(board, library, flags=firmware_flags(compiled, board), progress=progress)
-        made = image.elf.with_suffix(output.suffix.lower())
-        if not made.is_file():
-            there = ", ".join(form for form in _FORMS if image.elf.with_suffix(form).is_file())
-            what = f"the build for {board.name} makes no {output.suffix or 'such'} file"
-            raise DataError(what, hint=f"it makes: {there}")
-        try:
-            write_whole(output, made.read_bytes())
-        except OSError as error:
-            raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
+        if form == "zip":
+            figures = {"flash_bytes": image.flash_bytes, "ram_bytes": image.ram_bytes}
+            content = images.firmware_zip(board, image.elf, model, figures)
+        else:
+            content = images.firmware_file(board, image.elf, form)
+    try:
+        write_whole(output, content)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
     return image
 
 

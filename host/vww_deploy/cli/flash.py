@@ -29,7 +29,7 @@ def command(
         typer.Option(
             "--output",
             "-o",
-            help="Of --build-only: firmware.elf, .bin, .hex, .uf2 or .zip, as the board's tools take it.",
+            help="Of --build-only: firmware.bin, .hex, .uf2, .elf, or .zip with all that the board's tools take.",
             metavar="FILE",
             dir_okay=False,
         ),
@@ -61,7 +61,11 @@ def command(
         raise DataError(
             "--build-only and --output go together", hint="vww-deploy flash MODEL -b BOARD --build-only -o firmware.hex"
         )
-    if not build_only and not chosen.is_virtual:
+    if output is not None:
+        from vww_deploy.boards.images import check_form
+
+        check_form(chosen, output)
+    elif not chosen.is_virtual:
         pick(chosen, port)
     if model is None:
         common.notice(common.NO_MODEL)
@@ -71,7 +75,7 @@ def command(
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
         if output is not None:
-            image = build_image(compiled, chosen, output, progress=common.told(status))
+            image = build_image(loaded, compiled, chosen, output, progress=common.told(status))
         else:
             flashed = flash(compiled, chosen, port, progress=common.told(status))
     if output is not None:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from vww_deploy import compiler
-from vww_deploy.boards import bootloader, platformio
-from vww_deploy.boards.platformio import FirmwareImage
+from vww_deploy.boards import bootloader
 from vww_deploy.cli import common
 from vww_deploy.compiler.report import TIGHT
 from vww_deploy.graph.model import Model
@@ -18,24 +17,14 @@ from vww_deploy.graph.model import Model
 Cli = Callable[..., Any]
 
 
-@pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A build that makes an ELF and a .bin file."""
-    folder = tmp_path / "build"
-    folder.mkdir()
-    (folder / "firmware.elf").write_bytes(b"elf")
-    (folder / "firmware.bin").write_bytes(b"binary")
-    monkeypatch.setattr(platformio, "build", lambda *_, **__: FirmwareImage(folder / "firmware.elf", 2, 1))
-    return folder
-
-
-def test_the_firmware_is_written_in_the_form_of_the_files_ending(cli: Cli, built: Path, tmp_path: Path) -> None:
-    ran = cli("flash", "person_64_small", "-b", "nano33ble", "--build-only", "-o", tmp_path / "mine.bin")
-    assert ran.code == 0, ran.err
-    assert (tmp_path / "mine.bin").read_bytes() == b"binary"
+def test_a_form_that_the_board_has_not_is_refused_before_anything_is_compiled(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "compile_model", lambda *_, **__: pytest.fail("it compiled"))
     ran = cli("flash", "person_64_small", "-b", "nano33ble", "--build-only", "-o", tmp_path / "mine.uf2")
     assert ran.code == 1
-    assert "makes no .uf2 file" in ran.err and "it makes: .elf, .bin" in ran.err
+    assert "there is no .uf2 firmware for nano33ble" in ran.err
+    assert "take mine.bin; there are: .elf, .bin, .hex, .zip" in ran.err
     assert not (tmp_path / "mine.uf2").exists()
 
 

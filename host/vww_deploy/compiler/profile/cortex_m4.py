@@ -21,9 +21,7 @@ try:
     import capstone
     from capstone import arm
 except ImportError as error:  # the "profile" extra
-    raise ToolMissing(
-        "the profiler needs the packages capstone and pyelftools", hint=install_extra("profile")
-    ) from error
+    raise ToolMissing("the profiler needs the package capstone", hint=install_extra("profile")) from error
 
 REFILL: Final = 2
 """Cycles that a taken branch takes to refill the pipeline; the manual says 1 to 3."""

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vww_deploy.errors import ToolMissing
-from vww_deploy.resources import install_extra
-
-try:
-    from elftools.elf.elffile import ELFFile
-    from elftools.elf.sections import SymbolTableSection
-except ImportError as error:  # the "profile" extra
-    raise ToolMissing(
-        "the profiler needs the packages capstone and pyelftools", hint=install_extra("profile")
-    ) from error
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 
 @dataclass(frozen=True, order=True)
