@@ -70,11 +70,11 @@ def test_the_library_is_what_the_ide_expects(library: Path) -> None:
 
 
 def test_the_cards_wishes_travel_along(library: Path, model: Model) -> None:
-    text = (library / "src" / "vww_input.h").read_text()
-    values = text[text.index("{") + 1 : text.index("}")]
+    text = (library / "src" / "vww_model_card.h").read_text()
+    values = text.partition("vww_model_pixels[256] = {")[2].partition("}")[0]
     table = quantisation_table(model.card.input, model.graph.input_activation.quantization)
     assert [int(value) for value in values.split(",")] == table.tolist()
-    assert f"#define VWW_INPUT_CROP {'true' if model.card.input.resize == 'crop' else 'false'}" in text
+    assert f"#define VWW_MODEL_CROP {int(model.card.input.resize == 'crop')}" in text
 
 
 def test_a_models_name_is_no_code_and_no_property(model: Model, tmp_path: Path) -> None:

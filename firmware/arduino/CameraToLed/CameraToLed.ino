@@ -10,15 +10,15 @@
 #include <vww_arduino.h>
 
 #include <camera.h>
-#include <vww_input.h>
 #include <vww_model.h>
+#include <vww_model_card.h>
 #include <vww_preprocess.h>
 
 // What the camera sends: QCIF, gray. Colour models want vww::PixelFormat::kRgb565Big.
 static const vww::CameraMode kMode = {{176, 144, vww::PixelFormat::kGray8}, vww::TestPattern::kNone};
 
-static const vww::InputFormat kInput = {VWW_MODEL_WIDTH, VWW_MODEL_HEIGHT, VWW_MODEL_CHANNELS, VWW_INPUT_CROP,
-                                        vww_input_table};
+static const vww::InputFormat kInput = {VWW_MODEL_WIDTH, VWW_MODEL_HEIGHT, VWW_MODEL_CHANNELS, VWW_MODEL_CROP != 0,
+                                        vww_model_pixels};
 static uint32_t work[vww::Preprocess::work_words(VWW_MODEL_WIDTH, VWW_MODEL_CHANNELS)];
 
 // Every piece of the camera's frame goes straight into the model's input.
@@ -46,12 +46,6 @@ static const char* trouble(vww::CameraStatus status) {
     default:
       return "The camera does not give frames of this format.";
   }
-}
-
-// P(person) in percent: with two outputs of a softmax, the second one.
-static int percent() {
-  const int8_t output = vww_model_output()[VWW_MODEL_OUTPUT_BYTES - 1];
-  return static_cast<int>(100.0f * VWW_MODEL_OUTPUT_SCALE * (output - VWW_MODEL_OUTPUT_ZERO_POINT) + 0.5f);
 }
 
 static void show(bool person) {
@@ -106,10 +100,11 @@ void loop() {
   vww_model_invoke();
   const unsigned long taken = micros() - start;
 
-  const int person = percent();
-  show(person >= VWW_INPUT_THRESHOLD_PERCENT);
-  Serial.print(person >= VWW_INPUT_THRESHOLD_PERCENT ? "person    " : "no person ");
-  Serial.print(person);
+  const float probability = vww_model_probability(vww_model_output());
+  const bool person = probability >= VWW_MODEL_THRESHOLD;
+  show(person);
+  Serial.print(person ? "person    " : "no person ");
+  Serial.print(static_cast<int>(100.0f * probability + 0.5f));
   Serial.print(" %  ");
   Serial.print(taken);
   Serial.println(" us");

@@ -11,10 +11,10 @@ from typing import Final
 from vww_deploy import __version__
 from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import plain_name
+from vww_deploy.compiler.library import card_header
 from vww_deploy.errors import DataError
 from vww_deploy.graph.model import Model
-from vww_deploy.pictures import preprocess
-from vww_deploy.resources import firmware_dir
+from vww_deploy.resources import data_root, firmware_dir
 
 # The kernels come with the compiled model; main.cpp is an example.
 _LEFT_OUT: Final = ("vww_nn", "main.cpp")
@@ -71,7 +71,8 @@ def library_files(model: Model, compiled: Compiled) -> dict[str, str]:
             text = '#include "vww_arduino.h"\n' + text
         files[f"src/{path.name}"] = text
     files["src/vww_arduino.h"] = _ARDUINO_H
-    files["src/vww_input.h"] = _input_h(model)
+    files["src/vww_model_card.h"] = card_header(model)
+    files["LICENSE"] = (data_root() / "LICENSE").read_text(encoding="utf-8")
     for example in _EXAMPLES:
         sketch = firmware_dir() / "arduino" / example / f"{example}.ino"
         files[f"examples/{example}/{example}.ino"] = sketch.read_text(encoding="utf-8")
@@ -126,20 +127,3 @@ def _properties(model: Model) -> str:
         "includes": "vww_arduino.h,vww_model.h",
     }
     return "".join(f"{key}={value}\n" for key, value in fields.items())
-
-
-def _input_h(model: Model) -> str:
-    spec = model.card.input
-    table = preprocess.quantisation_table(spec, model.graph.input_activation.quantization)
-    rows = [", ".join(map(str, table[i : i + 16].tolist())) for i in range(0, 256, 16)]
-    return (
-        f"// Written by vww-deploy: how pictures become the input of {plain_name(model.name)},\n"
-        "// as its model card says.\n"
-        "#pragma once\n\n#include <stdint.h>\n\n"
-        "// Cut the largest centred part of the model's aspect ratio first; otherwise the whole frame is squashed.\n"
-        f"#define VWW_INPUT_CROP {'true' if spec.resize == 'crop' else 'false'}\n\n"
-        "// P(person) from which a picture counts as one with a person.\n"
-        f"#define VWW_INPUT_THRESHOLD_PERCENT {round(100 * model.card.threshold)}\n\n"
-        "// The model's value of each pixel value.\n"
-        "static const int8_t vww_input_table[256] = {\n    " + ",\n    ".join(rows) + "};\n"
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,9 @@ from vww_deploy.compiler.plan import Plan
 from vww_deploy.compiler.schedule import Segment
 from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.resources import firmware_dir
+
+DEFAULT_NAME: Final = "vww_model"
+"""Of a library: its headers, and what its public names begin with."""
 
 _LINE = 30  # numbers on a line of an array
 
@@ -33,25 +38,53 @@ def layer_table(graph: Graph) -> LayerTable:
     return LayerTable(tuple(i for i, op in enumerate(graph.ops) if op.index >= 0))
 
 
-def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel]) -> dict[str, str]:
-    """The library's files by path relative to its folder; the same model gives the same text."""
+def emit(graph: Graph, plan: Plan, kernels: Mapping[int, Kernel], name: str = DEFAULT_NAME) -> dict[str, str]:
+    """The library's files by path relative to its folder; the same model gives the same text.
+
+    Args:
+        name: of the headers, what every public name begins with. Under another name than the default one the kernels,
+            too, are in a folder and a namespace of that name: several such libraries go into one program.
+    """
+    named = {"name": name, "macro": name.upper(), "kernels": kernels_name(name)}
+    values = _Writer(graph, plan, kernels).values() | named
+    source = render("model.cpp.jinja", values)
+    files = {
+        f"src/{name}.h": render("model.h.jinja", values),
+        f"src/{name}.cpp": _in_namespace(source, name),
+        "library.json": _library_json(name),
+        "library.properties": _library_properties(graph, name),
+    }
+    for path in _kernel_files({kernel.source for kernel in kernels.values()}):
+        files[f"src/{kernels_name(name)}/{path.name}"] = _in_namespace(path.read_text(encoding="utf-8"), name)
+    return files
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """A file of ``templates/`` with these values in it."""
     import jinja2  # not needed to inspect a model
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vww_deploy.compiler"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.filters["float"] = lambda value: f"{float(np.float32(value)):.9e}f"
-    writer = _Writer(graph, plan, kernels)
-    values = writer.values()
-    files = {
-        "src/vww_model.h": environment.get_template("vww_model.h.jinja").render(values),
-        "src/vww_model.cpp": environment.get_template("vww_model.cpp.jinja").render(values),
-        "library.json": _library_json(),
-        "library.properties": _library_properties(graph),
-    }
-    for path in _kernel_files({kernel.source for kernel in kernels.values()}):
-        files[f"src/vww_nn/{path.name}"] = path.read_text(encoding="utf-8")
-    return files
+    environment.filters["text"] = _c_text
+    return environment.get_template(template).render(values)
+
+
+def kernels_name(name: str) -> str:
+    """The folder of a library's kernels."""
+    return "vww_nn" if name == DEFAULT_NAME else f"{name}_nn"
+
+
+def _in_namespace(text: str, name: str) -> str:
+    """C++ with the kernels' namespace called as the library wants it."""
+    return text if name == DEFAULT_NAME else re.sub(r"\bvww(?=::)|(?<=namespace )vww\b", kernels_name(name), text)
+
+
+def _c_text(text: str) -> str:
+    """A string literal of C, its UTF-8 beyond ASCII in octal."""
+    safe = (chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
+    return '"' + "".join(safe) + '"'
 
 
 def _kernel_files(used: Set[str]) -> list[Path]:
@@ -65,9 +98,9 @@ def _kernel_files(used: Set[str]) -> list[Path]:
     ]
 
 
-def _library_json() -> str:
+def _library_json(name: str) -> str:
     library = {
-        "name": "vww_model",
+        "name": name,
         "version": __version__,
         "description": "A person detection network as C++, written by vww-deploy",
         "build": {"flags": ["-O2", "-std=gnu++17"], "unflags": ["-Os", "-std=gnu++14", "-std=gnu++11"]},
@@ -75,11 +108,11 @@ def _library_json() -> str:
     return json.dumps(library, indent=2) + "\n"
 
 
-def _library_properties(graph: Graph) -> str:
+def _library_properties(graph: Graph, name: str) -> str:
     return "".join(
         f"{key}={value}\n"
         for key, value in {
-            "name": "vww_model",
+            "name": name,
             "version": __version__,
             "author": "vww-deploy",
             "maintainer": "vww-deploy",
@@ -88,7 +121,7 @@ def _library_properties(graph: Graph) -> str:
             "category": "Data Processing",
             "url": "https://github.com/vww-deploy/vww-deploy",
             "architectures": "*",
-            "includes": "vww_model.h",
+            "includes": f"{name}.h",
         }.items()
     )
 
