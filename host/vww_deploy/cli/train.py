@@ -45,8 +45,13 @@ def command(
             "--recipe", help="Make a shipped model anew by its name, to int8; the options below are then its own."
         ),
     ] = None,
-    teacher: Annotated[
-        Path | None, typer.Option("--teacher", help="A .tflite or Keras model with float edges to learn from.")
+    teachers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            help="A .tflite or Keras model with float edges to learn from; the answers of several are averaged.",
+            metavar="MODEL",
+        ),
     ] = None,
     depth_multiplier: DepthOption = 0.25,
     size: SizeOption = 96,
@@ -145,7 +150,7 @@ def command(
                 data,
                 output,
                 pictures=pictures,
-                teacher=teacher,
+                teachers=tuple(teachers or ()),
                 more=further,
                 initial=initial,
                 seed=seed,
@@ -159,7 +164,7 @@ def command(
         else:
             show(packed)
         return
-    job = Job(data, output, recipe, pictures, teacher, views_folder, initial, further)
+    job = Job(data, output, recipe, pictures, tuple(teachers or ()), views_folder, initial, further)
     with common.err.status("Reading") as status:
         weights = run(job, smoke=smoke, say=say, note=common.notice, step=lambda text: status.update(text.capitalize()))
     last: dict[str, Any] = rows[-1] if rows else {}

@@ -8,42 +8,50 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import read_dataset
 from vww_deploy.training.limits import describe_limits
 from vww_deploy.training.package import Packed
+from vww_deploy.training.quantize import float_tflite
 from vww_deploy.training.recipe import Recipe
-from vww_deploy.training.run import Job, run
+from vww_deploy.training.run import Job, read_recipe, run
 from vww_deploy.training.sources import quantise_source
-from vww_deploy.training.weights import IMAGENET
+from vww_deploy.training.train import WEIGHTS_FILE
+from vww_deploy.training.weights import IMAGENET, load_network
 
 IMAGENET_ORIGIN: Final = "keras.applications.MobileNet trained on ImageNet, released under the Apache License 2.0"
 VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all recipes share."""
+_WHOLE: Final = Augmentation(
+    crop=(1.0, 1.0),
+    aspect=0.0,
+    paste=0.0,
+    shift=0.08,
+    rotate=6.0,
+    degraded=0.35,
+    exposure=0.25,
+    blur=0.2,
+    low_resolution=0.15,
+    noise=0.04,
+)
+"""Whole pictures, moved and stretched a little: a narrow network learns less from crops (docs/training.md)."""
 _COLOUR: Final = Recipe(
     channels=3,
-    epochs=40,
+    epochs=16,
     batch=128,
-    learning_rate=2e-3,
-    weight_decay=0.03,
-    distillation_weight=0.6,
-    feature_loss=1.0,
+    learning_rate=1.6e-3,
+    warmup_epochs=0.5,
+    weight_decay=0.02,
+    ema_decay=0.997,
+    distillation_weight=0.5,
+    distillation_weight_one_label=0.6,
+    feature_loss=0.0,
     views=4,
-    early_size=64,
-    early_part=0.3,
-    augmentation=Augmentation(
-        crop=(0.65, 1.15),
-        paste=0.2,
-        shift=0.05,
-        rotate=10.0,
-        cutout=0.05,
-        exposure=0.25,
-        blur=0.2,
-        low_resolution=0.15,
-        noise=0.04,
-    ),
+    augmentation=_WHOLE,
 )
+_TAUGHT_TWICE: Final = replace(_COLOUR, distillation_weight=0.7, distillation_weight_one_label=0.75)
 
 
 @dataclass(frozen=True)
@@ -53,28 +61,24 @@ class Stage:
     recipe: Recipe
     begins_from: str
     """``imagenet``, or the stage whose weights it begins from."""
+    also_learns_from: str = ""
+    """The stage whose network is a teacher besides the given ones (Furlanello et al. 2018, born-again networks)."""
 
 
 STAGES: Final = {
-    "person_96_rgb": Stage(_COLOUR, begins_from="imagenet"),
+    "colour": Stage(_COLOUR, begins_from="imagenet"),
+    "person_96_rgb": Stage(_TAUGHT_TWICE, begins_from="colour", also_learns_from="colour"),
     "person_96_gray": Stage(
-        replace(_COLOUR, channels=1, epochs=30, learning_rate=1.5e-3, early_part=0.2), begins_from="person_96_rgb"
+        replace(_TAUGHT_TWICE, channels=1, learning_rate=2e-3), begins_from="person_96_rgb", also_learns_from="colour"
     ),
     "person_64_small": Stage(
-        replace(
-            _COLOUR,
-            depth_multiplier=0.125,
-            size=64,
-            epochs=40,
-            learning_rate=3e-3,
-            weight_decay=0.02,
-            early_size=0,
-        ),
+        replace(_TAUGHT_TWICE, depth_multiplier=0.125, size=64, learning_rate=3e-3),
         begins_from="person_96_rgb",
+        also_learns_from="colour",
     ),
 }
-"""What is to make the next shipped models. The schedules are a plan: today's models were made before there was one that
-began from ImageNet, and docs/training.md says how far it was run."""
+"""How the shipped models are made, one training after the other. Docs/training.md says how far each was run."""
+SHIPPED: Final = tuple(name for name in STAGES if name.startswith("person_"))
 
 
 def make_shipped(
@@ -83,7 +87,7 @@ def make_shipped(
     folder: Path,
     *,
     pictures: Path | None = None,
-    teacher: Path | None = None,
+    teachers: tuple[Path, ...] = (),
     more: tuple[tuple[Path, float], ...] = (),
     initial: Path | None = None,
     seed: int = 1,
@@ -105,20 +109,35 @@ def make_shipped(
     Raises:
         DataError: no shipped model has this name, or the data cannot be used.
     """
-    if name not in STAGES:
-        raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(STAGES)}.")
+    if name not in SHIPPED:
+        raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(SHIPPED)}.")
     stages = [name]
     while (before := STAGES[stages[0]].begins_from) in STAGES:
         stages.insert(0, before)
     weights = initial or IMAGENET
     for number, stage in enumerate(stages, start=1):
         note(f"training {number} of {len(stages)}: {stage}")
-        recipe = replace(STAGES[stage].recipe, seed=seed)
-        job = Job(data, folder / stage, recipe, pictures, teacher, folder / "views", weights, more, VIEW_SIZE)
+        recipe, another = replace(STAGES[stage].recipe, seed=seed), STAGES[stage].also_learns_from
+        views = folder / (f"views_{another}" if another else "views")
+        all_teachers = (*teachers, _as_teacher(folder / another, smoke)) if another else teachers
+        job = Job(data, folder / stage, recipe, pictures, all_teachers, views, weights, more, VIEW_SIZE)
         weights = run(job, smoke=smoke, say=say, note=note, step=step)
-    trained = folder / name / "smoke" if smoke else folder / name
+    trained = _trained(folder / name, smoke)
     dataset = read_dataset(data, pictures)
     output = (trained if smoke else folder) / f"{name}.tflite"
     packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, say=note)
     describe_limits(output, dataset, origin=IMAGENET_ORIGIN, step=step)
     return replace(packed, card=ModelCard.load(output.with_suffix(".json")))
+
+
+def _trained(stage: Path, smoke: bool) -> Path:
+    """Where :func:`run` leaves what it trains in the folder of a stage."""
+    return stage / "smoke" if smoke else stage
+
+
+def _as_teacher(stage: Path, smoke: bool) -> Path:
+    """The network of a stage that is done, as a file that :class:`vww_deploy.training.teacher.Teacher` reads."""
+    trained = _trained(stage, smoke)
+    recipe, path = read_recipe(trained), trained / "teacher.tflite"
+    write_whole(path, float_tflite(load_network(recipe, trained / WEIGHTS_FILE), size=(recipe.size, recipe.size)))
+    return path

@@ -16,7 +16,7 @@ from vww_deploy.errors import DataError, ModelError
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, PictureArrays, joined, load_arrays, read_dataset
 from vww_deploy.training.recipe import Recipe
-from vww_deploy.training.teacher import Teacher
+from vww_deploy.training.teacher import Ensemble, Teacher
 from vww_deploy.training.train import train
 from vww_deploy.training.views import ViewCache
 
@@ -31,7 +31,8 @@ class Job:
     folder: Path
     recipe: Recipe
     pictures: Path | None = None
-    teacher: Path | None = None
+    teachers: tuple[Path, ...] = ()
+    """Networks to learn from, whose answers are averaged."""
     views_folder: Path | None = None
     initial: Path | None = None
     more: tuple[tuple[Path, float], ...] = ()
@@ -89,7 +90,7 @@ def run(
             _tell_unreadable(part, note)
         arrays = joined(parts)
         folder = job.views_folder or job.folder / "views"
-        teacher = Teacher(job.teacher) if job.teacher else None
+        teacher = Ensemble([Teacher(one) for one in job.teachers]) if job.teachers else None
         views = ViewCache(
             arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,6 +139,30 @@ class Teacher:
             scale, zero_point = details["quantization"]
             values = (values.astype(np.float32) - zero_point) * scale
         return np.asarray(values, np.float16)
+
+
+class Ensemble:
+    """Several teachers, each asked about a picture and its mirror image; the answers are averaged.
+
+    Networks that err differently are right more often together (Hinton, Vinyals and Dean 2015).
+
+    Args:
+        teachers: at least one; the inner maps are the first one's.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
+        self._teachers = tuple(teachers)
+        self.sha256 = tuple(one.sha256 for one in self._teachers)
+
+    def __call__(self, pictures: npt.NDArray[np.float32]) -> Lesson:
+        """The average log odds, and the first teacher's maps, of pictures, float32 ``[N, h, w, 3]`` in 0..255."""
+        seen = [one(pictures) for one in self._teachers]
+        both = [*seen, *(one(pictures[:, :, ::-1]) for one in self._teachers)]
+        return Lesson(
+            np.mean([one.logits for one in both], axis=0),
+            np.mean([one.gray_logits for one in both], axis=0),
+            seen[0].maps,
+        )
 
 
 def _interpreter(content: bytes, threads: int) -> Any:

@@ -23,7 +23,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.training.augment import OF_VIEWS, Augmentation, random_views
 from vww_deploy.training.datasets import PictureArrays
 from vww_deploy.training.mobilenet import require_tensorflow
-from vww_deploy.training.teacher import Lesson, Teacher
+from vww_deploy.training.teacher import Ensemble, Lesson
 
 _THREADS: Final = 2
 
@@ -59,7 +59,7 @@ class ViewCache:
         self,
         training: PictureArrays,
         folder: Path,
-        teacher: Teacher | None,
+        teacher: Ensemble | None,
         *,
         size: int = 96,
         seed: int = 1,
@@ -82,7 +82,7 @@ class ViewCache:
             "seed": self._seed,
             "pictures": _sha256(self.training),
             "shares": sorted({round(float(one), 6) for one in self.training.share}),
-            "teacher": self._teacher.sha256 if self._teacher is not None else None,
+            "teachers": list(self._teacher.sha256) if self._teacher is not None else [],
             **{name: value for name, value in asdict(self._how).items() if name in OF_VIEWS},
         }
         text, path = json.dumps(made, indent=2) + "\n", self._folder / "made.json"

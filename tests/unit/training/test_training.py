@@ -34,11 +34,11 @@ from vww_deploy.training.interpret import to_real  # noqa: E402
 from vww_deploy.training.package import pack, pixels_of  # noqa: E402
 from vww_deploy.training.quantize import float_tflite, layer_noise, operators_of, predict_tflite, quantise  # noqa: E402
 from vww_deploy.training.recipe import Recipe  # noqa: E402
-from vww_deploy.training.recipes import STAGES, Stage, make_shipped  # noqa: E402
+from vww_deploy.training.recipes import STAGES, make_shipped  # noqa: E402
 from vww_deploy.training.report_html import write_report  # noqa: E402
 from vww_deploy.training.rounding import centre_logits, equalise, settle  # noqa: E402
 from vww_deploy.training.run import Job, read_recipe, run  # noqa: E402
-from vww_deploy.training.teacher import Teacher  # noqa: E402
+from vww_deploy.training.teacher import Ensemble, Lesson, Teacher  # noqa: E402
 from vww_deploy.training.views import View, ViewCache  # noqa: E402
 
 HOST = str(Path(train.__file__).parents[2])
@@ -66,7 +66,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(discs: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short training."""
     folder = tmp_path_factory.mktemp("training")
-    run(Job(discs, folder, TINY, teacher=teacher))
+    run(Job(discs, folder, TINY, teachers=(teacher,)))
     return folder
 
 
@@ -102,7 +102,7 @@ def one_step(*arguments):
 Student.learn = one_step
 data, folder, teacher = map(Path, sys.argv[1:])
 recipe = Recipe(depth_multiplier=0.07, size=32, epochs=2, batch=16, views=1, learning_rate=0.01, ema_decay=0.8)
-run(Job(data, folder, recipe, teacher=teacher))
+run(Job(data, folder, recipe, teachers=(teacher,)))
 """
 
 
@@ -115,7 +115,7 @@ def test_a_training_killed_within_an_epoch_goes_on(trained: Path, discs: Path, t
     (tmp_path / "next.averaged.weights.h5").write_bytes(b"half a file")
     with (tmp_path / "log.csv").open("a") as log:
         log.write("2,32,0.6")  # and half a row
-    run(Job(discs, tmp_path, TINY, teacher=teacher))
+    run(Job(discs, tmp_path, TINY, teachers=(teacher,)))
     rows = log_of(tmp_path)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     # Both saw the same batches: the same loss, up to the order in which threads add.
@@ -130,7 +130,7 @@ def checkpoint_of(folder: Path, number: int) -> Path:
 def test_another_network_or_teacher_in_the_folder_is_refused(trained: Path, discs: Path, teacher: Path) -> None:
     recipe = dataclasses.replace(TINY, depth_multiplier=0.1)
     with pytest.raises(ModelError, match="of another network"):
-        run(Job(discs, trained, recipe, teacher=teacher))
+        run(Job(discs, trained, recipe, teachers=(teacher,)))
     assert read_recipe(trained) == TINY
     with pytest.raises(DataError, match="with another teacher"):
         run(Job(discs, trained, TINY))
@@ -222,9 +222,10 @@ def test_a_view_that_another_training_is_making_is_waited_for(discs: Path, tmp_p
 
 def test_what_the_teacher_said_is_kept_with_the_picture_it_saw(discs: Path, teacher: Path, tmp_path: Path) -> None:
     arrays = load_arrays(read_dataset(discs).split("train"), 40)
-    view = ViewCache(arrays, tmp_path, Teacher(teacher), size=32).get(0)
+    asked = Ensemble([Teacher(teacher)])
+    view = ViewCache(arrays, tmp_path, asked, size=32).get(0)
     assert view.teacher is not None
-    again = Teacher(teacher)(view.pictures.astype(np.float32))
+    again = asked(view.pictures.astype(np.float32))
     np.testing.assert_allclose(view.teacher, again.logits, atol=0.01)  # views are kept in whole gray levels
     assert np.std(view.teacher) > 0.1
 
@@ -236,6 +237,18 @@ def test_a_teacher_of_colour_is_also_asked_what_it_sees_without(teacher: Path) -
     lesson = asked(colour)
     np.testing.assert_allclose(lesson.gray_logits, asked(gray).logits, atol=1e-3)
     assert np.abs(lesson.gray_logits - lesson.logits).max() > 0.01
+
+
+def test_teachers_are_averaged_over_a_picture_and_its_mirror_image(teacher: Path) -> None:
+    pictures = np.random.default_rng(7).uniform(0, 255, (3, 24, 24, 3)).astype(np.float32)
+    one = Teacher(teacher)
+    says_nothing = lambda x: Lesson(np.zeros(len(x), np.float32), np.zeros(len(x), np.float32), ())  # noqa: E731
+    says_nothing.sha256 = "0" * 64  # type: ignore[attr-defined]
+    said = Ensemble([one, says_nothing])(pictures)  # type: ignore[list-item]
+    both = one(pictures), one(pictures[:, :, ::-1])
+    np.testing.assert_allclose(said.logits, (both[0].logits + both[1].logits) / 4, rtol=1e-5)
+    np.testing.assert_allclose(said.gray_logits, (both[0].gray_logits + both[1].gray_logits) / 4, rtol=1e-5)
+    np.testing.assert_array_equal(said.maps[0], both[0].maps[0])
 
 
 def test_a_gray_network_learns_a_mean_of_what_the_teacher_says_with_and_without_colour(discs: Path) -> None:
@@ -482,16 +495,18 @@ def test_one_command_makes_a_shipped_model_anew(
     discs: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = {name: dataclasses.replace(TINY, channels=3, size=one.recipe.size) for name, one in STAGES.items()}
-    begins = {name: one.begins_from for name, one in STAGES.items()}
-    monkeypatch.setattr(recipes, "STAGES", {name: Stage(tiny[name], begins[name]) for name in STAGES})
+    stages = {name: dataclasses.replace(one, recipe=tiny[name]) for name, one in STAGES.items()}
+    monkeypatch.setattr(recipes, "STAGES", stages)
     mobilenet.build_mobilenet_v1(0.07, (96, 96, 3)).save_weights(tmp_path / "imagenet.weights.h5")
     arguments = ["train", str(discs), "--recipe", "person_64_small", "--teacher", str(teacher), "--smoke", "--json"]
     arguments += ["--more", f"{discs}=0.5", "--initial", str(tmp_path / "imagenet.weights.h5"), "-o", str(tmp_path)]
     done = CliRunner().invoke(build(), arguments)
     assert done.exit_code == 0, done.output
-    stages = ["person_96_rgb", "person_64_small"]
-    assert [(tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in stages] == [True] * 2
-    assert len(json.loads(done.stdout)["epochs"]) == 2 * len(stages)
+    trained = ["colour", "person_96_rgb", "person_64_small"]
+    assert all((tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in trained)
+    assert len(json.loads(done.stdout)["epochs"]) == 2 * len(trained)
+    made = [json.loads((tmp_path / views / "smoke" / "made.json").read_text()) for views in ("views", "views_colour")]
+    assert [len(one["teachers"]) for one in made] == [1, 2]
     folder = tmp_path / "person_64_small" / "smoke"
     assert (folder / "person_64_small.weights.h5").is_file()
     card = Model.load(folder / "person_64_small.tflite").card
