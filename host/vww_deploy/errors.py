@@ -52,3 +52,7 @@ class ProtocolMismatch(LinkError):  # noqa: N818
 
 class StoreError(VwwError):
     """The run store cannot be written or read."""
+
+
+class FleetError(VwwError):
+    """The machines that work together: one that cannot be reached or may not join, or boards that nobody offers."""

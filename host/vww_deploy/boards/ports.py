@@ -54,5 +54,10 @@ def find_port(board: Board) -> str:
     return here[0].port
 
 
+def serial_number(port: str) -> str:
+    """Of the USB device at ``port``; empty where it has none."""
+    return next((found.serial_number or "" for found in list_ports.comports() if found.device == port), "")
+
+
 def _usb_ports(ids: tuple[UsbId, ...]) -> list[tuple[str, str | None]]:
     return [(port.device, port.serial_number) for port in list_ports.comports() if (port.vid, port.pid) in ids]

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Models": ("inspect", "compile", "profile", "models", "costs", "search"),
     "Training": ("dataset", "train", "quantize", "evaluate"),
     "On a board": ("flash", "run", "verify", "bench", "monitor", "camera", "collect", "mlperf", "init_hil", "stop"),
+    "Many boards": ("fleet", "worker"),
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from vww_deploy.cli import common, tables
+from vww_deploy.cli import common, fleet_options, tables
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 
 if TYPE_CHECKING:
+    from vww_deploy.fleet.client import Fleet
+    from vww_deploy.graph.model import Model
+    from vww_deploy.pictures.camera_format import FrameFormat
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import RunSummary, RunWriter, Store
     from vww_deploy.session.session import Session
@@ -65,6 +68,9 @@ def command(
         int | None,
         typer.Option("--run", help="The run that --resume continues.", metavar="RUN"),
     ] = None,
+    cluster: fleet_options.ClusterOption = None,
+    boards: fleet_options.BoardsOption = None,
+    shard: fleet_options.ShardOption = fleet_options.SHARD_DEFAULT,
     store: common.StoreOption = None,
     estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
@@ -76,13 +82,10 @@ def command(
 
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
-    from vww_deploy.link.faults import Faults
     from vww_deploy.pictures.camera_format import parse_format
     from vww_deploy.pictures.gather import gather
     from vww_deploy.runs.export import run_to_json
     from vww_deploy.runs.store import Store
-    from vww_deploy.runs.stream import run_header
-    from vww_deploy.session.connect import open_session
 
     if resume == bool(pictures):
         raise DataError(
@@ -91,6 +94,7 @@ def command(
         )
     if number is not None and not resume:
         raise DataError("--run says which run --resume continues", hint=f"vww-deploy run --resume --run {number}")
+    fleet_options.refuse_beside(cluster, board=board, port=port, fault_rate=fault_rate)
     with Store(store) as opened:
         last = _to_continue(opened, number) if resume else None
         truths, classes = _by_kind(labels or [])
@@ -99,49 +103,115 @@ def command(
             # A board that is named by its port may be one outside the catalogue.
             if model is None and Path(last.header.model_path).is_file():  # else it is the one on the board, or known
                 model = last.header.model_path
-            board = board or (last.header.board if port is None else None)
+            if cluster is None:
+                board = board or (last.header.board if port is None else None)
+            else:
+                boards = boards or last.header.board
             raw_camera = raw_camera or last.header.raw_camera
-        loaded = common.model_of_board(model, board, port, labels=classes, person_label=person_label)
+        if cluster is None:
+            loaded = common.model_of_board(model, board, port, labels=classes, person_label=person_label)
+        else:
+            loaded = fleet_options.model_named(model, labels=classes, person_label=person_label)
         if last is not None and last.header.outputs.scale:
             loaded = replace(loaded, outputs=last.header.outputs)  # what the run's earlier results were told by
         raw = parse_format(raw_camera) if raw_camera else None
-        faults = Faults(fault_rate) if fault_rate else None
-        with (
-            _blame_faults(fault_rate),
-            open_session(loaded, board=board, port=port, compare=reference, raw_camera=raw, faults=faults) as session,
-        ):
-            if last is not None:
-                writer, rest = opened.resume(last.id)
-            else:
-                writer, rest = opened.begin(run_header(session), planned), dict(enumerate(planned))
-            started = time.monotonic()
-            try:
-                stream(session, writer, rest, quiet=as_json)
-            except KeyboardInterrupt:
-                common.err.print(
-                    "[yellow]Stopped.[/] What was measured is stored; go on with: "
-                    f"vww-deploy run --resume --run {writer.run}",
-                    soft_wrap=True,
-                )
-                raise typer.Exit(130) from None
-            finally:
-                if faults is not None:
-                    done = opened.run(writer.run).results - (last.results if last is not None else 0)
-                    size = raw.bytes if raw is not None else math.prod(session.device.info.input_shape)
-                    link, goodput = session.device.link, done * size / (time.monotonic() - started) / 1000
-                    common.notice(
-                        f"a fault in {1 / fault_rate:,.0f} bytes: {link.retries} requests repeated, {link.bad_frames} "
-                        f"broken answers, {link.reconnects} reconnections; goodput {goodput:.1f} kB/s of pictures"
-                    )
-        if as_json:
-            common.print_json(run_to_json(opened, writer.run, estimate_for))
+        if cluster is None:
+            run = _on_board(opened, last, loaded, planned, board, port, reference, raw, fault_rate, quiet=as_json)
         else:
-            tables.print_summary(opened, writer.run, estimate_for)
-        summary = opened.run(writer.run)
+            with fleet_options.joined(cluster) as fleet:
+                run = _on_fleet(fleet, boards, shard, opened, last, loaded, planned, reference, raw, quiet=as_json)
+        if as_json:
+            common.print_json(run_to_json(opened, run, estimate_for))
+        else:
+            tables.print_summary(opened, run, estimate_for)
+        summary = opened.run(run)
     if summary.equal != summary.compared or not summary.results:
         raise typer.Exit(1)
     if summary.skipped:
         raise typer.Exit(_SOME_SKIPPED)
+
+
+def _on_board(
+    opened: Store,
+    last: RunSummary | None,
+    model: Model,
+    planned: list[Picture],
+    board: str | None,
+    port: str | None,
+    reference: bool,
+    raw: FrameFormat | None,
+    fault_rate: float,
+    *,
+    quiet: bool,
+) -> int:
+    """A new run, or the rest of ``last``, on one board; its number."""
+    from vww_deploy.link.faults import Faults
+    from vww_deploy.runs.stream import run_header
+    from vww_deploy.session.connect import open_session
+
+    faults = Faults(fault_rate) if fault_rate else None
+    with (
+        _blame_faults(fault_rate),
+        open_session(model, board=board, port=port, compare=reference, raw_camera=raw, faults=faults) as session,
+    ):
+        if last is not None:
+            writer, rest = opened.resume(last.id)
+        else:
+            writer, rest = opened.begin(run_header(session), planned), dict(enumerate(planned))
+        started = time.monotonic()
+        try:
+            stream(session, writer, rest, quiet=quiet)
+        except KeyboardInterrupt:
+            raise _stopped(writer.run) from None
+        finally:
+            if faults is not None:
+                done = opened.run(writer.run).results - (last.results if last is not None else 0)
+                size = raw.bytes if raw is not None else math.prod(session.device.info.input_shape)
+                link, goodput = session.device.link, done * size / (time.monotonic() - started) / 1000
+                common.notice(
+                    f"a fault in {1 / fault_rate:,.0f} bytes: {link.retries} requests repeated, {link.bad_frames} "
+                    f"broken answers, {link.reconnects} reconnections; goodput {goodput:.1f} kB/s of pictures"
+                )
+    return writer.run
+
+
+def _on_fleet(
+    fleet: Fleet,
+    boards: str | None,
+    shard: int,
+    opened: Store,
+    last: RunSummary | None,
+    model: Model,
+    planned: list[Picture],
+    reference: bool,
+    raw: FrameFormat | None,
+    *,
+    quiet: bool,
+) -> int:
+    """The same over the boards of a fleet; a line on stdout for each result unless ``quiet``."""
+    from vww_deploy.fleet.run import FleetRun, work_of
+
+    kind, number = fleet.choose(boards)
+    with common.err.status(f"Compiling {model.name}"):
+        work = work_of(model, kind, compare=reference, raw_camera="" if raw is None else str(raw))
+    run = FleetRun(fleet, model, work, number, opened, shard)
+    outcomes = run.start(planned) if last is None else run.resume(last.id)
+    try:
+        fleet_options.follow(run, outcomes, len(planned) if last is None else last.pictures - last.results, quiet=quiet)
+    except KeyboardInterrupt:
+        if run.writer is None:
+            raise typer.Exit(130) from None
+        raise _stopped(run.writer.run) from None
+    assert run.writer is not None  # a board has said what it is, or there was an error
+    return run.writer.run
+
+
+def _stopped(run: int) -> typer.Exit:
+    common.err.print(
+        f"[yellow]Stopped.[/] What was measured is stored; go on with: vww-deploy run --resume --run {run}",
+        soft_wrap=True,
+    )
+    return typer.Exit(130)
 
 
 def _by_kind(labels: list[Path]) -> tuple[Path | None, Path | None]:

@@ -1,7 +1,8 @@
 """Who has a board's port, across processes: a monitor lets go of it for as long as ``flash`` needs it.
 
-Two locks in the cache: ``.owner`` is held by the program that watches the board, ``.wanted`` by the one that asks
-for it, and a text file beside each says who that is. The system releases a lock when its process ends, however it ends.
+Locks in the cache: ``.owner`` is held by the program that watches the board, ``.wanted`` by the one that asks for it,
+``.offered`` by the worker that offers the board to a fleet, and a text file beside each says who that is. The system
+releases a lock when its process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -42,6 +43,22 @@ def taking(port: str, who: str) -> Iterator[None]:
     """
     with _locked(port, "wanted", who, TAKE_TIMEOUT_S), _locked(port, "owner", who, TAKE_TIMEOUT_S):
         yield
+
+
+@contextlib.contextmanager
+def offering(board: str, who: str, timeout_s: float = 0) -> Iterator[None]:
+    """Be the one that offers the board of that serial number to a fleet; it may still be watched between two shards.
+
+    Raises:
+        LinkError: another program offers it.
+    """
+    with _locked(board, "offered", who, timeout_s):
+        yield
+
+
+def offered_by(board: str) -> str:
+    """Who offers the board of that serial number to a fleet; empty if nobody does."""
+    return _holder(board, "offered")
 
 
 def wanted_by(port: str) -> str:

@@ -29,6 +29,7 @@ COLUMNS: Final = (
     "ticks",
     "retries",
     "at",
+    "board_serial",
 )
 """Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between."""
 

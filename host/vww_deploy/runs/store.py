@@ -94,6 +94,7 @@ _MIGRATIONS: Final = (
         SELECT id FROM runs WHERE json_valid(header) AND json_extract(header, '$.clock') = 'instructions'
     );
     """,
+    """ALTER TABLE results ADD COLUMN board_serial TEXT NOT NULL DEFAULT '';""",
 )
 
 State = Literal["running", "complete", "interrupted", "failed"]
@@ -180,6 +181,7 @@ class Result:
         retries: messages that had to be sent again for this picture.
         reference: int8 outputs of the host reference, or None if it did not run.
         at: UTC, ISO 8601.
+        board_serial: which board it was: its serial number, a virtual board's name; empty where nobody knows.
     """
 
     position: int
@@ -194,11 +196,20 @@ class Result:
     retries: int
     reference: npt.NDArray[np.int8] | None = None
     at: str = field(default_factory=lambda: _now())
+    board_serial: str = ""
 
     @property
     def equal(self) -> bool | None:
         """Whether device and reference agree in every output; None without a reference."""
         return None if self.reference is None else bool(np.array_equal(self.outputs, self.reference))
+
+    def says_the_same(self, other: Result) -> bool:
+        """Whether picture, outputs and reference are the other's; boards and times may differ."""
+        mine, theirs = (
+            (one.position, one.sha256, one.outputs.tolist(), None if one.reference is None else one.reference.tolist())
+            for one in (self, other)
+        )
+        return mine == theirs
 
 
 @dataclass(frozen=True)
@@ -350,14 +361,9 @@ class Store:
     def results(self, run: int) -> Iterator[Result]:
         """The results of a run in the pictures' order."""
         with self._guard():
-            cursor = self._db.execute(
-                """SELECT r.position, p.path, p.truth, r.sha256, r.outputs, r.label, r.p_person, r.latency_us, r.ticks,
-                          r.retries, r.reference, r.at
-                   FROM results r JOIN pictures p USING (run, position) WHERE r.run = ? ORDER BY r.position""",
-                (run,),
-            )
+            cursor = self._db.execute(f"{_RESULTS} WHERE r.run = ? ORDER BY r.position", (run,))
             for row in cursor:
-                yield _result(dict(zip(_RESULT_COLUMNS, row, strict=True)))
+                yield _result(row)
 
     def skipped(self, run: int) -> list[Skipped]:
         """The pictures of a run that could not be used."""
@@ -465,31 +471,63 @@ class RunWriter:
 
     def record(self, result: Result) -> None:
         """Write a result; on disk when this returns."""
-        reference = None if result.reference is None else result.reference.tobytes()
         with self._store._transaction():
-            self._store._db.execute(
-                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self.run,
-                    result.position,
-                    result.at,
-                    result.sha256,
-                    result.outputs.tobytes(),
-                    result.label,
-                    result.p_person,
-                    result.latency_us,
-                    result.ticks,
-                    result.retries,
-                    reference,
-                ),
-            )
+            self._insert(result)
+
+    def record_shard(self, results: Sequence[Result], skipped: Sequence[Skipped] = ()) -> None:
+        """Write what a part of the run gave, all of it or nothing; on disk when this returns.
+
+        A result that is there already is left as it is, if it says the same.
+
+        Raises:
+            StoreError: it says something else, and nothing of the shard is written; or the file cannot be written.
+        """
+        with self._store._transaction():
+            for result in results:
+                there = self._store._db.execute(
+                    f"{_RESULTS} WHERE r.run = ? AND r.position = ?", (self.run, result.position)
+                ).fetchone()
+                if there is None:
+                    self._insert(result)
+                elif not (first := _result(there)).says_the_same(result):
+                    boards = [one.board_serial or "a board" for one in (first, result)]
+                    raise StoreError(
+                        f"picture {result.position} of run {self.run} came twice with different results: "
+                        f"{first.outputs.tolist()} from {boards[0]}, {result.outputs.tolist()} from {boards[1]}",
+                        hint="The first one is kept. One of the two boards is at fault: vww-deploy verify checks each.",
+                    )
+            for one in skipped:
+                self._skip(one.position, one.reason)
+
+    def _insert(self, result: Result) -> None:
+        reference = None if result.reference is None else result.reference.tobytes()
+        self._store._db.execute(
+            "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.run,
+                result.position,
+                result.at,
+                result.sha256,
+                result.outputs.tobytes(),
+                result.label,
+                result.p_person,
+                result.latency_us,
+                result.ticks,
+                result.retries,
+                reference,
+                result.board_serial,
+            ),
+        )
 
     def skip(self, position: int, reason: str) -> None:
         """Write that a picture could not be used."""
         with self._store._transaction():
-            self._store._db.execute(
-                "UPDATE pictures SET skipped = ? WHERE run = ? AND position = ?", (shown(reason), self.run, position)
-            )
+            self._skip(position, reason)
+
+    def _skip(self, position: int, reason: str) -> None:
+        self._store._db.execute(
+            "UPDATE pictures SET skipped = ? WHERE run = ? AND position = ?", (shown(reason), self.run, position)
+        )
 
     def finish(self, state: State, note: str = "") -> None:
         """Write how the run ended."""
@@ -501,11 +539,17 @@ class RunWriter:
 
 _RESULT_COLUMNS: Final = (
     *("position", "path", "truth", "sha256", "outputs", "label", "p_person", "latency_us", "ticks", "retries"),
-    *("reference", "at"),
+    *("reference", "at", "board_serial"),
 )
+_RESULTS: Final = """
+    SELECT r.position, p.path, p.truth, r.sha256, r.outputs, r.label, r.p_person, r.latency_us, r.ticks, r.retries,
+           r.reference, r.at, r.board_serial
+    FROM results r JOIN pictures p USING (run, position)
+"""
 
 
-def _result(values: dict[str, Any]) -> Result:
+def _result(row: tuple[Any, ...]) -> Result:
+    values = dict(zip(_RESULT_COLUMNS, row, strict=True))
     for name in ("outputs", "reference"):
         if isinstance(values[name], bytes):
             values[name] = np.frombuffer(values[name], np.int8)

@@ -64,7 +64,7 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
             if isinstance(event, events.Frame):
                 frame = event
             elif isinstance(event, events.Result) and frame is not None:
-                writer.record(_stored(frame, event, model.card.threshold))
+                writer.record(stored(frame, event, model.card.threshold, session.board_serial))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 writer.skip(event.number, event.reason)
             yield event
@@ -107,7 +107,8 @@ def run_header(session: Session) -> RunHeader:
     )
 
 
-def _stored(frame: events.Frame, result: events.Result, threshold: float) -> Result:
+def stored(frame: events.Frame, result: events.Result, threshold: float, board_serial: str = "") -> Result:
+    """A result as the run store has it."""
     return Result(
         position=result.number,
         path=frame.source,
@@ -120,4 +121,5 @@ def _stored(frame: events.Frame, result: events.Result, threshold: float) -> Res
         ticks=result.ticks,
         retries=result.retries,
         reference=None if result.reference is None else np.array(result.reference, np.int8),
+        board_serial=board_serial,
     )

@@ -118,4 +118,11 @@ def open_session(
     with open_device(model, board=board, port=port, faults=faults, reconnect=reconnect) as device:
         image = firmware_image(device.info.board)
         firmware_sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if image is not None else ""
-        yield Session(device, model, compare=compare, firmware_sha256=firmware_sha256, raw_camera=raw_camera)
+        yield Session(
+            device,
+            model,
+            compare=compare,
+            firmware_sha256=firmware_sha256,
+            board_serial=ports.serial_number(device.port),
+            raw_camera=raw_camera,
+        )

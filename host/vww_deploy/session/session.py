@@ -59,6 +59,7 @@ class Session:
         model: the one that the device was flashed with.
         compare: run the host reference beside the device.
         firmware_sha256: of the firmware's image, for the record, where it is known.
+        board_serial: the board's serial number, for the record, where it has one.
         raw_camera: send pictures as a camera of this format would, for the device to preprocess; None to send the
             model's input.
 
@@ -73,6 +74,7 @@ class Session:
         *,
         compare: bool = True,
         firmware_sha256: str = "",
+        board_serial: str = "",
         raw_camera: FrameFormat | None = None,
     ) -> None:
         check_model(device, model.name, model.sha256)
@@ -83,6 +85,7 @@ class Session:
         self.model: Final = model
         self.compare: Final = compare
         self.firmware_sha256: Final = firmware_sha256
+        self.board_serial: Final = board_serial
 
     @cached_property
     def layers(self) -> tuple[tuple[str, int], ...]:

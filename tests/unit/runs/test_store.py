@@ -21,7 +21,7 @@ from tests.support import ROOT
 from vww_deploy.errors import StoreError
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import store as store_module
-from vww_deploy.runs.store import Result, RunHeader, Store
+from vww_deploy.runs.store import Result, RunHeader, Skipped, Store
 
 HEADER = RunHeader(
     board="virtual",
@@ -280,6 +280,53 @@ def test_a_damaged_header_is_said(tmp_path: Path, header: str) -> None:
             store.run(writer.run)
 
 
+def test_a_shard_is_written_whole_with_the_boards_that_gave_it(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record_shard([result(0, board_serial="A1"), result(2, board_serial="B2")], [Skipped(1, "b.png", "bad")])
+        assert [(one.position, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (2, "B2")]
+        assert [one.reason for one in store.skipped(writer.run)] == ["bad"]
+
+
+def test_a_result_that_comes_twice_counts_once_if_it_is_the_same(tmp_path: Path) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record_shard([result(0, board_serial="A1")])
+        writer.record_shard([result(0, board_serial="B2", ticks=1), result(1)])
+        assert [(one.position, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (1, "")]
+
+
+@pytest.mark.parametrize(
+    "other", [{"outputs": np.array([-99, 99], np.int8)}, {"reference": None}, {"sha256": "11" * 32}]
+)
+def test_a_result_that_comes_twice_and_differs_is_an_error_and_its_shard_is_not_written(
+    tmp_path: Path, other: dict[str, object]
+) -> None:
+    with Store(tmp_path / "r") as store:
+        writer = store.begin(HEADER, PICTURES)
+        writer.record_shard([result(0, board_serial="A1")])
+        with pytest.raises(StoreError, match=r"picture 0 of run 1 came twice with different results"):
+            writer.record_shard([result(1), result(0, board_serial="B2", **other)])
+        assert [one.position for one in store.results(writer.run)] == [0]
+
+
+def test_a_store_from_before_boards_were_noted_opens_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(store_module, "_MIGRATIONS", store_module._MIGRATIONS[:3])
+        with Store(tmp_path / "r") as store:
+            run = store.begin(HEADER, PICTURES).run
+            store._db.execute(
+                "INSERT INTO results VALUES (?, 0, ?, ?, x'9c63', 1, 0.9, 9000, 9000000, 0, NULL)", (run, NOW, "00" * 32)
+            )
+    with Store(tmp_path / "r") as store:
+        writer, left = store.resume(run)
+        assert list(left) == [1, 2]
+        writer.record_shard([result(1, board_serial="A1")])
+        assert [one.board_serial for one in store.results(run)] == ["", "A1"]
+
+
 def test_headers_of_other_versions_are_read(tmp_path: Path) -> None:
     older = json.loads(HEADER.to_json())
     del older["layers"], older["reference"]
@@ -323,7 +370,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
         with Store(tmp_path / "r") as store:
             (run,) = store.runs()
             assert (run.header, run.results, run.state) == (HEADER, 1, "failed")
-            assert store._db.execute("PRAGMA user_version").fetchone() == (3,)
+            assert store._db.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 @pytest.mark.parametrize(("clock", "latency_us"), [("instructions", None), ("cycles", 9)])

@@ -1,0 +1,115 @@
+"""What the commands share that can work on many boards: the options, and the way into a fleet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from vww_deploy.cli import common, tables
+from vww_deploy.errors import DataError, ToolMissing
+from vww_deploy.resources import install_extra
+
+if TYPE_CHECKING:
+    from vww_deploy.fleet.client import Fleet
+    from vww_deploy.fleet.run import FleetRun
+    from vww_deploy.fleet.shards import Outcome
+    from vww_deploy.graph.model import Model
+
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Many boards at once: a fleet's address, or local, local:4 for virtual boards on this computer.",
+        metavar="ADDRESS",
+    ),
+]
+BoardsOption = Annotated[
+    str | None,
+    typer.Option("--boards", help="Of --cluster: all, nano33ble, or nano33ble=4 for four of them.", metavar="KIND[=N]"),
+]
+SHARD_DEFAULT = 50
+"""As :data:`vww_deploy.fleet.shards.DEFAULT_SIZE`, which ``--help`` need not import."""
+ShardOption = Annotated[
+    int, typer.Option("--shard", help="Of --cluster: pictures that a board gets at a time.", min=1, metavar="N")
+]
+
+_LOCAL_BOARDS = 2
+_MOST_LOCAL_BOARDS = 64
+
+
+def refuse_beside(cluster: str | None, **others: Any) -> None:
+    """DataError where an option is given that means nothing with ``--cluster``, or nothing without it."""
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if cluster is not None and given:
+        raise DataError(f"{given[0]} and --cluster do not go together", hint="--boards says which boards of a fleet")
+
+
+@contextlib.contextmanager
+def joined(cluster: str) -> Iterator[Fleet]:
+    """The fleet that ``--cluster`` names; one of virtual boards ends with the block.
+
+    Raises:
+        ToolMissing: Dask is not installed.
+        FleetError: it cannot be reached, or may not.
+    """
+    require_fleet()
+    from vww_deploy.fleet.client import connect
+    from vww_deploy.fleet.local import local_fleet
+
+    name, _, number = cluster.partition(":")
+    if name == "local":
+        if number and not (number.isascii() and number.isdigit() and 0 < int(number[:4]) <= _MOST_LOCAL_BOARDS):
+            raise DataError(f"--cluster {cluster}: {number!r} is no number of virtual boards", hint="--cluster local:4")
+        with common.err.status("Starting virtual boards"), contextlib.ExitStack() as stack:
+            fleet = stack.enter_context(local_fleet(int(number or _LOCAL_BOARDS), common.notice))
+            running = stack.pop_all()
+        with running:
+            yield fleet
+        return
+    with connect(cluster, common.notice) as fleet:
+        yield fleet
+
+
+def require_fleet() -> None:
+    """ToolMissing, with what to type, where Dask is not installed."""
+    try:
+        import cryptography  # noqa: F401
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise ToolMissing("a fleet needs Dask, which is not installed", hint=install_extra("fleet")) from error
+
+
+def model_named(named: str | None, labels: Path | None = None, person_label: str | None = None) -> Model:
+    """The model that was named, else the shipped one: a fleet's boards are flashed with it, whatever they run."""
+    from vww_deploy.graph.model import Model
+
+    if named is None:
+        common.notice(common.NO_MODEL)
+    loaded = Model.load(named, labels=labels, person_label=person_label)
+    if loaded.outputs.doubt:
+        common.notice(loaded.outputs.doubt)
+    return loaded
+
+
+def follow(run: FleetRun, outcomes: Iterator[Outcome], pictures: int, *, quiet: bool) -> None:
+    """Show a run's outcomes as they come: a progress bar, and a line on stdout for each result unless ``quiet``."""
+    boards: set[str] = set()
+    with common.progress() as progress:
+        task = progress.add_task("streaming", total=pictures)
+        for outcome in outcomes:
+            assert run.writer is not None
+            header = run.writer.header
+            if not quiet and not boards:
+                common.out.print(tables.result_heading(header), soft_wrap=True)
+            boards.add(outcome.board)
+            for skipped in outcome.skipped:
+                common.err.print(f"[yellow]skipped:[/] {escape(skipped.reason)}", soft_wrap=True)
+            for result in () if quiet else outcome.results:
+                common.out.print(tables.result_line(header, result), soft_wrap=True)
+            progress.update(task, advance=len(outcome.results) + len(outcome.skipped))
+    common.err.print(f"boards: {escape(', '.join(sorted(boards)))}", soft_wrap=True)

@@ -1,0 +1,61 @@
+"""The firmware of a shard, named by what it is made of, and built once on a machine."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from vww_deploy import resources
+from vww_deploy.boards import flash, platformio
+from vww_deploy.boards.catalogue import Board
+from vww_deploy.compiler import Compiled
+from vww_deploy.files import write_whole
+
+KEPT_IMAGES: Final = 20
+"""Images of virtual boards that a machine keeps."""
+
+
+def firmware_of(compiled: Compiled, board: Board) -> str:
+    """SHA-256 in hex over all that a board's firmware is made of here: model library, sources, flags.
+
+    Two machines that agree in it build the same program. (Their images may still differ in a byte: tools write paths
+    into them.)
+    """
+    digest = hashlib.sha256()
+
+    def add(name: str, content: bytes) -> None:
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+
+    add("board", board.name.encode())
+    add("flags", repr(sorted(flash.firmware_flags(compiled, board).items())).encode())
+    for name, text in sorted(compiled.files.items()):
+        add(name, text.encode())
+    sources = resources.firmware_dir()
+    for path in sorted(path for path in sources.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        add(path.relative_to(sources).as_posix(), path.read_bytes())
+    add("platformio.ini", (resources.data_root() / "platformio.ini").read_bytes())
+    return digest.hexdigest()
+
+
+def virtual_image(compiled: Compiled, board: Board, firmware: str) -> Path:
+    """The virtual board's image of that :func:`firmware_of`, built if this machine has not built it yet.
+
+    Raises:
+        VwwError: as :func:`vww_deploy.boards.platformio.build` has them.
+    """
+    kept = resources.cache_dir() / "fleet" / "firmware" / f"{firmware}.elf"
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(kept.parent / "lock"):
+        if not kept.is_file():
+            with tempfile.TemporaryDirectory(prefix="vww-") as folder:
+                library = compiled.write(Path(folder) / "vww_model")
+                image = platformio.build(board, library, flags=flash.firmware_flags(compiled, board))
+                write_whole(kept, image.elf.read_bytes())
+            for old in sorted(kept.parent.glob("*.elf"), key=lambda path: -path.stat().st_mtime)[KEPT_IMAGES:]:
+                old.unlink(missing_ok=True)
+    return kept

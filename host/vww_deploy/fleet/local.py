@@ -1,0 +1,75 @@
+"""A fleet on this machine: scheduler, workers and virtual boards that live as long as the command."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from distributed import Nanny, Scheduler, SpecCluster
+from distributed.security import Security
+
+from vww_deploy.boards import platformio
+from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.fleet import client, scheduler, worker
+from vww_deploy.fleet.board import virtual_offers
+from vww_deploy.link import portlock
+from vww_deploy.resources import cache_dir
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def local_fleet(boards: int, notice: Callable[[str], None] = lambda text: None) -> Iterator[client.Fleet]:
+    """A fleet of that many virtual boards; a worker each, as far as there are cores. All of it ends with the block.
+
+    Its TLS key lives in memory: on a shared machine nobody else can use the fleet.
+
+    Raises:
+        ToolMissing: what a virtual board needs is not installed.
+        FleetError: it does not start.
+    """
+    platformio.check_tools(get_board("virtual"))
+    sweep()
+    trusted = Security.temporary()
+    number = max(1, min(boards, os.cpu_count() or 1))
+    offers = [
+        virtual_offers(f"{os.getpid()}-{index}", boards // number + (index < boards % number))
+        for index in range(number)
+    ]
+    workers = {
+        index: {"cls": Nanny, "options": worker.options(own, f"local-{index}", LOOPBACK, trusted)}
+        for index, own in enumerate(offers)
+    }
+    try:
+        with (
+            SpecCluster(
+                workers=workers,
+                scheduler={"cls": Scheduler, "options": scheduler.options(LOOPBACK, 0, trusted)},
+                security=trusted,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            client.joined(cluster.scheduler_address, trusted, notice) as fleet,
+        ):
+            yield fleet
+    finally:
+        for offer in (offer for own in offers for offer in own):
+            remove(offer.serial)
+
+
+def remove(name: str) -> None:
+    """Power a fleet's virtual board off and remove what it leaves behind."""
+    board = VirtualBoard(name)
+    board.stop()
+    shutil.rmtree(board.folder, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Remove virtual boards whose worker was killed: those that nobody offers."""
+    for folder in (cache_dir() / "virtual").glob("fleet-*"):
+        if not portlock.offered_by(folder.name):
+            remove(folder.name)
