@@ -143,8 +143,7 @@ class LentBoard:
         board = get_board(self.offer.kind)
         self._note("")
         if (virtual := self._virtual) is not None:
-            flash.check_fits(loaded.compiled, board)
-            virtual.start(firmware.virtual_image(loaded.compiled, board, loaded.work.firmware))
+            virtual.start(firmware.virtual_image(loaded.work.firmware, board, lambda: loaded.compiled))
         else:
             flash.flash(loaded.compiled, board, self._port() or None)
         self._note(loaded.work.firmware)

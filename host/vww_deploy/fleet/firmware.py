@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -42,8 +43,8 @@ def firmware_of(compiled: Compiled, board: Board) -> str:
     return digest.hexdigest()
 
 
-def virtual_image(compiled: Compiled, board: Board, firmware: str) -> Path:
-    """The virtual board's image of that :func:`firmware_of`, built if this machine has not built it yet.
+def virtual_image(firmware: str, board: Board, compiled: Callable[[], Compiled]) -> Path:
+    """The virtual board's image of that :func:`firmware_of`; compiled and built if this machine has not done it yet.
 
     Raises:
         VwwError: as :func:`vww_deploy.boards.platformio.build` has them.
@@ -52,9 +53,10 @@ def virtual_image(compiled: Compiled, board: Board, firmware: str) -> Path:
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(kept.parent / "lock"):
         if not kept.is_file():
+            made = compiled()
             with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-                library = compiled.write(Path(folder) / "vww_model")
-                image = platformio.build(board, library, flags=flash.firmware_flags(compiled, board))
+                library = made.write(Path(folder) / "vww_model")
+                image = platformio.build(board, library, flags=flash.firmware_flags(made, board))
                 write_whole(kept, image.elf.read_bytes())
             for old in sorted(kept.parent.glob("*.elf"), key=lambda path: -path.stat().st_mtime)[KEPT_IMAGES:]:
                 old.unlink(missing_ok=True)

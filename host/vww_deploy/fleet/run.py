@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.flash import check_fits
 from vww_deploy.compiler import compile_model
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.fleet.client import Fleet
@@ -27,11 +28,13 @@ def work_of(model: Model, kind: str, *, compare: bool = True, raw_camera: str = 
     """What all shards of a run of ``model`` on boards of that kind have in common.
 
     Raises:
-        ModelError: the model cannot be compiled.
+        ModelError: the model cannot be compiled; DoesNotFit: by how many bytes.
     """
+    compiled, board = compile_model(model.graph), get_board(kind)
+    check_fits(compiled, board)
     return Work(
         kind=kind,
-        firmware=firmware_of(compile_model(model.graph), get_board(kind)),
+        firmware=firmware_of(compiled, board),
         model_name=model.name,
         model_sha256=model.sha256,
         card=json.dumps(model.card.to_json()),

@@ -318,7 +318,8 @@ def test_a_store_from_before_boards_were_noted_opens_and_goes_on(
         with Store(tmp_path / "r") as store:
             run = store.begin(HEADER, PICTURES).run
             store._db.execute(
-                "INSERT INTO results VALUES (?, 0, ?, ?, x'9c63', 1, 0.9, 9000, 9000000, 0, NULL)", (run, NOW, "00" * 32)
+                "INSERT INTO results VALUES (?, 0, ?, ?, x'9c63', 1, 0.9, 9000, 9000000, 0, NULL)",
+                (run, NOW, "00" * 32),
             )
     with Store(tmp_path / "r") as store:
         writer, left = store.resume(run)
