@@ -57,6 +57,13 @@ class RandomModel:
         offset = 128 if self.dtype == "UINT8" else 0
         return self.writer.tensor(shape, dtype=self.dtype, scale=scale, zero_point=zero_point + offset, name=name)
 
+    def _constant(self, shape: tuple[int, ...], scale: float, zero_point: int, data: np.ndarray) -> int:
+        """A constant of the model's type; values and zero point are int8's throughout."""
+        offset = 128 if self.dtype == "UINT8" else 0
+        return self.writer.tensor(
+            shape, dtype=self.dtype, scale=scale, zero_point=zero_point + offset, data=data + offset
+        )
+
     def finish(self) -> bytes:
         """The file."""
         return self.writer.write([self.input.index], [self.now.index])
@@ -209,7 +216,7 @@ class RandomModel:
             shape = shapes[int(self.random.integers(len(shapes)))]
         other = float(np.float32(self.now.scale * self.random.uniform(0.2, 4)))
         data = self.random.integers(-128, 128, shape)
-        constant = self.writer.tensor(shape, scale=other, zero_point=int(self.random.integers(-128, 128)), data=data)
+        constant = self._constant(shape, other, int(self.random.integers(-128, 128)), data)
         source, swapped = self.now, kind != "PRELU" and self.random.random() < 0.3
         spread = 60 * self.now.scale * other if kind == "MUL" else max(self.now.scale, other)
         if kind == "PRELU":
@@ -220,6 +227,15 @@ class RandomModel:
         if kind != "PRELU":
             table = options(f"{kind.capitalize()}Options", FusedActivationFunction=self._activation())
         self.writer.op(kind, pair, [out.index], table)
+
+    def clip(self, kind: str | None = None) -> None:
+        """MINIMUM or MAXIMUM with a constant, on either side."""
+        kind = kind or str(self.random.choice(["MINIMUM", "MAXIMUM"]))
+        source, number = self.now, self.random.integers(-128, 128, ())
+        bound = self._constant((), source.scale, source.zero_point, number)
+        out = self.output(source.shape, source.scale, source.zero_point)
+        pair = [bound, source.index] if self.random.random() < 0.5 else [source.index, bound]
+        self.writer.op(kind, pair, [out.index], options("MaximumMinimumOptions"))
 
     def excite(self) -> None:
         """Squeeze and excite: each channel by a factor made of its mean."""
@@ -355,6 +371,15 @@ class RandomModel:
         out = self.output(source.shape, 1 / 256, -128)
         self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=1.0))
 
+    def arg_max(self, dtype: str = "INT64") -> None:
+        """ARG_MAX over the channels, which is the model's output."""
+        shape = self.now.shape[:-1]
+        axis = self.writer.tensor((), dtype="INT32", data=np.array(self.random.choice([-1, len(shape)])))
+        index = self.writer.tensor(shape, dtype=dtype)
+        table = options("ArgMaxOptions", OutputType={"INT32": 2, "INT64": 4}[dtype])
+        self.writer.op("ARG_MAX", [self.now.index, axis], [index], table)
+        self.now = Tensor(index, shape, 1.0, 0)
+
     def dense_on_map(self) -> None:
         """FULLY_CONNECTED at each position: its output is a batch of vectors, which a RESHAPE makes a map again."""
         _, h, w, c = self.now.shape
@@ -409,11 +434,19 @@ class RandomModel:
             beta = float(self.random.choice([1.0, 1.0, 0.3]))
             self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=beta))
 
-    def reduce_max(self, *, keep: bool | None = None) -> None:
-        """REDUCE_MAX over height and width."""
+    def reduce(self, kind: str, axes: tuple[int, ...] | None = None, *, keep: bool | None = None) -> None:
+        """MEAN or REDUCE_MAX over some axes of a map; height and width unless they are said."""
+        axes = (1, 2) if axes is None else axes
         keep = bool(self.random.random() < 0.5) if keep is None else keep
-        shape = (1, 1, 1, self.now.shape[3]) if keep else (1, self.now.shape[3])
-        self.moved("REDUCE_MAX", shape, [np.array([1, 2])], options("ReducerOptions", KeepDims=keep))
+        gone = {axis % 4 for axis in axes}
+        shape = tuple(1 if d in gone else n for d, n in enumerate(self.now.shape) if keep or d not in gone)
+        source = self.now
+        scale, zero_point = source.scale, source.zero_point
+        if kind == "MEAN" and self.random.random() < 0.7:
+            scale, zero_point = float(np.float32(scale * self.random.uniform(0.5, 1.5))), 3
+        out = self.output(shape, scale, zero_point)
+        index = self.writer.tensor((len(axes),), dtype="INT32", data=np.array(axes))
+        self.writer.op(kind, [source.index, index], [out.index], options("ReducerOptions", KeepDims=keep))
 
     def _dense(self, units: int, rows: int = 1) -> None:
         size = self.now.shape[1]
@@ -514,6 +547,7 @@ def varied_model(seed: int) -> bytes:
     steps = [
         model.unary,
         model.binary,
+        model.clip,
         model.excite,
         model.softmax_map,
         model.dense_on_map,
@@ -550,9 +584,11 @@ def moved_model(seed: int) -> bytes:
     for _ in range(int(random.integers(2, 8))):
         steps[int(random.integers(len(steps)))]()
     if random.random() < 0.3:
-        model.reduce_max()
+        model.reduce("REDUCE_MAX")
     elif random.random() < 0.4:
         model.tail()
+    if random.random() < 0.3:
+        model.arg_max()
     return model.finish()
 
 
@@ -561,10 +597,12 @@ def unsigned_model(seed: int) -> bytes:
     random = np.random.default_rng(seed)
     height, width = (int(n) for n in random.integers(2, 12, 2))
     model = RandomModel(random, height, width, int(random.choice([1, 3, 3, 4])), "UINT8")
-    steps = [model.conv, model.pointwise, model.depthwise, model.pool, model.pad, model.add, model.requantize]
+    layers = [model.conv, model.pointwise, model.depthwise, model.pool, model.pad, model.add, model.requantize]
+    others = [model.unary, model.binary, model.clip, model.excite, model.dense_on_map, model.concatenate]
     for _ in range(int(random.integers(1, 6))):
+        steps = others if random.random() < 0.3 else layers
         steps[int(random.integers(len(steps)))]()
-    model.flatten()
+    model.tail()
     return model.finish()
 
 

@@ -20,6 +20,7 @@ _DTYPES = {
 }
 _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.ADD: 2,
+    tflite.BuiltinOperator.ARG_MAX: 2,
     tflite.BuiltinOperator.AVERAGE_POOL_2D: 2,
     tflite.BuiltinOperator.CONCATENATION: 2,
     tflite.BuiltinOperator.CONV_2D: 3,
@@ -29,7 +30,9 @@ _VERSIONS = {  # int8 came with these
     tflite.BuiltinOperator.LEAKY_RELU: 2,
     tflite.BuiltinOperator.LOGISTIC: 2,
     tflite.BuiltinOperator.MAX_POOL_2D: 2,
+    tflite.BuiltinOperator.MAXIMUM: 2,
     tflite.BuiltinOperator.MEAN: 2,
+    tflite.BuiltinOperator.MINIMUM: 2,
     tflite.BuiltinOperator.MIRROR_PAD: 2,
     tflite.BuiltinOperator.MUL: 2,
     tflite.BuiltinOperator.PAD: 2,

@@ -38,8 +38,9 @@ void wide_conv2d(const WideConvParams& p, const View& in, const View& out, int r
       for (int x = 0; x < p.out_w; ++x) {
         const int32_t sum =
             p.biases[c] + window_sum(p, in, weights, channel, y * p.stride_h - p.pad_top, x * p.stride_w - p.pad_left);
-        const int32_t scaled = scale_by(sum, multiplier, 32 + p.shift) + p.output_zero_point;
-        to[x] = static_cast<int8_t>(clamp(scaled, p.clamp_min, p.clamp_max));
+        const int32_t scaled =
+            p.rounds_once ? scale_once(sum, multiplier, 32 + p.shift) : scale_by(sum, multiplier, 32 + p.shift);
+        to[x] = static_cast<int8_t>(clamp(scaled + p.output_zero_point, p.clamp_min, p.clamp_max));
       }
     }
   }

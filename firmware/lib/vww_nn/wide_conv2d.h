@@ -22,6 +22,7 @@ struct WideConvParams {
   int16_t input_zero_point, weight_zero_point, output_zero_point;
   int16_t clamp_min, clamp_max;
   int16_t shift;
+  bool rounds_once;  // as vww::Requant has it
 };
 
 void wide_conv2d(const WideConvParams& p, const View& in, const View& out, int row_begin, int row_end);

@@ -9,15 +9,24 @@ the zero point, not the constant), the channel stays.
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 import numpy as np
 
 from vww_deploy.graph.ir import Activation, Graph
 from vww_deploy.graph.ranges import Channels, Mask, ranges_of
 
+_MOST_ELEMENTS: Final = 1 << 24
+"""Of all tensors: what the analysis of ranges keeps of each must fit in a few hundred megabytes."""
+
 
 def fold_constant_channels(graph: Graph) -> Graph:
-    """The graph without the channels that are known beforehand or that nobody reads; the others keep their values."""
+    """The graph without the channels that are known beforehand or that nobody reads; the others keep their values.
+
+    A graph too large for the analysis stays as it is.
+    """
+    if sum(activation.size for activation in graph.activations.values()) > _MOST_ELEMENTS:
+        return graph
     channels = _kept(graph)
     keep = channels.keep
     if all(mask.all() for mask in keep.values()):

@@ -12,15 +12,15 @@ from vww_deploy.graph.tflite_file import FileOperator, TfliteFile
 _WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _FLOATS: Final = ("FLOAT32", "FLOAT16")
 _QUANTIZE: Final = "make it one: vww-deploy quantize {} PICTURES/ -o {}"
-_CONVERT: Final = (
+CONVERT: Final = (
     "convert the float model again for full int8: TFLiteConverter with a representative dataset, "
     "target_spec.supported_ops = [TFLITE_BUILTINS_INT8], inference_input_type and inference_output_type int8; "
     "or: vww-deploy quantize FLOAT_MODEL PICTURES/"
 )
 
 
-def check_form(file: TfliteFile, path: Path) -> None:
-    """Raise ModelError, with what to do, if a file is compiled for an accelerator or is not full int8."""
+def check_accelerator(file: TfliteFile) -> None:
+    """Raise ModelError, with what to do, if a file is compiled for an accelerator."""
     for operator in file.operators:
         if operator.kind.startswith("CUSTOM 'edgetpu"):
             raise ModelError(
@@ -32,6 +32,10 @@ def check_form(file: TfliteFile, path: Path) -> None:
                 f"{file.name}: compiled by Vela for Arm's Ethos-U: its layers are hidden in {operator.kind}",
                 hint="take the int8 .tflite that it was made from: the same name without _vela",
             )
+
+
+def check_form(file: TfliteFile, path: Path) -> None:
+    """Raise ModelError, with what to do, if a file is not full int8."""
     weighted = [op for op in file.operators if op.kind in _WEIGHTED and len(op.inputs) > 1 and op.outputs]
     if not weighted or any(min(op.inputs[0], op.inputs[1], op.outputs[0]) < 0 for op in weighted):
         return
@@ -50,10 +54,17 @@ def check_form(file: TfliteFile, path: Path) -> None:
             f"{tensors[first.inputs[0]].dtype}); int8 is needed",
             hint=_QUANTIZE.format(shlex.quote(str(path)), shlex.quote(f"{path.stem}_int8.tflite")),
         )
+    floats = [op for op in weighted if tensors[op.inputs[0]].dtype in _FLOATS]
+    if floats:
+        raise ModelError(
+            f"{file.name}: a partly quantised model: {len(floats)} of {len(weighted)} layers with weights compute in "
+            f"floating point ({floats[0].kind} '{tensors[floats[0].outputs[0]].name[:60]}' and others); int8 is needed",
+            hint=CONVERT,
+        )
     if "INT16" in given:
         raise ModelError(
             f"{file.name}: a 16x8 model, int16 activations with int8 weights; int8 activations are needed",
-            hint=_CONVERT,
+            hint=CONVERT,
         )
 
 

@@ -107,7 +107,7 @@ def output_spec(graph: Graph, labels: Sequence[str] = (), *, person: int | None 
     quantization = last.quantization
     is_softmax_scale = math.isclose(quantization.scale, 1 / 256) and quantization.zero_point == -128
     return OutputSpec(
-        labels=tuple(labels) or tuple(f"class {i}" for i in range(max(2, last.channels))),
+        labels=tuple(labels) or tuple(f"class {i}" for i in range(max(2, _classes(graph)))),
         person=person,
         origin=origin,
         channels=last.channels,
@@ -116,7 +116,14 @@ def output_spec(graph: Graph, labels: Sequence[str] = (), *, person: int | None 
         scale=quantization.scale,
         zero_point=quantization.zero_point,
         probabilities=is_softmax_scale or producer in ("SOFTMAX", "LOGISTIC"),
+        chosen=producer == "ARG_MAX",
     )
+
+
+def _classes(graph: Graph) -> int:
+    """How many classes the outputs tell apart; 1 is a sigmoid."""
+    last = next(op for op in reversed(graph.ops) if op.output == graph.output)
+    return graph.activations[last.inputs[0] if last.kind == "ARG_MAX" else last.output].channels
 
 
 def shipped_models() -> list[Path]:
@@ -129,20 +136,21 @@ def _outputs(
 ) -> tuple[OutputSpec, list[str]]:
     """What the outputs mean, and what to tell the user about labels that were not taken."""
     last, notices = graph.output_activation, []
+    classes = _classes(graph)
     is_map = last.height * last.width > 1
-    count = "one output" if last.channels == 1 else f"{last.channels} classes"
+    count = "one output" if classes == 1 else f"{classes} classes"
     names: tuple[str, ...] | None = None
     origin = ""
     if labels is not None:
         given = class_labels.read_labels_txt(labels)
-        names, origin = class_labels.fitted(given, last.channels, is_map=is_map), str(labels)
+        names, origin = class_labels.fitted(given, classes, is_map=is_map), str(labels)
         if names is None:
             raise DataError(
                 f"{labels} names {len(given)} classes, but {path.name} has {count}",
                 hint="Give the labels file that belongs to this model: a name a line, in the order of the outputs.",
             )
     elif card.labels:
-        names, origin = class_labels.fitted(card.labels, last.channels, is_map=is_map), "the model card"
+        names, origin = class_labels.fitted(card.labels, classes, is_map=is_map), "the model card"
         if names is None:
             raise ModelError(
                 f"{path.with_suffix('.json')} names {len(card.labels)} labels, but {path.name} has {count}",
@@ -150,13 +158,13 @@ def _outputs(
             )
     else:
         packed = class_labels.packed_labels(path.read_bytes())
-        fitting = {one for one in (class_labels.fitted(p, last.channels, is_map=is_map) for p in packed) if one}
+        fitting = {one for one in (class_labels.fitted(p, classes, is_map=is_map) for p in packed) if one}
         beside = path.with_name(class_labels.BESIDE)
         if len(fitting) == 1:
             names, origin = fitting.pop(), "the model file"
         elif beside.is_file():
             given = class_labels.read_labels_txt(beside)
-            names, origin = class_labels.fitted(given, last.channels, is_map=is_map), beside.name
+            names, origin = class_labels.fitted(given, classes, is_map=is_map), beside.name
             if names is None:
                 origin = ""
                 notices.append(f"{beside} names {len(given)} classes, but {path.name} has {count}: it is not used")
@@ -166,7 +174,7 @@ def _outputs(
     wanted = person_label or card.person_label
     if not wanted:
         return dataclasses.replace(spec, person=class_labels.find_person(names or ())), notices
-    if names is None and last.channels == 1:  # the only output has no name but this one
+    if names is None and classes == 1:  # the only output has no name but this one
         return dataclasses.replace(spec, labels=(f"no {wanted}", wanted), person=1, origin="--person-label"), notices
     person = class_labels.index_of(spec.labels, wanted)
     if person is None:

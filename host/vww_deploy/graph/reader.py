@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import ModelError
-from vww_deploy.graph.forms import check_form
+from vww_deploy.graph.forms import CONVERT, check_accelerator, check_form
 from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
@@ -21,11 +21,6 @@ from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
 _MOST_OPERATORS: Final = 2_000
-_SIGNED_ONLY: Final = (
-    *("HARD_SWISH", "LEAKY_RELU", "MEAN", "MUL", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1"),
-    *("RESIZE_BILINEAR", "SUB", "TANH"),
-)
-"""Operators whose uint8 form LiteRT computes otherwise, or that nobody compared."""
 _MOST_MACS: Final = 20_000_000_000
 """Minutes of a microcontroller."""
 
@@ -42,10 +37,12 @@ def read_model(source: str | Path | bytes, *, name: str = "model") -> Graph:
 
 def _normalised(file: TfliteFile, path: Path) -> Graph:
     reader = Reader(file)
+    check_accelerator(file)
     if len(file.inputs) != 1 or len(file.outputs) != 1:
         raise ModelError(
             f"{file.name}: {len(file.inputs)} inputs and {len(file.outputs)} outputs; one of each is needed",
-            hint="export the model with a single picture as input and a single output",
+            hint="export the model with a single picture as input and a single output: of a Keras model with several, "
+            "tf.keras.Model(model.input, model.outputs[0])",
         )
     if len(file.operators) > _MOST_OPERATORS:
         raise ModelError(
@@ -56,7 +53,8 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
     try:
         reader.start()
     except RefusedError as refusal:
-        raise ModelError(f"{file.name}: input '{reader.tensors[file.inputs[0]].name}': {refusal}") from refusal
+        name = reader.tensors[file.inputs[0]].name
+        raise ModelError(f"{file.name}: input '{name}': {refusal}", hint=CONVERT) from refusal
     for operator in file.operators:
         _read_operator(reader, operator)
     if reader.refusals:
@@ -111,10 +109,6 @@ def _read_operator(reader: Reader, operator: FileOperator) -> None:
         ):
             # Fed by an operator that was refused already: mark its output unknown and stay silent.
             return
-        if operator.kind in _SIGNED_ONLY and any(
-            i >= 0 and i not in reader.constants and reader.tensors[i].dtype == "UINT8" for i in operator.inputs
-        ):
-            raise RefusedError("uint8 activations, which this operator has not here; convert to int8")
         rule(reader, operator)
     except RefusedError as refusal:
         reader.refusals.append(f"{where}: {refusal}")

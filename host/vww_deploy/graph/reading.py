@@ -17,10 +17,10 @@ from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
 
 _ACTIVATIONS: Final = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 CHANNEL: Final = 2
-_MOST_ELEMENTS: Final = 1 << 22
+_MOST_ELEMENTS: Final = 1 << 24
 """Of one tensor: more than any microcontroller's RAM holds."""
-_MOST_IN_ALL: Final = 1 << 24
-"""Of all tensors: what the analysis of ranges keeps of each must fit in a few hundred megabytes."""
+_MOST_IN_ALL: Final = 1 << 26
+"""Of all tensors: of a picture that no microcontroller takes."""
 Axes = tuple[int | None, ...]
 Constant = npt.NDArray[np.generic]
 Weights = npt.NDArray[np.int8] | npt.NDArray[np.int16]
@@ -131,8 +131,11 @@ class Reader:
             raise RefusedError(f"shape {list(shape)}; fixed sizes are needed")
         return {0: (), 1: (2,), 2: (None, 2), 3: (None, 1, 2), 4: (None, 0, 1, 2)}[len(shape)]
 
-    def new(self, tensor: FileTensor, axes: Axes | None = None) -> int:
-        """A new activation for a file tensor, returned by id; the file tensor now holds it."""
+    def new(self, tensor: FileTensor, axes: Axes | None = None, quantization: Quantization | None = None) -> int:
+        """A new activation for a file tensor, returned by id; the file tensor now holds it.
+
+        ``quantization`` is for a tensor that is not int8 in the file.
+        """
         axes = self.default_axes(tensor.shape) if axes is None else axes
         sizes = {axis: tensor.shape[d] for d, axis in enumerate(axes) if axis is not None}
         size = math.prod(tensor.shape)
@@ -149,7 +152,7 @@ class Reader:
             height=sizes.get(0, 1),
             width=sizes.get(1, 1),
             channels=sizes.get(2, 1),
-            quantization=self.quantization(tensor),
+            quantization=quantization or self.quantization(tensor),
             source=tensor.index,
             axes=axes,
         )
@@ -182,8 +185,6 @@ class Reader:
 
     def _in_order(self, index: int, value: Value) -> Activation:
         """The activation of a transposed tensor, in the file's own layout: a copy."""
-        from vww_deploy.graph.operators.transpose import Transpose  # an operator, which needs this module
-
         tensor = self.tensors[index]
         axes = self.default_axes(tensor.shape)
         found = {
@@ -191,11 +192,22 @@ class Reader:
         }
         left = [axis for axis in range(3) if axis not in found.values()]
         order = [found[axis] if axis in found else left.pop(0) for axis in range(3)]
-        identity = self.new(tensor, axes)
-        self.ops.append(
-            Transpose(self.producer(index), "TRANSPOSE", (value.id,), identity, (order[0], order[1], order[2]))
-        )
+        identity = self.transposed(index, value, axes, (order[0], order[1], order[2]))
+        self.values[index] = Value(identity, axes)
         return self.activations[identity]
+
+    def transposed(self, index: int, value: Value, axes: Axes, order: tuple[int, int, int]) -> int:
+        """A new activation, by id: a file tensor's, whose axis i is axis ``order[i]`` of ``value``'s activation.
+
+        ``axes`` are the new one's for the dimensions of the file tensor, which goes on to hold what it held.
+        """
+        from vww_deploy.graph.operators.transpose import Transpose  # an operator, which needs this module
+
+        held = self.values[index]
+        identity = self.new(self.tensors[index], axes)
+        self.values[index] = held
+        self.ops.append(Transpose(self.producer(index), "TRANSPOSE", (value.id,), identity, order))
+        return identity
 
     def unflatten(self, index: int, value: Value) -> Activation:
         """The activation of a flat tensor, in its own shape."""
@@ -291,7 +303,7 @@ class Reader:
             shift=np.array([s for _, s in multipliers], np.int32),
             clamp_min=low,
             clamp_max=high,
-            rounds_once=operator.kind == "FULLY_CONNECTED" and not unsigned,
+            rounds_once=operator.kind == "FULLY_CONNECTED",
         )
 
     @staticmethod

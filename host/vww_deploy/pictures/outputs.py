@@ -39,6 +39,8 @@ class OutputSpec:
         scale: of the int8 outputs; 0 in a run of an earlier version, which did not note it.
         zero_point: of the int8 outputs.
         probabilities: whether the outputs are probabilities already; else they are logits.
+        chosen: whether a cell's only output is the number of its class, as ARG_MAX gives it; that one's probability is
+            then 1.
 
     Raises:
         ValueError: the fields contradict each other.
@@ -53,12 +55,13 @@ class OutputSpec:
     scale: float = 0.0
     zero_point: int = 0
     probabilities: bool = True
+    chosen: bool = False
 
     def __post_init__(self) -> None:
         cells = self.rows * self.columns
         if min(self.rows, self.columns, self.channels) < 1 or cells > _MOST_CELLS:
             raise ValueError(f"outputs of {self.rows} x {self.columns} cells of {self.channels}")
-        if len(self.labels) != max(2, self.channels):
+        if len(self.labels) != max(2, self.channels) and not (self.chosen and self.channels == 1 < len(self.labels)):
             raise ValueError(f"{len(self.labels)} labels for {self.channels} outputs")
         if self.person is not None and not 0 <= self.person < len(self.labels):
             raise ValueError(f"the person is output {self.person} of {len(self.labels)}")
@@ -79,6 +82,8 @@ class OutputSpec:
     def kind(self) -> str:
         """The outputs in words."""
         classes = "one sigmoid" if self.channels == 1 else f"{self.channels} classes"
+        if self.chosen:
+            classes = f"the number of one of {len(self.labels)} classes"
         return classes if not self.is_map else f"a map of {self.rows} x {self.columns} cells, each {classes}"
 
     @property
@@ -123,6 +128,8 @@ class OutputSpec:
         if not self.scale:
             raise ValueError("the scale of the outputs is not known")
         raw = np.asarray(outputs, np.float64).reshape(self.rows, self.columns, self.channels)
+        if self.chosen:
+            return np.asarray(raw == np.arange(len(self.labels)), np.float64)
         real = (raw - self.zero_point) * self.scale
         if self.channels == 1:
             second = np.clip(real, 0.0, 1.0) if self.probabilities else 1.0 / (1.0 + np.exp(-real))

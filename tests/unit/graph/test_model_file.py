@@ -148,6 +148,22 @@ def test_a_model_compiled_for_an_accelerator_is_named(code: str, what: str, advi
     with pytest.raises(ModelError, match=what) as caught:
         read_model(w.write([picture], [result], custom_code=code))
     assert advice in caught.value.hint
+    with pytest.raises(ModelError, match=what):
+        read_model(w.write([picture], [result, picture], custom_code=code))
+
+
+def test_a_model_of_which_some_layers_are_float() -> None:
+    w = ModelWriter()
+    table = options("Conv2DOptions", StrideH=1, StrideW=1, Padding=0)
+    tensors = [w.tensor([1, 4, 4, 1], dtype=dtype, scale=0.5) for dtype in ("FLOAT32", "FLOAT32", "INT8", "INT8")]
+    for dtype, source, result in (("FLOAT32", *tensors[:2]), ("INT8", *tensors[2:])):
+        kernel = w.tensor([1, 1, 1, 1], dtype=dtype, scale=0.5, data=np.ones((1, 1, 1, 1)))
+        w.op("CONV_2D", [source, kernel], [result], table)
+        if dtype == "FLOAT32":
+            w.op("QUANTIZE", [tensors[1]], [tensors[2]])
+    with pytest.raises(ModelError, match="1 of 2 layers with weights compute in floating point") as caught:
+        read_model(w.write([tensors[0]], [tensors[3]]))
+    assert "TFLITE_BUILTINS_INT8" in caught.value.hint
 
 
 def test_a_picture_of_rank_3_is_gray() -> None:

@@ -15,3 +15,11 @@ def test_a_dense_layer_at_each_position() -> None:
         model.dense_on_map()
         model.tail()
         check(compile_model(model.finish()), pictures=3, seed=1)
+
+
+def test_uint8_is_scaled_with_one_rounding() -> None:
+    """Of these 150 values, two roundings would make one another."""
+    model = RandomModel(np.random.default_rng(1), 6, 5, 3, "UINT8")
+    model.conv(kernel=1, stride=1)
+    model.dense_on_map()
+    check(compile_model(model.finish()), pictures=2, seed=1)

@@ -22,6 +22,16 @@ def test_every_value(kind: str) -> None:
         np.testing.assert_array_equal(Reference(graph).run(every).ravel(), table)
 
 
+@pytest.mark.parametrize("dtype", ["INT8", "UINT8"])
+@pytest.mark.parametrize("kind", ["MINIMUM", "MAXIMUM"])
+def test_clipping_with_a_constant_on_either_side(kind: str, dtype: str) -> None:
+    for seed in range(4):
+        model = RandomModel(np.random.default_rng(seed), 6, 5, 3, dtype)
+        model.clip(kind)
+        model.conv(kernel=1, stride=1)
+        check(compile_model(model.finish()), pictures=2, seed=seed)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_preprocessing_inside_the_model_is_one_table(channels: int) -> None:
     """Rescaling: a product and a sum at the input, in place in what the host sent."""

@@ -34,6 +34,7 @@ class _WideConv2D(KernelRule[WideConv2D]):
             clamp_min=scaling.clamp_min,
             clamp_max=scaling.clamp_max,
             shift=int(scaling.shift[0]),
+            rounds_once=scaling.rounds_once,
         )
         arrays = (("weights", "int8_t", op.weights), ("biases", "int32_t", scaling.bias))
         return Kernel("wide_conv2d", "wide_conv2d", params, arrays)

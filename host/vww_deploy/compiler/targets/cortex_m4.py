@@ -29,6 +29,7 @@ TARGET: Final = Target(
     cycles_per_m4_instruction=CYCLES_PER_INSTRUCTION,
     code_bytes={
         "add": 1180,
+        "arg_max": 192,
         "average_pool": 728,
         "binary": 1056,
         "conv2d": 6880,
@@ -48,6 +49,7 @@ TARGET: Final = Target(
     },
     stack_bytes={
         "add": 170,
+        "arg_max": 50,
         "average_pool": 100,
         "binary": 120,
         "conv2d": 320,
@@ -67,6 +69,7 @@ TARGET: Final = Target(
     },
     instructions={
         "add": {"outputs": 33.0, "channels": 130},
+        "arg_max": {"outputs": 20.0, "values": 5.0},
         "average_pool": {"outputs": 120.0, "values": 7},
         "binary": {"outputs": 45.0},
         "conv2d one window": {"macs": 3.0},

@@ -13,6 +13,7 @@ from vww_deploy.graph.reading import Rule
 
 OPERATORS: Final = (
     "add",
+    "arg_max",
     "average_pool",
     "binary",
     "concatenation",
@@ -27,6 +28,7 @@ OPERATORS: Final = (
     "logistic",
     "max_pool",
     "mean",
+    "minimum",
     "mirror_pad",
     "pack",
     "pad",
