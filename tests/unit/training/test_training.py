@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.unit.training.conftest import SHORT_NETWORK
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, ModelError, ToolMissing
 from vww_deploy.graph.model import Model
@@ -25,7 +26,7 @@ from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.datasets import PictureArrays, load_arrays, read_dataset
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("short_network")]
 
 from vww_deploy.training import batches, evaluate, mobilenet, recipes, train, weights  # noqa: E402
 from vww_deploy.training.augment import Augmentation, any_luma, degrade, mixup, random_views, shift  # noqa: E402
@@ -107,7 +108,7 @@ run(Job(data, folder, recipe, teachers=(teacher,)))
 
 
 def test_a_training_killed_within_an_epoch_goes_on(trained: Path, discs: Path, teacher: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(discs), str(tmp_path), str(teacher)]
+    command = [sys.executable, "-c", SHORT_NETWORK + KILLED, str(discs), str(tmp_path), str(teacher)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": HOST})
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not done.stderr  # TensorFlow says nothing of itself
@@ -498,19 +499,19 @@ def test_one_command_makes_a_shipped_model_anew(
     stages = {name: dataclasses.replace(one, recipe=tiny[name]) for name, one in STAGES.items()}
     monkeypatch.setattr(recipes, "STAGES", stages)
     mobilenet.build_mobilenet_v1(0.07, (96, 96, 3)).save_weights(tmp_path / "imagenet.weights.h5")
-    arguments = ["train", str(discs), "--recipe", "person_64_small", "--teacher", str(teacher), "--smoke", "--json"]
+    arguments = ["train", str(discs), "--recipe", "person_96_rgb", "--teacher", str(teacher), "--smoke", "--json"]
     arguments += ["--more", f"{discs}=0.5", "--initial", str(tmp_path / "imagenet.weights.h5"), "-o", str(tmp_path)]
     done = CliRunner().invoke(build(), arguments)
     assert done.exit_code == 0, done.output
-    trained = ["colour", "person_96_rgb", "person_64_small"]
+    trained = ["colour", "person_96_rgb"]
     assert all((tmp_path / stage / "smoke" / train.WEIGHTS_FILE).is_file() for stage in trained)
     assert len(json.loads(done.stdout)["epochs"]) == 2 * len(trained)
     made = [json.loads((tmp_path / views / "smoke" / "made.json").read_text()) for views in ("views", "views_colour")]
     assert [len(one["teachers"]) for one in made] == [1, 2]
-    folder = tmp_path / "person_64_small" / "smoke"
-    assert (folder / "person_64_small.weights.h5").is_file()
-    card = Model.load(folder / "person_64_small.tflite").card
-    assert (card.input.height, card.input.channels) == (64, 3)
+    folder = tmp_path / "person_96_rgb" / "smoke"
+    assert (folder / "person_96_rgb.weights.h5").is_file()
+    card = Model.load(folder / "person_96_rgb.tflite").card
+    assert (card.input.height, card.input.channels) == (96, 3)
     assert card.details["accuracy"]["test"]["pictures"] == 32
     assert [one["name"] for one in card.details["degraded"]][:2] == ["clean", "dark"]
     assert card.details["not_for"] and card.details["licences"]["model"].startswith("MIT")

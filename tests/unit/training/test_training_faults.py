@@ -12,7 +12,7 @@ import pytest
 from vww_deploy.errors import DataError, ModelError, VwwError
 
 pytest.importorskip("tensorflow")
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("short_network")]
 
 from tests.unit.training.test_training import TINY, checkpoint_of, log_of  # noqa: E402
 from vww_deploy.training import mobilenet, train, weights  # noqa: E402
