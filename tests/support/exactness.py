@@ -8,9 +8,9 @@ from vww_deploy.compiler import Compiled, HostEngine
 from vww_deploy.graph import Reference
 
 
-def check(compiled: Compiled, pictures: int, seed: int) -> None:
+def check(compiled: Compiled, pictures: int, seed: int, engine: HostEngine | None = None) -> None:
     """Every layer and the output, for random pictures; the second is black or white."""
-    engine = HostEngine(compiled)
+    engine = engine or HostEngine(compiled)
     reference = Reference(compiled.graph)
     random = np.random.default_rng(seed)
     shape = compiled.graph.input_activation.shape
