@@ -178,6 +178,13 @@ def test_a_softmax_at_which_the_reference_aborts(beta: float) -> None:
     assert f"beta {beta:g}; a number above 0 is needed" in refusal(model.finish()).message
 
 
+def test_a_softmax_so_flat_that_the_reference_aborts() -> None:
+    model = RandomModel(np.random.default_rng(1), 1, 1, 4)
+    source, out = model.now, model.output((1, 1, 1, 4), 1 / 256, -128)
+    model.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=1e-9))
+    assert "so small that LiteRT aborts" in refusal(model.finish()).message
+
+
 def test_scales_at_which_the_references_arithmetic_overflows() -> None:
     model = RandomModel(np.random.default_rng(1), 4, 4, 2)
     source, out = model.now, model.output((1, 4, 4, 2), model.now.scale * 2.0**-30, 0)

@@ -36,6 +36,8 @@ def read(reader: Reader, op: FileOperator) -> None:
     beta = float(reader.options(op).Beta())
     if not 0 < beta < math.inf:
         raise RefusedError(f"beta {beta:g}; a number above 0 is needed")
+    if beta * source.quantization.scale <= 2.0**-26:  # its fixed point has 26 bits behind the point
+        raise RefusedError(f"beta {beta:g} and scale {source.quantization.scale:g}, so small that LiteRT aborts")
     reader.ops.append(Softmax(op.index, op.kind, (source.id,), reader.new(out), beta))
 
 
