@@ -8,20 +8,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vww_deploy.boards import bootloader, flash, platformio
+from vww_deploy.boards import flash
 from vww_deploy.boards.catalogue import Board
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.drivers import BoardDriver, driver_for
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
 from vww_deploy.errors import BoardError, LinkError, VwwError
@@ -73,7 +70,7 @@ class BoardDevice(Device):
 class BoardUnderTest:
     """A flashed board. Made by :meth:`flashed`; :meth:`close` powers a virtual one off."""
 
-    board: Board
+    driver: BoardDriver
     model: Model
     compiled: Compiled
     port: str
@@ -83,9 +80,9 @@ class BoardUnderTest:
     firmware_ram_bytes: int = 0
     dead: str = ""
     """Why the board is not asked any more; empty while it answers."""
-    _virtual: VirtualBoard | None = None
-    _locate: Callable[[], str | None] | None = None
-    """Where a real board is now: when it restarts it may come back under another name."""
+
+    def __post_init__(self) -> None:
+        self._locate = self.driver.follow(self.port)
 
     @classmethod
     def flashed(cls, board: Board, model: Model, *, port: str | None = None, instance: str = "hil") -> Self:
@@ -98,19 +95,17 @@ class BoardUnderTest:
         Raises:
             VwwError: as :func:`vww_deploy.boards.flash.flash` has them.
         """
+        driver = driver_for(board)
+        if driver.on_demand:
+            driver = driver_for(board, instance)
         compiled = compile_model(model.path)
-        if not board.is_virtual:
-            done = flash.flash(compiled, board, port)
-            image, locate = done.image, bootloader.follow(board, done.port)
-            return cls(board, model, compiled, done.port, [], image.flash_bytes, image.ram_bytes, _locate=locate)
-        flash.check_fits(compiled, board)
-        virtual = VirtualBoard(instance)
-        with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-            library = compiled.write(Path(folder) / "vww_model")
-            image = platformio.build(board, library, flags=flash.firmware_flags(compiled, board))
-            virtual.start(image.elf)
-        tty = str(virtual.tty)
-        return cls(board, model, compiled, tty, [], image.flash_bytes, image.ram_bytes, _virtual=virtual)
+        done = flash.flash_through(driver, compiled, port)
+        return cls(driver, model, compiled, done.port, [], done.image.flash_bytes, done.image.ram_bytes)
+
+    @property
+    def board(self) -> Board:
+        """Its entry in the catalogue."""
+        return self.driver.board
 
     @property
     def report(self) -> Report:
@@ -137,8 +132,7 @@ class BoardUnderTest:
 
     def connect(self) -> BoardDevice:
         """The board's client; what the board prints goes to :attr:`console`."""
-        if self._locate is not None:
-            self.port = self._locate() or self.port
+        self.port = self._locate() or self.port
         transport = open_transport(self.port, self.board.baudrate, self._locate)
         return BoardDevice.connect(
             transport, expect_model=self.model.sha256, expect_name=self.model.name, on_console=self._print
@@ -147,20 +141,15 @@ class BoardUnderTest:
     @property
     def emulator_log(self) -> list[str]:
         """The last lines that a virtual board's emulator printed; a real one has none."""
-        if self._virtual is None or not self._virtual.log.is_file():
-            return []
-        return self._virtual.log.read_text(errors="replace").splitlines()[-_CONSOLE_LINES:]
+        return self.driver.log()[-_CONSOLE_LINES:]
 
     def press_reset(self) -> None:
         """Restarts a virtual board from outside; a real one has nobody to press its button."""
-        if self._virtual is not None:
-            self._virtual.reset()
+        self.driver.press_reset()
 
     def close(self) -> None:
         """Powers a virtual board off and removes what it leaves behind."""
-        if self._virtual is not None:
-            self._virtual.stop()
-            shutil.rmtree(self._virtual.folder, ignore_errors=True)
+        self.driver.power_off()
 
     def _reset(self) -> None:
         with self.connect() as device:
@@ -287,7 +276,6 @@ def assert_accuracy(
     Raises:
         HilError: fewer are, or there is no sample.
     """
-    __tracebackhide__ = True  # a failure shows the test's own line
     __tracebackhide__ = True  # a failure shows the test's own line
     if not samples:
         raise HilError("no sample was given to judge by")

@@ -48,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vww_camera: skip on boards without a camera")
     config.addinivalue_line("markers", "vww_ram(bytes): skip on boards that leave less RAM")
-    if config.getoption("vww_board") == "virtual" and config.getoption("vww_port"):
-        raise pytest.UsageError("--vww-port: the virtual board has a port of its own; leave it out")
+    if (name := config.getoption("vww_board")) and config.getoption("vww_port") and _is_started_on_demand(name):
+        raise pytest.UsageError(f"--vww-port: the {name} board has a port of its own; leave it out")
     report: Path | None = config.getoption("vww_report")
     if report is not None and _worker(config) is None:
         try:
@@ -58,6 +58,13 @@ def pytest_configure(config: pytest.Config) -> None:
         except OSError as error:
             raise pytest.UsageError(f"--vww-report: {report} cannot be written: {error.strerror}") from error
         config.pluginmanager.register(_HtmlReport(report), "vww-html-report")
+
+
+def _is_started_on_demand(name: str) -> bool:
+    from vww_deploy.boards.catalogue import load_boards
+    from vww_deploy.boards.drivers import driver_for
+
+    return any(driver_for(board).on_demand for board in load_boards() if board.name == name)
 
 
 def _worker(config: pytest.Config) -> int | None:
@@ -81,6 +88,7 @@ def _errors_without_traceback() -> Iterator[None]:
 def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
     """The board of this worker and its port, if one is named; skips the test when there is none for it."""
     from vww_deploy.boards.catalogue import UNLISTED
+    from vww_deploy.boards.drivers import driver_for
     from vww_deploy.session.connect import choose_board
 
     number = _worker(config) or 0
@@ -93,11 +101,12 @@ def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
         board = choose_board(config.getoption("vww_board"), port)
     if board is UNLISTED:
         pytest.fail(f"{port}: no board of the catalogue is seen there\nname it with --vww-board", pytrace=False)
-    if board.is_virtual and port is not None:
+    on_demand = driver_for(board).on_demand
+    if on_demand and port is not None:
         pytest.fail(
             f"{port} is a virtual board that you run\nleave --vww-port out: tests have their own", pytrace=False
         )
-    if number and not ports and not board.is_virtual:
+    if number and not ports and not on_demand:
         pytest.skip(nothing_left)
     return board, port
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from vww_deploy.boards.camera_feed import CameraFeed, Pictures
 from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.drivers import driver_for
 from vww_deploy.boards.flash import flash
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, LinkError
@@ -30,7 +31,7 @@ from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
-from vww_deploy.session.camera import CameraLive, feed_for
+from vww_deploy.session.camera import CameraLive
 from vww_deploy.session.connect import open_device
 from vww_deploy.session.events import Connection, Event, Frame, Result
 from vww_deploy.session.session import prepare
@@ -325,7 +326,7 @@ def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Mo
     source = CameraLive(
         lambda port: open_device(model, board="virtual"),
         model,
-        feed_for(get_board("virtual"), [str(pictures[0])], fps=50.0),
+        driver_for(get_board("virtual")).camera_feed([str(pictures[0])], fps=50.0),
         SMALL,
     )
     seen: list[Event] = []

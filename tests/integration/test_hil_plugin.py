@@ -53,7 +53,7 @@ def test_needs_more_ram(vww_device):
 
 
 def test_stops_the_board(vww_board):
-    vww_board._virtual.stop()
+    vww_board.driver.power_off()
 
 
 def test_meets_a_dead_board(vww_device):

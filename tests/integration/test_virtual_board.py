@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pytest
 import serial
 
-from vww_deploy.boards import platformio, ports
+from vww_deploy.boards import platformio
 from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.drivers import driver_for
 from vww_deploy.boards.flash import Flashed, firmware_flags, flash
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model, layer_digest
@@ -98,8 +99,8 @@ def test_flash_leaves_a_board_that_runs_the_model(flashed: Flashed, compiled: Co
     assert flashed.info.model_sha256 == compiled.graph.sha256
     assert (flashed.info.board, flashed.info.clock, flashed.info.clock_hz) == ("virtual", "instructions", 10**9)
     assert flashed.info.layers == len(compiled.layers)
-    attached = [found for found in ports.attached() if found.board.is_virtual]
-    assert [found.port for found in attached] == [flashed.port] == [ports.find_port(VIRTUAL)]
+    attached = driver_for(VIRTUAL).attached()
+    assert [found.port for found in attached] == [flashed.port] == [driver_for(VIRTUAL).locate()]
 
 
 def test_the_catalogue_promises_no_more_ram_than_there_is(flashed: Flashed, compiled: Compiled) -> None:
@@ -243,9 +244,9 @@ def test_a_killed_qemu_is_noticed_and_replaced(board: VirtualBoard, flashed: Fla
     while board.running and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not board.running
-    assert not [found for found in ports.attached() if found.board.is_virtual]
+    assert not driver_for(VIRTUAL).attached()
     with pytest.raises(BoardError, match="the virtual board is off"):
-        ports.find_port(VIRTUAL)
+        driver_for(VIRTUAL).locate()
     with pytest.raises(LinkError, match="no such port"):
         open_transport(str(board.tty))
     board.start(flashed.image.elf)

@@ -199,15 +199,18 @@ def wait_for_application(target: Target, system: System | None = None) -> str:
 def follow(board: Board, port: str, system: System | None = None) -> Callable[[], str | None]:
     """Says whenever it is called under which name the ``board`` is that is at ``port`` now; None while it is away.
 
-    By its serial number; a port without one keeps its name.
+    By its serial number; without one it is the only board of its kind. A port that says nothing of a board keeps its
+    name.
     """
     machine = ThisMachine() if system is None else system
-    number = next((there.serial_number for there in machine.ports() if there.device == os.path.realpath(port)), None)
+    found = next((there for there in machine.ports() if there.device == os.path.realpath(port)), None)
 
     def where() -> str | None:
-        if number is None:
+        if found is None or found.usb_id not in board.usb_ids:
             return port
-        return _find(machine, lambda there: there.serial_number == number and there.usb_id in board.usb_ids)
+        here = [there for there in machine.ports() if there.usb_id in board.usb_ids]
+        mine = [there for there in here if found.serial_number in (None, there.serial_number)]
+        return mine[0].device if len(mine) == 1 else None
 
     return where
 

@@ -27,6 +27,12 @@ class Board:
     mcu: str
     target: Target | None
     """The core; None where it is not known."""
+    driver: str
+    """How it is reached: ``usb`` or ``qemu``, see :mod:`vww_deploy.boards.drivers`."""
+    tools: tuple[str, ...]
+    """Programs that its build takes from this computer; with none, PlatformIO's registry has what it needs."""
+    counts_instructions: bool
+    """Its clock counts instructions, which are no time."""
     clock_hz: int
     flash_bytes: int
     """Flash that the framework and the firmware leave to the model."""
@@ -53,21 +59,16 @@ class Board:
         """The core's name for people."""
         return self.target.title if self.target else ""
 
-    @property
-    def is_virtual(self) -> bool:
-        """True for the board that the emulator runs."""
-        return self.name == "virtual"
-
     def estimated_ms(self, instructions: int) -> float | None:
         """Milliseconds for what takes a Cortex-M4 so many instructions; None where the core is not known.
 
-        The virtual board's time is its instructions; a real Cortex-M4 needs some more cycles than it has instructions,
-        a Cortex-M7 fewer than that, a Cortex-M0+, which lacks the fast ones, several times as many.
+        The time of a board that counts instructions is just these; a real Cortex-M4 needs some more cycles than it has
+        instructions, a Cortex-M7 fewer than that, a Cortex-M0+, which lacks the fast ones, several times as many.
         """
         cycles = self.target.cycles_per_m4_instruction if self.target else None
         if cycles is None or not self.clock_hz:
             return None
-        return 1000.0 * instructions * (1 if self.is_virtual else cycles) / self.clock_hz
+        return 1000.0 * instructions * (1 if self.counts_instructions else cycles) / self.clock_hz
 
 
 UNLISTED: Final = Board(
@@ -75,6 +76,9 @@ UNLISTED: Final = Board(
     title="board outside the catalogue",
     mcu="",
     target=None,
+    driver="usb",
+    tools=(),
+    counts_instructions=False,
     clock_hz=0,
     flash_bytes=0,
     ram_bytes=0,
@@ -101,6 +105,9 @@ def load_boards() -> tuple[Board, ...]:
             title=entry["title"],
             mcu=entry["mcu"],
             target=get_target(entry["target"]),
+            driver=entry.get("driver", "usb"),
+            tools=tuple(entry.get("tools", ())),
+            counts_instructions=entry.get("counts_instructions", False),
             clock_hz=entry["clock_hz"],
             flash_bytes=entry["flash_bytes"],
             ram_bytes=entry["ram_bytes"],

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vww_deploy.boards import bootloader, platformio
+from vww_deploy.boards import platformio
 from vww_deploy.boards.catalogue import Board, get_board
-from vww_deploy.boards.platformio import FirmwareImage
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.drivers import BoardDriver, driver_for
+from vww_deploy.boards.platformio import FirmwareImage, Progress
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import DataError, DoesNotFit, LinkError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
-from vww_deploy.link import portlock
 from vww_deploy.link.device import Device, DeviceInfo
 from vww_deploy.link.transport import open_transport
 
 # The largest frame that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
 _LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
-
-Progress = Callable[[str], None]
-
-_NAME: Final = "vww-deploy flash"
 
 
 @dataclass(frozen=True)
@@ -56,36 +50,29 @@ def flash(
     """
     board = get_board(board) if isinstance(board, str) else board
     compiled = source if isinstance(source, Compiled) else compile_model(source)
+    return flash_through(driver_for(board), compiled, port, progress)
+
+
+def flash_through(
+    driver: BoardDriver, compiled: Compiled, port: str | None = None, progress: Progress | None = None
+) -> Flashed:
+    """Puts a compiled model on a board that ``driver`` reaches; the rest is as :func:`flash` has it."""
+    board, graph = driver.board, compiled.graph
     check_fits(compiled, board)
     flags = firmware_flags(compiled, board)
-    with contextlib.ExitStack() as stack:
-        library = compiled.write(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vww-"))) / "vww_model")
-        if board.is_virtual:
-            port = str(VirtualBoard(board.name).tty)
-            stack.enter_context(portlock.taking(port, _NAME))
-            image = platformio.upload(board, library, flags=flags, progress=progress)
-        else:
-            bootloader.pick(board, port)  # a board that is not there is told before a build that may take minutes
-            # Built before the board is disturbed: what does not build leaves it as it was.
-            image = platformio.build(board, library, flags=flags, progress=progress)
-            with bootloader.alone(board):
-                target = bootloader.pick(board, port)
-                if target.port is not None:
-                    stack.enter_context(portlock.taking(target.port, _NAME))
-                upload_port = bootloader.enter(target)
-                platformio.upload(board, library, port=upload_port, flags=flags, progress=progress)
-                port = bootloader.wait_for_application(target)
-        if progress is not None:
-            progress(f"Asking the board on {port} what it runs")
-        with Device.connect(
-            open_transport(port, board.baudrate), expect_model=compiled.graph.sha256, expect_name=compiled.graph.name
-        ) as device:
-            if device.info.board != board.name:
-                raise LinkError(
-                    f"{port}: the firmware there is for {device.info.board}, not {board.name}",
-                    hint="another board answered: name the port with --port",
-                )
-            return Flashed(board, port, image, device.info)
+    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
+        library = compiled.write(Path(folder) / "vww_model")
+        with driver.upload(library, port=port, flags=flags, progress=progress) as (image, where):
+            if progress is not None:
+                progress(f"Asking the board on {where} what it runs")
+            transport = open_transport(where, board.baudrate)
+            with Device.connect(transport, expect_model=graph.sha256, expect_name=graph.name) as device:
+                if device.info.board != board.name:
+                    raise LinkError(
+                        f"{where}: the firmware there is for {device.info.board}, not {board.name}",
+                        hint="another board answered: name the port with --port",
+                    )
+                return Flashed(board, where, image, device.info)
 
 
 def build_image(

@@ -50,6 +50,11 @@ def work_folder(board: Board) -> Path:
     return cache_dir() / "build" / board.name
 
 
+def elf_file(board: Board) -> Path:
+    """Where a build for ``board`` leaves the firmware."""
+    return work_folder(board) / ".pio" / "build" / board.name / "firmware.elf"
+
+
 def build(
     board: Board, model_library: Path, *, flags: Mapping[str, int] | None = None, progress: Progress | None = None
 ) -> FirmwareImage:
@@ -66,7 +71,7 @@ def build(
         BuildError: the compiler's complaint is in the message.
     """
     with _project(board, model_library) as project:
-        return _image(board, project, _run(board, project, [], flags, progress))
+        return _image(board, _run(board, project, [], flags, progress))
 
 
 def upload(
@@ -77,10 +82,10 @@ def upload(
     flags: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> FirmwareImage:
-    """Builds as :func:`build` does and uploads to ``port``; the virtual board is (re)started."""
+    """Builds as :func:`build` does and uploads to ``port``."""
     arguments = ["-t", "upload", *(["--upload-port", port] if port is not None else [])]
     with _project(board, model_library) as project:
-        return _image(board, project, _run(board, project, arguments, flags, progress))
+        return _image(board, _run(board, project, arguments, flags, progress))
 
 
 def check_tools(board: Board) -> None:
@@ -91,13 +96,13 @@ def check_tools(board: Board) -> None:
         raise ToolMissing(
             "PlatformIO is not installed", hint=f"`{sys.executable} -m pip install platformio`"
         ) from error
-    if board.is_virtual:
-        for tool, install in (
-            ("arm-none-eabi-g++", advice().install_cross_compiler),
-            ("qemu-system-arm", advice().install_qemu),
-        ):
-            if shutil.which(tool) is None:
-                raise ToolMissing(f"{tool} is not installed", hint=install)
+    install = {
+        "arm-none-eabi-g++": advice().install_cross_compiler,
+        "qemu-system-arm": advice().install_qemu,
+    }
+    for tool in board.tools:
+        if shutil.which(tool) is None:
+            raise ToolMissing(f"{tool} is not installed", hint=install[tool])
 
 
 @contextmanager
@@ -197,14 +202,14 @@ def _environment(board: Board, flags: Mapping[str, int]) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "VWW_DEPLOY_CACHE": str(cache_dir()),
     }
-    if board.is_virtual:
+    if board.tools:
         # Its platform needs nothing from PlatformIO's registry but SCons, which came with this package.
         environment["PLATFORMIO_CORE_DIR"] = str(_core_folder())
     return environment
 
 
 def _core_folder() -> Path:
-    """PlatformIO's own folder for the virtual board, with SCons from PyPI in the place of the registry's package."""
+    """PlatformIO's own folder for boards that need nothing of its registry but SCons: that comes from PyPI."""
     from platformio.dependencies import get_core_dependencies
 
     version = get_core_dependencies()["tool-scons"].lstrip("~^=>")
@@ -222,9 +227,9 @@ def _core_folder() -> Path:
     return core
 
 
-def _image(board: Board, project: Path, output: str) -> FirmwareImage:
+def _image(board: Board, output: str) -> FirmwareImage:
     used = {kind: int(size) for kind, size, _ in _SIZE_LINE.findall(output)}
-    elf = project / ".pio" / "build" / board.name / "firmware.elf"
+    elf = elf_file(board)
     if not elf.is_file():
         raise BuildError(f"PlatformIO made no {elf.name} for {board.name}", hint=f"look into {elf.parent}")
     return FirmwareImage(elf, used.get("Flash", 0), used.get("RAM", 0))

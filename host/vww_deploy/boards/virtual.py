@@ -1,7 +1,7 @@
 """The virtual board: QEMU's STM32F405 as a managed background process with a tty, a camera port and a reset button.
 
 Its state is a folder of the user's cache: the tty under a stable name, the firmware that it runs, the process id,
-QEMU's control socket. ``python -m vww_deploy.boards.virtual start firmware.elf`` is PlatformIO's upload.
+QEMU's control socket. ``python -m vww_deploy.boards.virtual start firmware.elf [NAME]`` is PlatformIO's upload.
 """
 
 from __future__ import annotations
@@ -284,12 +284,12 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _main(arguments: list[str]) -> int:
-    if len(arguments) == 2 and arguments[0] == "start":
-        board = VirtualBoard()
+    if len(arguments) in (2, 3) and arguments[0] == "start":
+        board = VirtualBoard(*filter(None, arguments[2:]))
         board.start(Path(arguments[1]))
         print(f"The virtual board runs; its serial port is {board.tty}")
         return 0
-    print("usage: python -m vww_deploy.boards.virtual start firmware.elf", file=sys.stderr)
+    print("usage: python -m vww_deploy.boards.virtual start firmware.elf [NAME]", file=sys.stderr)
     return 2
 
 

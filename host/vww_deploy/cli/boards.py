@@ -16,7 +16,7 @@ def command(as_json: common.JsonOption = False) -> None:
     Example: vww-deploy boards
     """
     from vww_deploy.boards.catalogue import load_boards
-    from vww_deploy.boards.ports import attached
+    from vww_deploy.boards.drivers import attached
 
     boards = load_boards()
     found = attached()

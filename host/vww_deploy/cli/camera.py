@@ -50,8 +50,9 @@ def command(
     Example: vww-deploy camera photos/ --count 3 --out stills
     """
     from vww_deploy.boards.camera_feed import Fault, TestPattern
+    from vww_deploy.boards.drivers import driver_for
     from vww_deploy.pictures.camera_format import parse_format
-    from vww_deploy.session.camera import feed_for, save_frame, stills
+    from vww_deploy.session.camera import save_frame, stills
     from vww_deploy.session.connect import choose_board, open_device
 
     if pattern and pattern not in _PATTERNS:
@@ -62,9 +63,9 @@ def command(
     taken_as = parse_format(frame)
     loaded = common.model_of_board(model, board, port)
     # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
-    chosen = choose_board(board, port)
-    sources = look_at or (_samples() if chosen.is_virtual else [])
-    feed = feed_for(chosen, sources, fault=Fault(fault) if fault else None)
+    driver = driver_for(choose_board(board, port))
+    sources = look_at or (_samples() if driver.camera_needs_sources else [])
+    feed = driver.camera_feed(sources, fault=Fault(fault) if fault else None)
     with open_device(loaded, board=board, port=port) as device, feed():
         if check:
             _check(device, loaded, (taken_as.width, taken_as.height), as_json=as_json)

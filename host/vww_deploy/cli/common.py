@@ -102,7 +102,8 @@ def _known_board(name: str) -> str:
     from vww_deploy.errors import BoardError
 
     get_board(name)  # says when there is none
-    names = [board.name for board in load_boards() if not board.is_virtual and board.estimated_ms(1) is not None]
+    real = [board for board in load_boards() if not board.counts_instructions]
+    names = [board.name for board in real if board.estimated_ms(1) is not None]
     if name not in names:
         raise BoardError(
             f"no time can be estimated for the board {name}", hint=f"there are estimates for: {', '.join(names)}"

@@ -42,8 +42,8 @@ def command(
 
     Example: vww-deploy flash person_96_gray --board virtual
     """
-    from vww_deploy.boards.bootloader import pick
     from vww_deploy.boards.catalogue import UNLISTED
+    from vww_deploy.boards.drivers import driver_for
     from vww_deploy.boards.flash import build_image, flash
     from vww_deploy.compiler import compile_model
     from vww_deploy.graph import known
@@ -65,8 +65,8 @@ def command(
         from vww_deploy.boards.images import check_form
 
         check_form(chosen, output)
-    elif not chosen.is_virtual:
-        pick(chosen, port)
+    else:
+        driver_for(chosen).check_present(port)
     if model is None:
         common.notice(common.NO_MODEL)
     loaded = Model.load(model, labels=labels, person_label=person_label)

@@ -37,7 +37,7 @@ def command(
 
     Example: vww-deploy mlperf vww01/ --board virtual --limit 100
     """
-    from vww_deploy.boards import ports
+    from vww_deploy.boards.drivers import driver_for
     from vww_deploy.link.transport import open_transport
     from vww_deploy.session import mlperf
     from vww_deploy.session.connect import choose_board
@@ -47,7 +47,7 @@ def command(
     if mode is not Mode.ACCURACY and len(samples) < mlperf.PERFORMANCE_WINDOWS:
         raise DataError(f"the performance mode takes at least {mlperf.PERFORMANCE_WINDOWS} files")
     chosen = choose_board(board, port)
-    transport = open_transport(port or ports.find_port(chosen), chosen.baudrate)
+    transport = open_transport(port or driver_for(chosen).locate(), chosen.baudrate)
     performance = accuracy = None
     try:
         dut = mlperf.Dut(transport)

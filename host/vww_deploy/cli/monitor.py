@@ -149,6 +149,7 @@ def open_source(
 
         return Replay(Path(files[0]))
 
+    from vww_deploy.boards.drivers import driver_for
     from vww_deploy.graph.model import Model
     from vww_deploy.pictures.gather import gather
     from vww_deploy.session.connect import choose_board
@@ -161,11 +162,12 @@ def open_source(
     )
     chosen = choose_board(board, port)
     title = port or chosen.title
-    if camera or (chosen.cameras and not chosen.is_virtual and not files):
+    driver = driver_for(chosen)
+    if camera or (chosen.cameras and not driver.camera_needs_sources and not files):
         from vww_deploy.pictures.camera_format import parse_format
-        from vww_deploy.session.camera import CameraLive, feed_for
+        from vww_deploy.session.camera import CameraLive
 
-        feed = feed_for(chosen, files or [], fps or 10.0)
+        feed = driver.camera_feed(files or [], fps or 10.0)
         taken_as = parse_format(frame)
         return CameraLive(
             board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows

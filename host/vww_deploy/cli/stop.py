@@ -10,11 +10,7 @@ def command() -> None:
 
     Example: vww-deploy stop
     """
-    from vww_deploy.boards.virtual import VirtualBoard
+    from vww_deploy.boards.drivers import default_board, driver_for
 
-    board = VirtualBoard()
-    if not board.running:
-        common.err.print("The virtual board is off already.")
-        return
-    board.stop()
-    common.err.print("The virtual board is off.")
+    ran = driver_for(default_board()).power_off()
+    common.err.print("The virtual board is off." if ran else "The virtual board is off already.")

@@ -32,8 +32,9 @@ def command(
     fleet_options.require_fleet()
     from vww_deploy.boards import platformio
     from vww_deploy.boards.catalogue import get_board
+    from vww_deploy.boards.drivers import default_board, driver_for
     from vww_deploy.fleet.board import attached_offers, virtual_offers
-    from vww_deploy.fleet.local import LOOPBACK, remove, sweep
+    from vww_deploy.fleet.local import LOOPBACK, sweep
     from vww_deploy.fleet.security import is_loopback, security_for, split
     from vww_deploy.fleet.worker import work
     from vww_deploy.link import portlock
@@ -41,7 +42,7 @@ def command(
     security = security_for(address)
     called = name or socket.gethostname()
     if virtual:
-        platformio.check_tools(get_board("virtual"))
+        platformio.check_tools(default_board())
         sweep()
         offers = virtual_offers(called, virtual)
     else:
@@ -60,5 +61,4 @@ def command(
         common.err.print("Stopped; what a board had in hand is done again elsewhere.")
     finally:
         for offer in offers:
-            if get_board(offer.kind).is_virtual:
-                remove(offer.serial)
+            driver_for(get_board(offer.kind), offer.serial).power_off()

@@ -12,10 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from vww_deploy import resources
-from vww_deploy.boards import flash, ports
+from vww_deploy.boards import flash
 from vww_deploy.boards.catalogue import get_board
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.drivers import BoardDriver, attached, default_board, driver_for
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BoardError, FleetError, ProtocolMismatch
 from vww_deploy.files import write_whole
@@ -129,8 +128,8 @@ class LentBoard:
             self._flash(loaded)  # somebody else put another model there meanwhile
             flashed, device = True, self._connect(loaded)
         with device, portlock.holding(device.port, WHO):
-            virtual = self._virtual
-            yield device, virtual.firmware if virtual is not None else None, flashed
+            image = self._driver.firmware_image() if self._driver.on_demand else None
+            yield device, image, flashed
 
     def _connect(self, loaded: _Loaded) -> Device:
         transport = open_transport(self._port(), get_board(self.offer.kind).baudrate)
@@ -140,32 +139,25 @@ class LentBoard:
         )
 
     def _flash(self, loaded: _Loaded) -> None:
-        board = get_board(self.offer.kind)
+        driver = self._driver
         self._note("")
-        if (virtual := self._virtual) is not None:
-            virtual.start(firmware.virtual_image(loaded.work.firmware, board, lambda: loaded.compiled))
+        if driver.on_demand:
+            driver.start(firmware.virtual_image(loaded.work.firmware, driver.board, lambda: loaded.compiled))
         else:
-            flash.flash(loaded.compiled, board, self._port() or None)
+            flash.flash_through(driver, loaded.compiled, self._port() or None)
         self._note(loaded.work.firmware)
 
     @property
-    def _virtual(self) -> VirtualBoard | None:
-        return VirtualBoard(self.offer.serial) if get_board(self.offer.kind).is_virtual else None
+    def _driver(self) -> BoardDriver:
+        return driver_for(get_board(self.offer.kind), self.offer.serial)
 
     def _port(self) -> str:
         """Where the board is now; empty while it is off, restarts or is gone."""
-        if (virtual := self._virtual) is not None:
-            return str(virtual.tty) if virtual.running else ""
-        here = (found.port for found in ports.attached() if found.serial_number == self.offer.serial)
-        return next(here, "")
+        return next((found.port for found in self._driver.attached()), "")
 
     @property
     def _note_file(self) -> Path:
-        if (virtual := self._virtual) is not None:
-            return virtual.folder / "flashed"
-        folder = resources.cache_dir() / "fleet" / "flashed"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / hashlib.sha256(self.offer.serial.encode()).hexdigest()
+        return self._driver.folder / "flashed"
 
     def _noted(self) -> str:
         """The firmware that a worker put on this board last."""
@@ -203,7 +195,7 @@ class _Loaded:
 
 def virtual_offers(name: str, number: int) -> list[Offer]:
     """Virtual boards of the worker called ``name``."""
-    return [Offer("virtual", f"fleet-{name}-{index}") for index in range(number)]
+    return [Offer(default_board().name, f"fleet-{name}-{index}") for index in range(number)]
 
 
 def attached_offers(kind: str | None = None) -> list[Offer]:
@@ -212,7 +204,7 @@ def attached_offers(kind: str | None = None) -> list[Offer]:
     Raises:
         BoardError: two have the same serial number, or one has none: they could not be told apart.
     """
-    found = [one for one in ports.attached() if not one.board.is_virtual and kind in (None, one.board.name)]
+    found = [one for one in attached() if not driver_for(one.board).on_demand and kind in (None, one.board.name)]
     offers = [Offer(one.board.name, one.serial_number or "") for one in found]
     for offer, one in zip(offers, found, strict=True):
         if not offer.serial or offers.count(offer) > 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,8 +12,7 @@ from distributed import Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
 from vww_deploy.boards import platformio
-from vww_deploy.boards.catalogue import get_board
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.drivers import default_board, driver_for
 from vww_deploy.fleet import client, scheduler, worker
 from vww_deploy.fleet.board import virtual_offers
 from vww_deploy.link import portlock
@@ -33,7 +31,7 @@ def local_fleet(boards: int, notice: Callable[[str], None] = lambda text: None) 
         ToolMissing: what a virtual board needs is not installed.
         FleetError: it does not start.
     """
-    platformio.check_tools(get_board("virtual"))
+    platformio.check_tools(default_board())
     sweep()
     trusted = Security.temporary()
     number = max(1, min(boards, os.cpu_count() or 1))
@@ -63,9 +61,7 @@ def local_fleet(boards: int, notice: Callable[[str], None] = lambda text: None) 
 
 def remove(name: str) -> None:
     """Power a fleet's virtual board off and remove what it leaves behind."""
-    board = VirtualBoard(name)
-    board.stop()
-    shutil.rmtree(board.folder, ignore_errors=True)
+    driver_for(default_board(), name).power_off()
 
 
 def sweep() -> None:

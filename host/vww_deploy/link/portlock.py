@@ -19,6 +19,9 @@ from filelock import FileLock, Timeout
 from vww_deploy.errors import LinkError
 from vww_deploy.resources import cache_dir
 
+FLASH: Final = "vww-deploy flash"
+"""What an upload calls itself to whoever has the board."""
+
 TAKE_TIMEOUT_S: Final = 30.0
 """A monitor lets go after the inference in hand; the slowest model and a repeated request take some seconds."""
 

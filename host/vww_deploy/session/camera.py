@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.boards.camera_feed import CameraFeed, Fault, open_images
-from vww_deploy.boards.catalogue import Board
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.camera_feed import CameraFeed
+from vww_deploy.boards.drivers import FeedOpener
 from vww_deploy.errors import BoardError, DataError, LinkError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
@@ -38,34 +36,6 @@ FAILURES: Final = 2
 _LOOK_S: Final = 0.25  # between two looks at what viewers want while no shot comes
 _IDLE_S: Final = 0.25
 
-FeedOpener = Callable[[], AbstractContextManager[CameraFeed | None]]
-
-
-def feed_for(board: Board, sources: Sequence[str], fps: float = 10.0, fault: Fault | None = None) -> FeedOpener:
-    """What the board's camera looks at: pictures, a folder, a video or ``webcam`` for the virtual board.
-
-    Raises:
-        DataError: a real board was given something to look at, or the virtual one nothing.
-    """
-    if not board.is_virtual:
-        if sources or fault is not None:
-            raise DataError(f"{board.name} has a camera of its own: it needs no pictures")
-        return nullcontext
-    if not board.cameras:
-        raise DataError(f"{board.name} has no camera")
-    if not sources:
-        raise DataError(
-            "the virtual board's camera has nothing to look at",
-            hint="Name pictures, a folder, a video, or webcam.",
-        )
-
-    @contextmanager
-    def opened() -> Iterator[CameraFeed]:
-        with CameraFeed(VirtualBoard(board.name).camera_socket, open_images(sources, fps), fps, fault) as feed:
-            yield feed
-
-    return opened
-
 
 class CameraLive(Live):
     """A board that looks for itself: a :class:`vww_deploy.session.source.Source` whose frames are the board's own.
@@ -73,7 +43,7 @@ class CameraLive(Live):
     Args:
         connect: opens the board.
         model: the one on it.
-        feed: gives the virtual board's camera something to look at, see :func:`feed_for`.
+        feed: connects what the camera looks at: ``BoardDriver.camera_feed``.
         frame: size and pixel format of the camera's frames.
         raw: bring the camera's frames, too; they take longer than what the model saw.
         fps: the most shots a second; 0 for no limit.

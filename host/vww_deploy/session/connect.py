@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vww_deploy.boards import ports
+from vww_deploy.boards import drivers
 from vww_deploy.boards.catalogue import UNLISTED, Board, get_board, load_boards
-from vww_deploy.boards.platformio import work_folder
-from vww_deploy.boards.virtual import VirtualBoard
+from vww_deploy.boards.drivers import driver_for
 from vww_deploy.errors import BoardError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
@@ -31,28 +30,23 @@ def choose_board(name: str | None = None, port: str | None = None) -> Board:
     if name is not None:
         return get_board(name)
     if port is not None:
-        return next((found.board for found in ports.attached() if found.port == port), UNLISTED)
-    attached = sorted({found.board.name for found in ports.attached() if not found.board.is_virtual})
+        return next((found.board for found in drivers.attached() if found.port == port), UNLISTED)
+    attached = sorted({found.board.name for found in drivers.attached() if not driver_for(found.board).on_demand})
     if len(attached) > 1:
         raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
-    return get_board(attached[0] if attached else "virtual")
+    return get_board(attached[0]) if attached else drivers.default_board()
 
 
 def firmware_image(name: str) -> Path | None:
     """The image that this machine put last on the board of that name; None if it has not flashed one."""
     board = next((board for board in load_boards() if board.name == name), None)
-    if board is None:
-        return None
-    image = work_folder(board) / ".pio" / "build" / board.name / "firmware.elf"
-    if board.is_virtual:
-        image = VirtualBoard(board.name).firmware
-    return image if image.is_file() else None
+    return None if board is None else driver_for(board).firmware_image()
 
 
 def running_model(board: str | None = None, port: str | None = None) -> str:
     """SHA-256 of the model that a board runs; arguments and errors as :func:`open_device` has them."""
     chosen = choose_board(board, port)
-    with Device.connect(open_transport(port or ports.find_port(chosen), chosen.baudrate)) as device:
+    with Device.connect(open_transport(port or driver_for(chosen).locate(), chosen.baudrate)) as device:
         return device.info.model_sha256
 
 
@@ -80,16 +74,11 @@ def open_device(
         ProtocolMismatch: it speaks another protocol version or runs another model.
     """
     chosen = choose_board(board, port)
-
-    def locate() -> str | None:
-        try:
-            return ports.find_port(chosen)
-        except BoardError:
-            return None
-
     transport: Transport
     if port is None:  # a board that restarts may come back under another name
-        transport = open_transport(ports.find_port(chosen), chosen.baudrate, locate)
+        driver = driver_for(chosen)
+        where = driver.locate()
+        transport = open_transport(where, chosen.baudrate, driver.follow(where))
     else:
         transport = open_transport(port, chosen.baudrate)
     if faults is not None:
@@ -123,6 +112,6 @@ def open_session(
             model,
             compare=compare,
             firmware_sha256=firmware_sha256,
-            board_serial=ports.serial_number(device.port),
+            board_serial=drivers.serial_number(device.port),
             raw_camera=raw_camera,
         )

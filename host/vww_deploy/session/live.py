@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.boards import ports
+from vww_deploy.boards import drivers
 from vww_deploy.errors import BoardError, DataError, LinkError, ProtocolMismatch
 from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
@@ -69,10 +69,10 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
     @contextmanager
     def connect(chosen_port: str | None) -> Iterator[Device]:
         chosen = choose_board(board, chosen_port or port)
-        where = chosen_port or port or ports.find_port(chosen)
+        where = chosen_port or port or drivers.driver_for(chosen).locate()
         if taker := portlock.wanted_by(where):
             raise LinkError(f"{taker} has the board")
-        baudrate = next((found.board.baudrate for found in ports.attached() if found.port == where), chosen.baudrate)
+        baudrate = next((found.board.baudrate for found in drivers.attached() if found.port == where), chosen.baudrate)
         with (
             portlock.holding(where, "vww-deploy monitor"),
             Device.connect(_NoReopen(open_transport(where, baudrate))) as device,
@@ -84,7 +84,7 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
 
 def attached_boards() -> list[tuple[str, str]]:
     """Port and name of each board that is plugged in or running."""
-    return [(found.port, found.board.name) for found in ports.attached()]
+    return [(found.port, found.board.name) for found in drivers.attached()]
 
 
 class Live:

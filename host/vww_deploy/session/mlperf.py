@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 
+from vww_deploy.boards.catalogue import load_boards
 from vww_deploy.errors import DataError, LinkError
 from vww_deploy.files import check_file, resolve_inside
 from vww_deploy.link.schema import printable
@@ -33,7 +34,6 @@ INFER_TIMEOUT_S: Final = 30.0
 # Every line of an answer may take that long, the whole of it this.
 WHOLE_ANSWER_TIMEOUT_S: Final = 600.0
 
-_VIRTUAL_DUT: Final = "vww-deploy virtual"
 MODEL_ID: Final = "vww01"
 LABELS_FILE: Final = "y_labels.csv"
 CHUNK_BYTES: Final = 31
@@ -131,7 +131,7 @@ class Dut:
         self._transport = transport
         self._buffer = b""
         self.counts_instructions = False
-        """Whether it is the virtual board, known once it said its name: its microsecond is a thousand instructions."""
+        """Known once it said its name: its microsecond is a thousand instructions, as the virtual board's."""
 
     def command(self, text: str, timeout_s: float = ANSWER_TIMEOUT_S) -> list[str]:
         """The lines that answer ``text``, without the closing ``m-ready``; the timeout is for each line.
@@ -163,7 +163,8 @@ class Dut:
         model = self._find(r"m-model-\[([^]]+)]", self.command("profile"))
         if model != MODEL_ID:
             raise self._error(f"the device runs the benchmark {model!r}, not {MODEL_ID!r}")
-        self.counts_instructions = name == _VIRTUAL_DUT
+        counting = [board.name for board in load_boards() if board.counts_instructions]
+        self.counts_instructions = name.removeprefix("vww-deploy ") in counting
         return name
 
     def load(self, data: bytes) -> None:

@@ -24,7 +24,8 @@ def test_the_kits_board() -> None:
     assert (board.mcu, board.core, board.clock_hz) == ("nRF52840", "Cortex-M4F", 64_000_000)
     assert board.usb_ids == ((0x2341, 0x805A),) and board.bootloader_usb_ids == ((0x2341, 0x005A),)
     assert board.cameras == ("ov7675",)
-    assert not board.is_virtual and get_board("virtual").is_virtual
+    assert (board.driver, get_board("virtual").driver) == ("usb", "qemu")
+    assert [board.name for board in load_boards() if board.counts_instructions] == ["virtual"]
 
 
 def test_an_unknown_board_names_those_there_are() -> None:

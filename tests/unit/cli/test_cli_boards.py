@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from vww_deploy.boards import ports
+from vww_deploy.boards import drivers
 from vww_deploy.boards.catalogue import get_board, load_boards
-from vww_deploy.boards.ports import Attached
+from vww_deploy.boards.drivers import Attached
 
 
 def test_boards_shows_the_catalogue_and_what_is_plugged_in(
     cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = Attached(get_board("nano33ble"), "/dev/ttyACM4", "ABC", in_bootloader=True)
-    monkeypatch.setattr(ports, "attached", lambda: [waiting])
+    monkeypatch.setattr(drivers, "attached", lambda: [waiting])
     shown = cli("boards")
     for board in load_boards():
         assert board.name in shown.out

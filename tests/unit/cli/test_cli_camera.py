@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from vww_deploy.boards.camera_feed import Fault, Pictures, open_images
 from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.drivers import driver_for
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, VwwError
-from vww_deploy.session.camera import feed_for
 
 
 def refused(*arguments: str) -> VwwError:
@@ -28,12 +28,12 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
 
 def test_only_the_virtual_camera_is_shown_pictures() -> None:
     with pytest.raises(DataError, match="of its own"):
-        feed_for(get_board("nano33ble"), ["photos"])
+        driver_for(get_board("nano33ble")).camera_feed(["photos"])
     with pytest.raises(DataError, match="of its own"):
-        feed_for(get_board("nano33ble"), [], fault=Fault.TORN)
+        driver_for(get_board("nano33ble")).camera_feed([], fault=Fault.TORN)
     with pytest.raises(DataError, match="nothing to look at"):
-        feed_for(get_board("virtual"), [])
-    with feed_for(get_board("nano33ble"), [])() as feed:
+        driver_for(get_board("virtual")).camera_feed([])
+    with driver_for(get_board("nano33ble")).camera_feed([])() as feed:
         assert feed is None
 
 

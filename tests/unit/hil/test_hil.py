@@ -12,6 +12,8 @@ import pytest
 
 from vww_deploy import hil
 from vww_deploy.boards.catalogue import UNLISTED, get_board
+from vww_deploy.boards.drivers import driver_for
+from vww_deploy.boards.drivers.usb import UsbDriver
 from vww_deploy.compiler import compile_model, layer_digest
 from vww_deploy.errors import LinkError
 from vww_deploy.graph.model import Model, shipped_models
@@ -25,7 +27,7 @@ WRONG_LAYER = 3
 @pytest.fixture(scope="module")
 def board() -> BoardUnderTest:
     model = Model.load("person_64_small")
-    return BoardUnderTest(get_board("nano33ble"), model, compile_model(model.path), "/dev/ttyACM0")
+    return BoardUnderTest(driver_for(get_board("nano33ble")), model, compile_model(model.path), "/dev/ttyACM0")
 
 
 class WrongBoard:
@@ -138,7 +140,8 @@ def test_a_board_that_comes_back_under_another_name_is_followed(
 
     monkeypatch.setattr(hil, "open_transport", open_transport)
     monkeypatch.setattr(BoardDevice, "connect", lambda transport, **_: Played(transport))
-    moving = BoardUnderTest(board.board, board.model, board.compiled, "/dev/ttyACM0", _locate=lambda: where[0])
+    monkeypatch.setattr(UsbDriver, "follow", lambda *_: lambda: where[0])
+    moving = BoardUnderTest(board.driver, board.model, board.compiled, "/dev/ttyACM0")
     moving.restart()
     assert moving.port == "/dev/ttyACM2"
     moving.connect()

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from vww_deploy.boards import ports
+from vww_deploy.boards import drivers
 from vww_deploy.boards.catalogue import get_board
-from vww_deploy.boards.ports import Attached
+from vww_deploy.boards.drivers import Attached
 from vww_deploy.graph.model import shipped_models
 from vww_deploy.pytest_plugin import _board_of_session, _chosen_board
 
@@ -38,7 +38,7 @@ def chosen(port: list[str], *, name: str | None = None, worker: int | None = Non
 
 def test_which_board_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Attached(get_board("virtual"), "/tmp/tty", None), Attached(get_board("nano33ble"), "/dev/ttyACM0", None)]
-    monkeypatch.setattr(ports, "attached", lambda: found)
+    monkeypatch.setattr(drivers, "attached", lambda: found)
     assert chosen([]) == ("nano33ble", None)
     assert chosen([], worker=0) == ("nano33ble", None)
     assert chosen([], name="virtual", worker=3) == ("virtual", None)
@@ -62,7 +62,7 @@ def test_which_board_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_board_that_is_away_for_a_moment_is_not_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Attached(get_board("nano33ble"), "/dev/ttyACM0", None)]
-    monkeypatch.setattr(ports, "attached", lambda: found)
+    monkeypatch.setattr(drivers, "attached", lambda: found)
     options = {"vww_board": None, "vww_port": []}
     config = cast(pytest.Config, SimpleNamespace(getoption=options.__getitem__, stash=pytest.Stash()))
     before = _board_of_session(config)

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from vww_deploy.boards import ports
 from vww_deploy.boards.catalogue import UNLISTED, get_board
-from vww_deploy.boards.ports import Attached
+from vww_deploy.boards.drivers.driver import Attached
+from vww_deploy.boards.drivers.qemu import QemuDriver
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model
 from vww_deploy.link import device as device_module
@@ -36,8 +36,15 @@ def pty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str]]:
 
 
 def attach(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    found = [Attached(get_board(name), f"/dev/tty{number}", None) for number, name in enumerate(names)]
-    monkeypatch.setattr(ports, "attached", lambda: found)
+    boards = [(get_board(name), f"/dev/tty{number}") for number, name in enumerate(names)]
+    usb = [
+        SimpleNamespace(device=port, vid=board.usb_ids[0][0], pid=board.usb_ids[0][1], serial_number=None)
+        for board, port in boards
+        if board.driver == "usb"
+    ]
+    emulated = [Attached(board, port, None) for board, port in boards if board.driver == "qemu"]
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: usb)
+    monkeypatch.setattr(QemuDriver, "attached", lambda _: emulated)
 
 
 def opening(port: str) -> None:

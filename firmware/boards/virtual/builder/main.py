@@ -40,8 +40,9 @@ size = env.AddPlatformTarget(
 )
 AlwaysBuild(build)
 
-# The same Python that runs PlatformIO has vww-deploy: it owns the emulator, its tty and its clean-up.
-env.Replace(UPLOADCMD='"$PYTHONEXE" -m vww_deploy.boards.virtual start "$SOURCE"')
+# The same Python that runs PlatformIO has vww-deploy: it owns the emulator, its tty and its clean-up. The upload port,
+# where one is given, is the name of the board to start.
+env.Replace(UPLOADCMD='"$PYTHONEXE" -m vww_deploy.boards.virtual start "$SOURCE" "$UPLOAD_PORT"')
 env.AddPlatformTarget(
     "upload",
     program,
