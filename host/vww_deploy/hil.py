@@ -22,6 +22,7 @@ from vww_deploy.boards.drivers import BoardDriver, driver_for
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
 from vww_deploy.errors import BoardError, LinkError, VwwError
+from vww_deploy.graph.layer_names import short_name
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
@@ -200,7 +201,9 @@ def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8
     if not check.differing:
         return ""
     layer = check.differing[0]
-    return f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {layer.name}"
+    return (
+        f"; the first layer of {name} that differs is {layer.index}, {layer.kind} {short_name(layer.name, layer.kind)}"
+    )
 
 
 def assert_latency(

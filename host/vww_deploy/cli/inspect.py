@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vww_deploy.graph.model import Model
 
 
-_NAME_WIDTH = 18  # so that the table of layers fits 80 columns; a tensor's name ends in what tells it apart
+_NAME_WIDTH = 18  # what a layer's name needs at least; columns give way to it
 _PLAN_WIDTH = 120  # of the drawing, in a pipe too
 
 
@@ -150,33 +150,41 @@ def _print_edges(model: Model) -> None:
 
 
 def _layer_table(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """All layers in as many columns as there is room for; in a pipe with the file's own names."""
+    from vww_deploy.graph.layer_names import cut, short_name
+
+    in_pipe = not common.out.is_terminal
+    operators = [layer.kind.replace("DEPTHWISE_CONV_2D", "DW_CONV_2D") for layer in report.layers]
+    columns = {
+        "shape": ["x".join(map(str, layer.shape)) for layer in report.layers],
+        "MACs": [f"{layer.macs:,}" for layer in report.layers],
+        "weights B": [f"{layer.constant_bytes:,}" for layer in report.layers],
+        "scratch B": [f"{layer.scratch_bytes:,}" for layer in report.layers],
+    }
+    taken = 2 + 2 + max(map(len, operators)) + 1 + 2  # number, operator and its mark
+    for name in ("scratch B", "weights B", "MACs"):
+        room = common.out.width - taken - sum(2 + max(len(title), *map(len, cells)) for title, cells in columns.items())
+        if room >= _NAME_WIDTH:
+            break
+        del columns[name]
+    room = common.out.width - taken - sum(2 + max(len(title), *map(len, cells)) for title, cells in columns.items())
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("operator", no_wrap=True)
-    table.add_column("output")
-    for name in ("shape", "MACs", "weights B", "scratch B"):
+    table.add_column("output" if in_pipe else "layer", no_wrap=True)
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    for layer in report.layers:
+    for i, layer in enumerate(report.layers):
         table.add_row(
             str(layer.index),
-            layer.kind.replace("DEPTHWISE_CONV_2D", "DW_CONV_2D") + ("[cyan]~[/]" if layer.streamed else ""),
-            escape(_shown(layer.name)),
-            "x".join(map(str, layer.shape)),
-            f"{layer.macs:,}",
-            f"{layer.constant_bytes:,}",
-            f"{layer.scratch_bytes:,}",
+            operators[i] + ("[cyan]~[/]" if layer.streamed else ""),
+            escape(layer.name if in_pipe else cut(short_name(layer.name, layer.kind), max(room, _NAME_WIDTH))),
+            *(cells[i] for cells in columns.values()),
         )
     if any(layer.streamed for layer in report.layers):
         table.caption = "~ runs row by row in a band: its whole output never exists in memory"
         table.caption_justify = "left"
     return table
-
-
-def _shown(name: str) -> str:
-    """A layer's name: its end in a terminal, whole in a pipe."""
-    if len(name) <= _NAME_WIDTH or not common.out.is_terminal:
-        return name
-    return f"…{name[1 - _NAME_WIDTH :]}"
 
 
 def _print_memory(report: Report) -> None:

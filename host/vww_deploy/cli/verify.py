@@ -21,6 +21,7 @@ def command(
     Example: vww-deploy verify person_96_gray --board virtual
     """
     from vww_deploy.compiler import compile_model
+    from vww_deploy.graph.layer_names import short_name
     from vww_deploy.session.connect import open_device
     from vww_deploy.session.verify import noise_inputs, verify
 
@@ -41,7 +42,7 @@ def command(
                 first = check.differing[0]
                 common.out.print(
                     f"[bold red]✗[/] {check.name}: {len(check.differing)} of {check.layers} layers differ; the first: "
-                    f"layer {first.index}, {escape(first.kind)} [bold]{escape(first.name)}[/], "
+                    f"layer {first.index}, {escape(first.kind)} [bold]{escape(short_name(first.name, first.kind))}[/], "
                     f"{' x '.join(map(str, first.activation.shape))}",
                     soft_wrap=True,
                 )
