@@ -12,7 +12,7 @@ from vww_deploy.compiler.emit import emit, layer_table
 from vww_deploy.compiler.kernels import Kernel, lower
 from vww_deploy.compiler.passes import PASSES
 from vww_deploy.compiler.plan import Plan
-from vww_deploy.compiler.planner import choose_plan
+from vww_deploy.compiler.plan_cache import planned
 from vww_deploy.compiler.report import PassReport, Report, make_report, parameter_bytes
 from vww_deploy.errors import ModelError
 from vww_deploy.files import write_folder
@@ -84,7 +84,7 @@ def compile_model(source: str | Path | bytes | Graph, *, optimize: Optimize = "s
     graph, passes = _prepared(read)
     kernels = {i: lower(graph, op) for i, op in enumerate(graph.ops)}
     scratch = {i: kernel.scratch_bytes for i, kernel in kernels.items()}
-    plan = choose_plan(graph, scratch, optimize=optimize)
+    plan = planned(graph, scratch, optimize=optimize)
     return Compiled(read, graph, plan, kernels, passes)
 
 

@@ -27,9 +27,18 @@ _QUICK: Final = 8
 _THOROUGH: Final = 100
 
 
-def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) -> Plan:
-    """The best plan found; the same graph always gives the same one."""
-    return _Search(graph, scratch_bytes, SPEED_LOSS if optimize == "speed" else float("inf")).run()
+def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) -> tuple[Choice, Plan]:
+    """The best choice found, and its plan; the same graph always gives the same one."""
+    choice = _Search(graph, scratch_bytes, SPEED_LOSS if optimize == "speed" else float("inf")).run()
+    return choice, follow(graph, scratch_bytes, choice)
+
+
+def follow(graph: Graph, scratch_bytes: Mapping[int, int], choice: Choice) -> Plan:
+    """The plan of a choice, with more placements tried than the search has time for."""
+    layers = Layers(graph)
+    quick, thorough = (make_plan(layers, choice, scratch_bytes, effort=effort) for effort in (_QUICK, _THOROUGH))
+    assert quick is not None and thorough is not None
+    return thorough if thorough.arena_bytes < quick.arena_bytes else quick
 
 
 class _Search:
@@ -40,21 +49,17 @@ class _Search:
         self.layers = Layers(graph)
         self.cost = CostModel(graph)
         self.choice = Choice()
-        self.plan = self._plan(self.choice, _QUICK)
+        plan = make_plan(self.layers, self.choice, scratch_bytes, effort=_QUICK)
+        assert plan is not None
+        self.plan = plan
         self.slowdown = 0.0
 
-    def run(self) -> Plan:
+    def run(self) -> Choice:
         self._improve_front()
         for _ in range(_STEPS):
             if not self._improve(_bands(self.layers, self.choice, self.plan)):
                 break
-        final = self._plan(self.choice, _THOROUGH)
-        return final if final.arena_bytes < self.plan.arena_bytes else self.plan
-
-    def _plan(self, choice: Choice, effort: int) -> Plan:
-        plan = make_plan(self.layers, choice, self.scratch_bytes, effort=effort)
-        assert plan is not None
-        return plan
+        return self.choice
 
     def _improve_front(self) -> None:
         """Finds the first layers' band: with single rows, which take the least RAM, then with as many as are fast."""
