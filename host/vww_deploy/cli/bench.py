@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, fleet_options
 
 if TYPE_CHECKING:
     from vww_deploy.session.bench import Bench
@@ -21,15 +21,22 @@ def command(
     board: common.BoardOption = None,
     port: common.PortOption = None,
     runs: Annotated[int, typer.Option("--runs", "-n", min=1, help="Inferences to measure.")] = 10,
+    cluster: fleet_options.ClusterOption = None,
+    boards: fleet_options.BoardsOption = None,
     estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
 ) -> None:
     """Measure latency on a board, by layer and in total.
 
-    On the virtual board a tick is an instruction, the same in every run.
+    On the virtual board a tick is an instruction, the same in every run. With --cluster the total on every board of a
+    fleet.
 
     Example: vww-deploy bench person_96_gray --board virtual
     """
+    fleet_options.refuse_beside(cluster, board=board, port=port)
+    if cluster is not None:
+        _bench_fleet(model, cluster, boards, runs, estimate_for, as_json)
+        return
     from vww_deploy.compiler import compile_model
     from vww_deploy.session.bench import bench
     from vww_deploy.session.connect import open_device
@@ -54,6 +61,33 @@ def command(
         f"{_time(found) if made is None else made}",
         soft_wrap=True,
     )
+
+
+def _bench_fleet(
+    model: str | None, cluster: str, boards: str | None, runs: int, estimate_for: str, as_json: bool
+) -> None:
+    from vww_deploy.session.latency import estimate
+
+    loaded = fleet_options.model_named(model)
+    outcomes = sorted(fleet_options.each(cluster, loaded, "bench", boards, runs), key=lambda one: one.board)
+    found: list[dict[str, Any]] = []
+    table = Table("board", "median", "min", "p95", "", "", box=None, pad_edge=False)
+    for one in outcomes:
+        if one.error:
+            found.append({"board_serial": one.board, "error": one.error})
+            table.add_row(escape(one.board), "", "", "", "", f"[red]{escape(one.error)}[/]")
+            continue
+        bench: Bench = one.report
+        made = None if bench.latency_us is not None else estimate(bench.total.median, estimate_for)
+        found.append({"board_serial": one.board, "bench": bench, "estimate": made})
+        counts = (common.count(value) for value in (bench.total.median, bench.total.minimum, bench.total.p95))
+        table.add_row(escape(one.board), *counts, bench.clock, _time(bench) if made is None else str(made))
+    if as_json:
+        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "boards": found})
+    else:
+        common.out.print(table)
+    if any(one.error for one in outcomes):
+        raise typer.Exit(1)
 
 
 def _time(found: Bench) -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common, data_options
+from vww_deploy.cli import common, data_options, fleet_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def command(
         str | None, typer.Option("--board", "-b", help="Run on this board instead of the reference on this computer.")
     ] = None,
     port: common.PortOption = None,
+    cluster: fleet_options.ClusterOption = None,
+    boards: fleet_options.BoardsOption = None,
+    shard: fleet_options.ShardOption = fleet_options.SHARD_DEFAULT,
     limit: Annotated[int, typer.Option("--limit", help="Only so many pictures, drawn at random; 0: all.", min=0)] = 0,
     false_alarms: Annotated[
         float | None,
@@ -56,6 +59,7 @@ def command(
     from vww_deploy.training import evaluate as evaluation
     from vww_deploy.training.report_html import write_report
 
+    fleet_options.refuse_beside(cluster, board=on_board, port=port)
     if save_threshold and false_alarms is None:
         raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
     loaded = Model.load(model, labels=labels, person_label=person_label)
@@ -63,7 +67,9 @@ def command(
         raise DataError(f"{loaded.name} cannot be judged", hint=loaded.outputs.doubt)
     dataset = data_options.read(data, pictures)
     chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
-    if on_board is None:
+    if cluster is not None:
+        answers, skipped = _on_fleet(loaded, chosen, cluster, boards, shard, store)
+    elif on_board is None:
         with common.progress() as bar:
             task = bar.add_task("evaluating", total=len(chosen.pictures))
             answers, skipped = evaluation.answer_all(
@@ -74,6 +80,7 @@ def command(
     for text in skipped[:3]:
         common.notice(text)
     ran_on = "the reference on this computer" if on_board is None else f"board {on_board}"
+    ran_on = ran_on if cluster is None else f"the fleet {cluster}"
     result = evaluation.evaluate(loaded, chosen, answers, split=split, ran_on=ran_on, skipped=len(skipped))
     degraded = _degraded(loaded, chosen) if degrade else ()
     wanted = None
@@ -147,6 +154,30 @@ def _on_board(
                 skipped.append(event.reason)
                 bar.advance(task)
     return answers, skipped
+
+
+def _on_fleet(
+    model: Model, dataset: Dataset, cluster: str, boards: str | None, shard: int, store: Path | None
+) -> tuple[list[Answer], list[str]]:
+    """The same over the boards of a fleet."""
+    from vww_deploy.fleet.run import FleetRun, work_of
+    from vww_deploy.pictures import preprocess
+    from vww_deploy.pictures.gather import Picture
+    from vww_deploy.runs.store import Store
+    from vww_deploy.training.evaluate import Answer, brightness_of
+
+    pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]
+    with Store(store) as opened, fleet_options.joined(cluster) as fleet:
+        kind, number = fleet.choose(boards)
+        run = FleetRun(fleet, model, work_of(model, kind, compare=False), number, opened, shard)
+        fleet_options.follow(run, run.start(pictures), len(pictures), quiet=True)
+        assert run.writer is not None
+        answers = []
+        for result in opened.results(run.writer.run):
+            own = dataset.pictures[result.position]
+            image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
+            answers.append(Answer(own, result.p_person, brightness_of(image)))
+        return answers, [one.reason for one in opened.skipped(run.writer.run)]
 
 
 def _save(model: Model, wanted: ThresholdChoice) -> None:

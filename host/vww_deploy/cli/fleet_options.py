@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -94,6 +94,19 @@ def model_named(named: str | None, labels: Path | None = None, person_label: str
     if loaded.outputs.doubt:
         common.notice(loaded.outputs.doubt)
     return loaded
+
+
+def each(
+    cluster: str, model: Model, task: Literal["verify", "bench"], boards: str | None, repeats: int = 0
+) -> Iterator[Outcome]:
+    """Verify or bench on each board of a fleet, with a progress bar; as :func:`vww_deploy.fleet.each.on_each`."""
+    with joined(cluster) as fleet, common.progress() as progress:
+        from vww_deploy.fleet.each import on_each
+
+        bar = progress.add_task(task, total=None)
+        for outcome in on_each(fleet, model, task, boards, repeats):
+            progress.advance(bar)
+            yield outcome
 
 
 def follow(run: FleetRun, outcomes: Iterator[Outcome], pictures: int, *, quiet: bool) -> None:

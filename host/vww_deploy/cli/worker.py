@@ -33,8 +33,8 @@ def command(
     from vww_deploy.boards import platformio
     from vww_deploy.boards.catalogue import get_board
     from vww_deploy.boards.drivers import default_board, driver_for
-    from vww_deploy.fleet.board import attached_offers, virtual_offers
-    from vww_deploy.fleet.local import LOOPBACK, sweep
+    from vww_deploy.fleet.board import attached_offers, sweep, virtual_offers
+    from vww_deploy.fleet.local import LOOPBACK
     from vww_deploy.fleet.security import is_loopback, security_for, split
     from vww_deploy.fleet.worker import work
     from vww_deploy.link import portlock

@@ -213,3 +213,15 @@ def attached_offers(kind: str | None = None) -> list[Offer]:
                 hint="a fleet tells boards apart by it: leave this one out",
             )
     return offers
+
+
+def remove(name: str) -> None:
+    """Power a fleet's virtual board off and remove what it leaves behind."""
+    driver_for(default_board(), name).power_off()
+
+
+def sweep() -> None:
+    """Remove virtual boards whose worker was killed: those that nobody offers."""
+    for folder in (resources.cache_dir() / "virtual").glob("fleet-*"):
+        if not portlock.offered_by(folder.name):
+            remove(folder.name)

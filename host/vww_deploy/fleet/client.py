@@ -27,6 +27,7 @@ BOARDS_TIMEOUT_S: Final = 4.0
 LOST_TIMEOUT_S: Final = 60.0
 """How long a fleet that has lost all its boards in the middle of a run may take to have one again."""
 
+_AT_HAND: Final = 2  # shards a board: the one that it does, and the next
 _POLL_S: Final = 1.0
 _PUT_BYTES: Final = 8 << 20  # in one message
 
@@ -134,7 +135,9 @@ class Fleet:
             while going or again or ahead is not None:
                 if time.monotonic() - polled > _POLL_S:
                     polled = time.monotonic()
-                    room = min(limit, self.count().get(kind, 0))
+                    there = self.count().get(kind, 0)
+                    # A board has its next shard at hand; where some boards are to stay free, the client holds it back.
+                    room = _AT_HAND * there if limit >= there else limit
                     seen = polled if room else seen
                     if polled - seen > LOST_TIMEOUT_S:
                         raise FleetError(f"the fleet at {self.address} has no {kind} any more")

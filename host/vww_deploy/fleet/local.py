@@ -12,11 +12,8 @@ from distributed import Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
 from vww_deploy.boards import platformio
-from vww_deploy.boards.drivers import default_board, driver_for
 from vww_deploy.fleet import client, scheduler, worker
-from vww_deploy.fleet.board import virtual_offers
-from vww_deploy.link import portlock
-from vww_deploy.resources import cache_dir
+from vww_deploy.fleet.board import remove, sweep, virtual_offers
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -57,15 +54,3 @@ def local_fleet(boards: int, notice: Callable[[str], None] = lambda text: None) 
     finally:
         for offer in (offer for own in offers for offer in own):
             remove(offer.serial)
-
-
-def remove(name: str) -> None:
-    """Power a fleet's virtual board off and remove what it leaves behind."""
-    driver_for(default_board(), name).power_off()
-
-
-def sweep() -> None:
-    """Remove virtual boards whose worker was killed: those that nobody offers."""
-    for folder in (cache_dir() / "virtual").glob("fleet-*"):
-        if not portlock.offered_by(folder.name):
-            remove(folder.name)
