@@ -12,6 +12,7 @@ from distributed import Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
 from vww_deploy.boards import platformio
+from vww_deploy.boards.drivers import default_board
 from vww_deploy.fleet import client, scheduler, worker
 from vww_deploy.fleet.board import remove, sweep, virtual_offers
 
