@@ -17,6 +17,9 @@ from vww_deploy.files import write_whole
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SCRATCH: Final = "#"
+_SCRATCH_FILL: Final = "#555"
+_LEGEND_LINE: Final = 18  # pixels
+_LAYER_ROOM: Final = 18  # pixels that a layer's number takes
 _BAND_COLUMNS: Final = 12  # how many of a band's many calls are shown
 
 
@@ -94,40 +97,82 @@ def plan_text(compiled: Compiled, *, width: int = 100, height: int = 24) -> str:
 
 
 def plan_svg(compiled: Compiled) -> str:
-    """The same as an SVG document: a rectangle for each stretch of time in which a storage's extent stays the same."""
+    """The same as an SVG document: a rectangle for each stretch of time in which a storage's extent stays the same.
+
+    With round figures on the axis of bytes, a line where most is in use, and a legend.
+    """
     plan = compiled.plan
     columns = _columns(plan)
-    left, top, wide, tall = 70, 30, 900, 420
+    left, top, wide, tall = 80, 50, 900, 420
     dx, dy = wide / len(columns), tall / plan.arena_bytes
+    hues = {storage: 137 * i % 360 for i, storage in enumerate(s for s in plan.storages if s.tensors)}
+    fills = {storage: f"hsl({hue},55%,68%)" for storage, hue in hues.items()}
+    legend = [(fill, f"{_label(compiled, s)}: {max(s.high):,} bytes") for s, fill in fills.items()]
+    if len(fills) < len(plan.storages):
+        legend.append((_SCRATCH_FILL, "scratch memory of a layer"))
+    below = top + tall + 60
+    bottom = below + _LEGEND_LINE * (-(-len(legend) // 2)) + 10
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 20} {top + tall + 60}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 20} {bottom}" '
         'font-family="sans-serif" font-size="11">',
         f"<title>{html.escape(compiled.source.name)}: {plan.arena_bytes:,} bytes of RAM</title>",
+        f'<rect width="{left + wide + 20}" height="{bottom}" fill="#fff"/>',
         f'<rect x="{left}" y="{top}" width="{wide}" height="{tall}" fill="#f4f4f4" stroke="#999"/>',
     ]
-    hues = {storage: 137 * i % 360 for i, storage in enumerate(s for s in plan.storages if s.tensors)}
     for storage in plan.storages:
-        fill = f"hsl({hues[storage]},55%,68%)" if storage.tensors else "#555"
         for begin, end, low, high in _stretches(storage, columns):
             label = html.escape(f"{_label(compiled, storage)}: {storage.offset + low:,} to {storage.offset + high:,}")
             y = top + tall - (storage.offset + high) * dy
             parts.append(
                 f'<rect x="{left + begin * dx:.2f}" y="{y:.2f}" width="{(end - begin) * dx:.2f}" '
-                f'height="{(high - low) * dy:.2f}" fill="{fill}"><title>{label}</title></rect>'
+                f'height="{(high - low) * dy:.2f}" fill="{fills.get(storage, _SCRATCH_FILL)}">'
+                f"<title>{label}</title></rect>"
             )
-    for share in range(5):
-        address = plan.arena_bytes * share // 4
+    for address in _ticks(plan.arena_bytes):
         y = top + tall - address * dy
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.2f}" text-anchor="end">{address:,}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.2f}" text-anchor="end">{address:,}</text>')
+        parts.append(f'<path d="M{left - 5} {y:.2f}h5" stroke="#999"/>')
+    last = float(-_LAYER_ROOM)
     for i, column in enumerate(columns):
-        if column.begins is not None:
-            x = left + i * dx
+        x = left + i * dx
+        if column.begins is not None and x - last >= _LAYER_ROOM:
             parts.append(f'<text x="{x:.2f}" y="{top + tall + 14}">{column.begins}</text>')
+            last = x
+    parts += _peak_marker(compiled, columns, (left, top, dx, tall))
+    name = html.escape(compiled.source.name)
+    parts.append(f'<text x="{left}" y="18" font-size="14">{name}: bytes of RAM over time</text>')
     parts.append(
         f'<text x="{left}" y="{top + tall + 34}">layer; a band of layers is drawn as some of its many calls</text>'
     )
-    parts.append(f'<text x="{left}" y="{top - 10}">{html.escape(compiled.source.name)}: bytes of RAM over time</text>')
+    middle = top + tall / 2
+    parts.append(f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">address in bytes</text>')
+    for i, (fill, text) in enumerate(legend):
+        x, y = left + i % 2 * wide // 2, below + i // 2 * _LEGEND_LINE
+        parts.append(f'<rect x="{x}" y="{y - 9}" width="12" height="12" fill="{fill}" stroke="#999"/>')
+        parts.append(f'<text x="{x + 18}" y="{y + 1}">{html.escape(text)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _peak_marker(compiled: Compiled, columns: Sequence[_Column], place: tuple[int, int, float, int]) -> list[str]:
+    """A line through the drawn moment that is nearest to the one at which most is in use, and how much that is."""
+    left, top, dx, tall = place
+    moment, used = _peak(compiled.plan)
+    nearest = min(range(len(columns)), key=lambda i: abs(columns[i].call - moment))
+    x = left + (nearest + 0.5) * dx
+    anchor = "start" if nearest < len(columns) / 2 else "end"
+    layer = compiled.plan.calls[moment].layer
+    return [
+        f'<path id="peak" d="M{x:.2f} {top - 4}v{tall + 4}" stroke="#b3261e" stroke-dasharray="4 3"/>',
+        f'<text x="{x:.2f}" y="{top - 8}" fill="#b3261e" text-anchor="{anchor}">'
+        f"most in use: {used:,} bytes, in layer {layer}</text>",
+    ]
+
+
+def _ticks(most: int) -> list[int]:
+    """0 and round figures up to ``most``: steps of 1, 2 or 5 times a power of ten, at most seven of them."""
+    power = 10 ** max(len(str(most)) - 2, 0)
+    step = next(power * factor for factor in (1, 2, 5, 10, 20, 50, 100) if power * factor * 7 >= most)
+    return list(range(0, most + 1, step))
 
 
 def write_svg(compiled: Compiled, path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from vww_deploy.errors import DataError
-from vww_deploy.files import write_whole
+from vww_deploy.files import shown, write_whole
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.datasets import SPLITS, Dataset, Picture
@@ -119,19 +119,20 @@ def _thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows: int = 4, seed: int = 1) -> None:
-    """A PNG with random pictures: the upper half of each class's rows, persons first, a green bar above persons.
+    """A PNG with random pictures, persons above: over each class its name and count, under each picture its file name.
 
     Raises:
         DataError: it cannot be written, or no picture is readable.
     """
-    cell, bar = 96, 6
-    sheet = Image.new("RGB", (columns * cell, 2 * rows * (cell + bar)), "white")
+    cell, bar, line, title = 96, 6, 12, 22
+    block_height = title + rows * (cell + bar + line)
+    sheet = Image.new("RGB", (columns * cell, 2 * block_height), "white")
     draw = ImageDraw.Draw(sheet)
     rng = np.random.default_rng(seed)
     drawn = 0
-    for block, label in enumerate((1, 0)):
+    for block, (label, name) in enumerate(((1, "person"), (0, "no person"))):
         chosen = [picture for picture in dataset.pictures if picture.label == label]
-        place = 0
+        place, above = 0, block * block_height
         for index in rng.permutation(len(chosen)):
             if place == columns * rows:
                 break
@@ -139,14 +140,27 @@ def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows
                 image = Image.fromarray(_pixels(chosen[index], cell))
             except DataError:
                 continue
-            x, y = place % columns * cell, (block * rows + place // columns) * (cell + bar)
+            x, y = place % columns * cell, above + title + place // columns * (cell + bar + line)
             draw.rectangle((x, y, x + cell - 1, y + bar - 1), fill="#2a9d4a" if label else "#777777")
             sheet.paste(image, (x, y + bar))
+            draw.text((x + 1, y + bar + cell), _cut(draw, shown(chosen[index].path.name), cell - 4), fill="#333333")
             place += 1
+        count = f"{place:,} of {len(chosen):,} pictures"
+        draw.text((4, above + 5), f"{name}: {count}", fill="black", font_size=14)
         drawn += place
     if not drawn:
         raise DataError(f"no picture of {dataset.origin} is readable")
     _write(path, lambda file: sheet.save(file, "PNG"))
+
+
+def _cut(draw: ImageDraw.ImageDraw, name: str, width: int) -> str:
+    """A file's name in the font's own characters and at most ``width`` pixels: its end, which tells it apart."""
+    text = name.encode("latin-1", "replace").decode("latin-1")
+    for start in range(len(text)):
+        short = text if start == 0 else f"..{text[start:]}"
+        if draw.textlength(short) <= width:
+            return short
+    return ""
 
 
 def write_manifest(dataset: Dataset, path: Path, tick: Tick = lambda: None) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.random_models import small_mobilenet
-from vww_deploy.compiler import compile_model
+from vww_deploy.compiler import compile_model, drawing
 from vww_deploy.compiler.drawing import explain, plan_svg, plan_text, write_svg
 from vww_deploy.errors import ModelError
 
@@ -31,7 +31,25 @@ def test_svg_is_well_formed(tmp_path: Path) -> None:
     root = ET.fromstring(plan_svg(compiled))
     rectangles = root.findall("{http://www.w3.org/2000/svg}rect")
     assert len(rectangles) > len([s for s in compiled.plan.storages if s.tensors])
+    texts = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("most in use: ") for text in texts)
+    for storage in compiled.plan.storages:
+        if storage.tensors:
+            assert any(text.endswith(f": {max(storage.high):,} bytes") for text in texts), "the legend has them all"
     write_svg(compiled, tmp_path / "plan.svg")
     assert (tmp_path / "plan.svg").read_text() == plan_svg(compiled)
     with pytest.raises(ModelError, match="cannot be written"):
         write_svg(compiled, tmp_path / "absent" / "plan.svg")
+
+
+@pytest.mark.parametrize(
+    ("most", "ticks"),
+    [
+        (19_660, [0, 5_000, 10_000, 15_000]),
+        (33_344, [0, 5_000, 10_000, 15_000, 20_000, 25_000, 30_000]),
+        (7, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (999_999, [0, 200_000, 400_000, 600_000, 800_000]),
+    ],
+)
+def test_the_axis_has_round_figures(most: int, ticks: list[int]) -> None:
+    assert drawing._ticks(most) == ticks

@@ -347,9 +347,12 @@ def test_build_manifest_and_contact_sheet(folders: Path, tmp_path: Path) -> None
 
     inspection.write_contact_sheet(again, tmp_path / "sheet.png", columns=4, rows=2)
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (4 * 96, 4 * 102)
-        assert sheet.getpixel((10, 2)) == (42, 157, 74)  # a person's bar
-        assert sheet.getpixel((10, 2 * 102 + 2)) == (119, 119, 119)
+        block = 22 + 2 * 114  # a title, and rows of bar, picture and file name
+        assert sheet.size == (4 * 96, 2 * block)
+        assert sheet.getpixel((10, 22 + 2)) == (42, 157, 74)  # a person's bar
+        assert sheet.getpixel((10, block + 22 + 2)) == (119, 119, 119)
+        for area in ((0, 0, 200, 22), (0, block, 200, block + 22), (0, 22 + 102, 96, 22 + 114)):
+            assert len(sheet.crop(area).getcolors()) > 1, "something is written there"
 
 
 def test_the_teams_own_data(shared: Path) -> None:
