@@ -39,13 +39,13 @@ def activation_clamp(activation: str, scale: float, zero_point: int) -> tuple[in
     """The int8 range of a fused activation (NONE, RELU, RELU_N1_TO_1 or RELU6); rounds in float32 as TFLite does.
 
     Raises:
-        ValueError: the scale is so small that the range has no end.
+        ValueError: the scale is so small that the range leaves LiteRT's 32 bits.
     """
 
     def quantize(value: float) -> int:
         with np.errstate(over="ignore"):
             steps = float(np.float32(value) / np.float32(scale))
-        if math.isinf(steps):
+        if abs(steps) >= 1 << 31:  # its pools do not look, its other operators refuse it
             raise ValueError(f"an output scale of {scale:g}")
         return zero_point + _round_half_away(steps)
 

@@ -185,6 +185,16 @@ def test_a_softmax_so_flat_that_the_reference_aborts() -> None:
     assert "so small that LiteRT aborts" in refusal(model.finish()).message
 
 
+def test_a_hard_swish_of_giants() -> None:
+    model = RandomModel(np.random.default_rng(1), 2, 2, 4)
+    first, source = model.now, model.output((1, 2, 2, 4), 5e7, 0)
+    model.writer.tensors[first.index]["scales"] = np.array([5e7], np.float32)
+    model.writer.op("QUANTIZE", [first.index], [source.index], options("QuantizeOptions"))
+    out = model.output((1, 2, 2, 4), 6e7, 0)
+    model.writer.op("HARD_SWISH", [source.index], [out.index], options("HardSwishOptions"))
+    assert "LiteRT's own arithmetic overflows" in refusal(model.finish()).message
+
+
 def test_scales_at_which_the_references_arithmetic_overflows() -> None:
     model = RandomModel(np.random.default_rng(1), 4, 4, 2)
     source, out = model.now, model.output((1, 4, 4, 2), model.now.scale * 2.0**-30, 0)
@@ -343,10 +353,11 @@ def test_clamps() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_clamp_of_endless_range() -> None:
-    """numpy once warned about it, over the reader's own words."""
-    with pytest.raises(ValueError, match="scale of 1e-39"):
-        activation_clamp("RELU6", 1e-39, 0)
+@pytest.mark.parametrize("scale", [1e-39, 3e-11])
+def test_no_clamp_of_endless_range(scale: float) -> None:
+    """numpy once warned about it, over the reader's own words; LiteRT's pools clamp to what lay in memory."""
+    with pytest.raises(ValueError, match=f"scale of {scale:g}"):
+        activation_clamp("RELU6", scale, 0)
 
 
 def test_options_outside_the_file() -> None:

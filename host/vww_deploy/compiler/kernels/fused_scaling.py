@@ -39,7 +39,8 @@ class Fused:
     """By output channel: whether the fused form is exact, and its numbers (0 where it is not).
 
     ``multipliers`` in 1 ..< 2**31 (dead channels have 0), ``offsets`` in 1/256 of an accumulator. Exact also if
-    ``offset - 1`` stands for ``offset`` where ``s + offset // 256`` is negative.
+    ``offset - 1`` stands for ``offset`` where ``s + offset // 256`` is negative. No offset is a multiple of 256 where
+    that occurs: it lies in the highest byte beside the sum, from which a negative sum would take 1 without a borrow.
     """
 
     exact: npt.NDArray[np.bool_]
@@ -114,7 +115,10 @@ def _offsets(
     most = np.where(thresholds > low, distance + 255, all_).min(axis=1, initial=all_)
     least, most = np.maximum(least, -(1 << 15)), np.minimum(most, 1 << 15)
     offsets = (least + most + 1) // 2
+    awkward = offsets % 256 == 0
+    offsets += np.where(awkward & (offsets < most), 1, np.where(awkward & (offsets > least), -1, 0))
     # And where a negative sum takes one away.
     strict = np.where((thresholds <= high) & (at + (offsets[:, None] >> 8) < 0), distance + 1, none)
     found = (least <= most) & (offsets >= strict.max(axis=1, initial=none))
+    found &= (offsets % 256 != 0) | (low[:, 0] + offsets // 256 >= 0)
     return found, offsets

@@ -21,6 +21,8 @@ def read(reader: Reader, op: FileOperator) -> None:
     relu, relu_shift = _narrow_multiplier(float(fine / (np.float32(3) / np.float32(32768))))
     if output_shift > 0:
         raise RefusedError("its output scale is so small that TFLite refuses it, too")
+    if relu_shift >= 30:
+        raise RefusedError(f"an input scale of {source.scale:g}, with which LiteRT's own arithmetic overflows")
     value = (VALUES - source.zero_point) * 128
     preshift = _high_multiply(value, output)
     gate = value
