@@ -32,7 +32,7 @@ from vww_deploy.runs.store import Store
 from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session.session import Session
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.timeout(900)]
 
 PICTURES = 12
 NOTICES: list[str] = []
