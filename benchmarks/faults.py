@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.lockstep import Clock, LockstepBoard, compiled, pictures, right_outputs
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device
-from vww_deploy.link.faults import Fault, Faults, FaultyTransport
+from vww_deploy.link.faults import Faults, FaultyTransport, LineFault
 
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 SEEDS = range(6)
@@ -66,7 +66,7 @@ def run(program: Path, faults: Faults, count: int = PICTURES, **line: int | bool
         return None
 
 
-def cell(program: Path, kinds: set[Fault], rate: float) -> str:
+def cell(program: Path, kinds: set[LineFault], rate: float) -> str:
     """Goodput in kB/s and retries for each picture; how many of the seeds got through if not all did."""
     runs = [found for seed in SEEDS if (found := run(program, Faults(rate, kinds, seed))) is not None]
     if not runs:
@@ -90,7 +90,7 @@ def good_line(program: Path) -> None:
 
 
 def main() -> None:
-    rows = {kind.value: {kind} for kind in Fault} | {"together": set(Fault)}
+    rows = {kind.value: {kind} for kind in LineFault} | {"together": set(LineFault)}
     chosen = sys.argv[1:] or [*rows, "line"]
     if unknown := set(chosen) - {*rows, "line"}:
         sys.exit(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(rows)} and line")

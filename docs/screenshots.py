@@ -32,7 +32,7 @@ from vww_deploy.pictures.gather import gather
 from vww_deploy.pictures.samples import write_samples
 from vww_deploy.runs.report import write_report
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.session.live import Live, board_at
+from vww_deploy.session.live import LiveSource, board_at
 
 IMAGES: Final = Path(__file__).parent / "images"
 PORT: Final = 8599
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_samples(work / "photos")
-        source = Live(board_at("virtual"), model, gather([str(work / "photos")]), fps=4, title="virtual")
+        source = LiveSource(board_at("virtual"), model, gather([str(work / "photos")]), fps=4, title="virtual")
         with Monitor(source, folder=work / "out") as monitor:
             monitor.wait_connected()
             recording = monitor.start_recording(work / "session.vwwrec")

@@ -41,7 +41,7 @@ from vww_deploy.resources import models_dir
 from vww_deploy.runs.export import run_to_json
 from vww_deploy.runs.recording import Recorder, Recording, to_json
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.runs.store import Result, RunHeader, Store
+from vww_deploy.runs.store import RunHeader, Store, StoredResult
 from vww_deploy.session import events, mlperf
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
@@ -424,7 +424,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         for position in range(3):
             outputs = np.array([-position, position], np.int8)
             writer.record(
-                Result(position, f"{position}.png", position % 2, "ab" * 32, outputs, 1, 0.7, 5, 5, 0, outputs)
+                StoredResult(position, f"{position}.png", position % 2, "ab" * 32, outputs, 1, 0.7, 5, 5, 0, outputs)
             )
         writer.skip(3, "unreadable")
         writer.finish("complete")
@@ -437,12 +437,14 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     board = events.BoardInfo("virtual", "tty", "1", "m", "ab" * 32, OutputSpec(), 0.5, "cycles", 10, 4, 4, 1)
     with Recorder(path) as recorder:
         recorder.add(events.Connection("connected", board=board, at=1.0))
-        recorder.add(events.Frame(1, np.zeros((4, 4, 1), np.uint8), np.zeros((6, 6, 3), np.uint8), "a.png", at=2.0))
-        recorder.add(events.Result(1, 0.7, 5, 5, 0, (1, 2), (1, 2), (("inference", 5),), at=2.5))
-        recorder.add(events.Console("hello", at=3.0))
-        recorder.add(events.Timing((("conv", 5),), at=4.0))
+        recorder.add(
+            events.ShownPicture(1, np.zeros((4, 4, 1), np.uint8), np.zeros((6, 6, 3), np.uint8), "a.png", at=2.0)
+        )
+        recorder.add(events.Prediction(1, 0.7, 5, 5, 0, (1, 2), (1, 2), (("inference", 5),), at=2.5))
+        recorder.add(events.ConsoleLine("hello", at=3.0))
+        recorder.add(events.LayerTimes((("conv", 5),), at=4.0))
         recorder.add(events.Skipped("b.png", "broken", at=4.0))
-        recorder.add(events.LinkStats(1, 2, 3, 4, 5, at=5.0))
+        recorder.add(events.LinkReport(1, 2, 3, 4, 5, at=5.0))
     return path.read_bytes()
 
 

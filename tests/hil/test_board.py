@@ -19,7 +19,7 @@ from vww_deploy.hil import (
     assert_latency,
     assert_ram,
 )
-from vww_deploy.link.faults import Fault, Faults, FaultyTransport
+from vww_deploy.link.faults import Faults, FaultyTransport, LineFault
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.samples import write_samples
 from vww_deploy.session import mlperf
@@ -85,12 +85,12 @@ def test_a_reset_board_starts_from_nothing(vww_device: BoardDevice) -> None:
     assert vww_device.stats().inferences == 0
 
 
-@pytest.mark.parametrize("kind", [*Fault, "all"])
+@pytest.mark.parametrize("kind", [*LineFault, "all"])
 def test_a_bad_line_costs_no_result(
-    vww_board: BoardUnderTest, vww_reference: Reference, samples: Samples, kind: Fault | str
+    vww_board: BoardUnderTest, vww_reference: Reference, samples: Samples, kind: LineFault | str
 ) -> None:
     """One fault in 20,000 bytes, each way: about one in two pictures; resets by the board's button, if it has one."""
-    faults = Faults(5e-5, Fault if kind == "all" else {Fault(kind)}, seed=2)
+    faults = Faults(5e-5, LineFault if kind == "all" else {LineFault(kind)}, seed=2)
     port = open_transport(vww_board.port, vww_board.board.baudrate)
     transport = FaultyTransport(port, faults, reset=vww_board.press_reset)
     with BoardDevice.connect(transport, expect_model=vww_board.model.sha256) as device:

@@ -25,15 +25,15 @@ from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import messages as m
-from vww_deploy.link.camera import DeviceCamera, Shot
+from vww_deploy.link.camera import CameraShot, DeviceCamera
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
 from vww_deploy.session.camera import CameraLive
 from vww_deploy.session.connect import open_device
-from vww_deploy.session.events import Connection, Event, Frame, Result
+from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
 from vww_deploy.session.session import prepare
 from vww_deploy.session.source import Control
 
@@ -48,7 +48,7 @@ pytestmark = [
 ]
 
 # Small enough to come quickly over the emulated UART, with a row that is no multiple of anything.
-SMALL = FrameFormat(71, 53)
+SMALL = CameraFormat(71, 53)
 BOTH = FrameKind.MODEL | FrameKind.RAW
 PATIENCE_S = 30.0
 
@@ -98,7 +98,7 @@ def table_of(model: Model) -> npt.NDArray[np.int8]:
     return preprocess.quantisation_table(model.card.input, model.graph.input_activation.quantization)
 
 
-def reference(model: Model, data: bytes, frame: FrameFormat) -> npt.NDArray[np.int8]:
+def reference(model: Model, data: bytes, frame: CameraFormat) -> npt.NDArray[np.int8]:
     values = table_of(model)[frame_to_pixels(data, frame, model.card.input)]
     return model.reference.run(values).reshape(-1)
 
@@ -114,7 +114,7 @@ def written(device: Device, picture: int, offset: int, data: bytes) -> int:
     return device._acks[picture].received
 
 
-def next_shot(camera: DeviceCamera) -> Shot:
+def next_shot(camera: DeviceCamera) -> CameraShot:
     shot = camera.next_shot(PATIENCE_S)
     assert shot is not None, camera.status
     return shot
@@ -124,7 +124,7 @@ def next_shot(camera: DeviceCamera) -> Shot:
 def test_frames_from_the_host_are_preprocessed_on_the_board(
     device: Device, model: Model, pictures: list[Path], pixels: PixelFormat
 ) -> None:
-    frame = FrameFormat(SMALL.width, SMALL.height, pixels)
+    frame = CameraFormat(SMALL.width, SMALL.height, pixels)
     frames = [encode_frame(Image.open(path), frame) for path in pictures]
     for data, inference in zip(frames, device.infer_frames(frames, frame), strict=True):
         assert np.array_equal(inference.output, reference(model, data, frame))
@@ -147,7 +147,7 @@ def test_the_frames_table_and_crop_are_the_hosts(device: Device, model: Model, p
 
 def test_a_format_that_the_board_cannot_take_is_told(device: Device) -> None:
     with pytest.raises(LinkError, match="cannot take"):
-        list(device.infer_frames([b""], FrameFormat(0, 0)))
+        list(device.infer_frames([b""], CameraFormat(0, 0)))
 
 
 def test_live_shots_are_the_cameras_frames_to_the_byte(
@@ -269,7 +269,7 @@ def test_pieces_of_a_frame_that_is_used_up_disturb_nothing(device: Device, pictu
 
 def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
     """The live mode ends while a frame is on its way: the rest fills the UART's ring, and the link goes on."""
-    big = FrameFormat(176, 144)
+    big = CameraFormat(176, 144)
     camera = DeviceCamera.open(device, big)
     camera.start(keep=FrameKind(0))
     deadline = time.monotonic() + PATIENCE_S
@@ -332,10 +332,10 @@ def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Mo
     seen: list[Event] = []
     for event in source.events(control):
         seen.append(event)
-        if sum(isinstance(e, Result) for e in seen) == 2:
+        if sum(isinstance(e, Prediction) for e in seen) == 2:
             control.stop()
-    frames = [event for event in seen if isinstance(event, Frame)]
-    results = [event for event in seen if isinstance(event, Result)]
+    frames = [event for event in seen if isinstance(event, ShownPicture)]
+    results = [event for event in seen if isinstance(event, Prediction)]
     assert [frame.number for frame in frames] == [result.number for result in results] == [0, 1]
     raw = encode_frame(Image.open(pictures[0]), SMALL)
     for frame, result in zip(frames, results, strict=True):

@@ -16,12 +16,12 @@ from vww_deploy.pictures.preprocess import open_picture, to_pixels
 from vww_deploy.session.events import (
     BoardInfo,
     Connection,
-    Console,
+    ConsoleLine,
     Event,
-    Frame,
-    LinkStats,
-    Result,
-    Timing,
+    LayerTimes,
+    LinkReport,
+    Prediction,
+    ShownPicture,
 )
 from vww_deploy.session.source import Control
 
@@ -87,7 +87,7 @@ class GeneratedSource:
         due = time.monotonic()
         while not control.stopped and number != self.frames:
             yield Connection("connected", board=board_info(self.channels, self.port))
-            yield Timing(LAYERS)
+            yield LayerTimes(LAYERS)
             while not control.stopped and number != self.frames and not self.gone.is_set():
                 if (port := control.take_port()) is not None:
                     self.port = port
@@ -116,10 +116,10 @@ class GeneratedSource:
         return to_pixels(image, InputSpec(96, 96, self.channels))
 
     def _frame(self, number: int, name: str, p_person: float, pixels: np.ndarray, raw: np.ndarray) -> Iterator[Event]:
-        yield Frame(number, pixels, raw, source=name)
+        yield ShownPicture(number, pixels, raw, source=name)
         ticks = 70_000_000 + 1_500_000 * (number % 7)
         stages = (("upload", 9_000_000 + 300_000 * (number % 5)), ("inference", ticks), ("transfer", 800_000))
-        yield Result(number, p_person, None, ticks, outputs=(int(127 - 255 * p_person), 0), stages=stages)
+        yield Prediction(number, p_person, None, ticks, outputs=(int(127 - 255 * p_person), 0), stages=stages)
         if number % 10 == 0:
-            yield Console(self.console.format(number))
-            yield LinkStats(number * 420, number * 9_300, number // 50, 0, 0)
+            yield ConsoleLine(self.console.format(number))
+            yield LinkReport(number * 420, number * 9_300, number // 50, 0, 0)

@@ -30,3 +30,15 @@ def test_only_a_driver_knows_that_a_board_is_emulated() -> None:
             if isinstance(node, ast.Attribute) and node.attr == "is_virtual":
                 asked.append(f"{name}:{node.lineno}")
     assert asked == []
+
+
+def test_the_name_of_a_public_class_says_which_one_it_is() -> None:
+    """No two have the same; those of the wire, which its schema hash covers, are always called ``messages.Name``."""
+    where: dict[str, list[str]] = {}
+    for name, tree in modules():
+        if name == "link/messages.py":
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in where.items() if len(places) > 1} == {}

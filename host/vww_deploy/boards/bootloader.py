@@ -92,7 +92,7 @@ class ThisMachine:
 
 
 @dataclass(frozen=True)
-class Target:
+class FlashTarget:
     """The one board that is meant, as it was before it was touched."""
 
     board: Board
@@ -105,7 +105,7 @@ class Target:
     """Serial numbers of the other boards of its kind."""
 
 
-def pick(board: Board, port: str | None, system: System | None = None) -> Target:
+def pick(board: Board, port: str | None, system: System | None = None) -> FlashTarget:
     """Finds the board that is meant.
 
     Args:
@@ -128,12 +128,12 @@ def pick(board: Board, port: str | None, system: System | None = None) -> Target
     if mine:
         found = mine[0]
         in_bootloader = found.usb_id in board.bootloader_usb_ids
-        return Target(board, found.device, in_bootloader, None if in_bootloader else found.serial_number, others)
+        return FlashTarget(board, found.device, in_bootloader, None if in_bootloader else found.serial_number, others)
     if board.bootloader == "serial" and port is None:
         raise BoardError(f"no {board.title} is attached", hint=_NOT_SEEN.format(name=board.name))
     if board.bootloader == "serial" and port is not None and not Path(port).exists():
         raise BoardError(f"{port}: there is no such port", hint="`vww-deploy boards` shows the ports of boards")
-    return Target(board, port, False, None, others)
+    return FlashTarget(board, port, False, None, others)
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ def alone(board: Board) -> Iterator[None]:
         yield
 
 
-def enter(target: Target, system: System | None = None) -> str | None:
+def enter(target: FlashTarget, system: System | None = None) -> str | None:
     """Takes the board into its bootloader; returns the port to upload to.
 
     Raises:
@@ -166,7 +166,7 @@ def enter(target: Target, system: System | None = None) -> str | None:
     return found
 
 
-def wait_for_application(target: Target, system: System | None = None) -> str:
+def wait_for_application(target: FlashTarget, system: System | None = None) -> str:
     """The port of the application after an upload, whatever its name is now.
 
     Raises:
@@ -221,7 +221,7 @@ _NOT_SEEN: Final = (
 )
 
 
-def _may_be(target: Target, ids: Sequence[UsbId]) -> Callable[[Port], bool]:
+def _may_be(target: FlashTarget, ids: Sequence[UsbId]) -> Callable[[Port], bool]:
     """Whether a port with one of ``ids`` may be the target's."""
     return lambda port: port.usb_id in ids and port.serial_number not in target.others
 

@@ -31,7 +31,7 @@ from vww_deploy.resources import install_extra
 
 from ..errors import DataError, LinkError, ToolMissing, VwwError
 from ..pictures import preprocess
-from ..pictures.camera_format import FrameFormat, PixelFormat, encode_frame
+from ..pictures.camera_format import CameraFormat, PixelFormat, encode_frame
 from .virtual import connect
 
 NAME: Final = "virtual OV7675"
@@ -59,7 +59,7 @@ class TestPattern(enum.IntEnum):
     BARS = 2
 
 
-class Fault(enum.Enum):
+class CameraFault(enum.Enum):
     """What can be wrong with a camera, for trying what the checks say about it."""
 
     ABSENT = "absent"
@@ -191,7 +191,7 @@ def open_images(sources: Sequence[str], fps: float) -> ImageSource:
     return Pictures([Path(source) for source in sources])
 
 
-def pattern_frame(pattern: TestPattern, frame: FrameFormat) -> bytes:
+def pattern_frame(pattern: TestPattern, frame: CameraFormat) -> bytes:
     """A test pattern as the sensor sends it.
 
     ``WALKING_ONE``: byte *k* of the frame is ``1 << (k % 8)``. ``BARS``: eight upright bars of full colours, white,
@@ -217,7 +217,7 @@ class CameraFeed:
         LinkError: nothing listens at ``address``.
     """
 
-    def __init__(self, address: Path, source: ImageSource, fps: float = 10.0, fault: Fault | None = None) -> None:
+    def __init__(self, address: Path, source: ImageSource, fps: float = 10.0, fault: CameraFault | None = None) -> None:
         if not fps > 0:
             raise DataError(f"a camera cannot have {fps:g} frames a second")
         self._source = source
@@ -280,16 +280,16 @@ class CameraFeed:
 
     def _answer(self, request: bytes) -> bytes:
         _, kind, pattern, sequence, width, height, pixels, _ = _REQUEST.unpack(request)
-        if self._fault is Fault.ABSENT:
+        if self._fault is CameraFault.ABSENT:
             return b""
         if kind == _IDENTIFY:
             return _packed(kind, sequence, NAME.encode())
         if kind != _FRAME or pattern not in list(TestPattern) or pixels not in list(PixelFormat):
             return _packed(kind, sequence, b"", status=1)
-        frame = FrameFormat(width, height, PixelFormat(pixels))
+        frame = CameraFormat(width, height, PixelFormat(pixels))
         if not 0 < frame.bytes <= MAX_FRAME_BYTES:
             return _packed(kind, sequence, b"", status=1)
-        if self._fault is Fault.NO_FRAME:
+        if self._fault is CameraFault.NO_FRAME:
             return b""
         beats = self._wait_for_beat()
         if pattern != TestPattern.NONE:
@@ -298,7 +298,7 @@ class CameraFeed:
             data = encode_frame(self._source.image(beats), frame)
         self.served += 1
         answer = _packed(kind, sequence, broken(data, frame, self._fault))
-        return answer[: len(answer) // 2] if self._fault is Fault.CUT else answer
+        return answer[: len(answer) // 2] if self._fault is CameraFault.CUT else answer
 
     def _wait_for_beat(self) -> int:
         """Sleeps until the next frame begins; returns how many began since the last that was sent."""
@@ -321,22 +321,22 @@ def take_requests(pending: bytearray) -> list[bytes]:
     return requests
 
 
-def broken(data: bytes, frame: FrameFormat, fault: Fault | None) -> bytes:
+def broken(data: bytes, frame: CameraFormat, fault: CameraFault | None) -> bytes:
     """The frame as a camera with this fault would have sent it; the same length always."""
     values = np.frombuffer(data, np.uint8)
-    if fault is Fault.BLACK:
+    if fault is CameraFault.BLACK:
         return bytes(len(data))
-    if fault is Fault.WHITE:
+    if fault is CameraFault.WHITE:
         return b"\xff" * len(data)
-    if fault is Fault.TORN:  # bytes lost in the middle: from there on everything is shifted
+    if fault is CameraFault.TORN:  # bytes lost in the middle: from there on everything is shifted
         cut = len(data) // 2
         lost = frame.width // 3 * frame.pixels.bytes + 1
         return data[:cut] + data[cut + lost :] + data[:lost]
-    if fault is Fault.SWAPPED_BYTES and len(data) % 2 == 0:
+    if fault is CameraFault.SWAPPED_BYTES and len(data) % 2 == 0:
         return values.reshape(-1, 2)[:, ::-1].tobytes()
-    if fault is Fault.SWAPPED_LINES:
+    if fault is CameraFault.SWAPPED_LINES:
         return ((values & 0xFC) | ((values & 1) << 1) | ((values >> 1) & 1)).astype(np.uint8).tobytes()
-    if fault is Fault.STUCK_LINE:
+    if fault is CameraFault.STUCK_LINE:
         return (values & 0xDF).astype(np.uint8).tobytes()
     return data
 

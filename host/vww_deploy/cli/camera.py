@@ -49,7 +49,7 @@ def command(
 
     Example: vww-deploy camera photos/ --count 3 --out stills
     """
-    from vww_deploy.boards.camera_feed import Fault, TestPattern
+    from vww_deploy.boards.camera_feed import CameraFault, TestPattern
     from vww_deploy.boards.drivers import driver_for
     from vww_deploy.pictures.camera_format import parse_format
     from vww_deploy.session.camera import save_frame, stills
@@ -57,7 +57,7 @@ def command(
 
     if pattern and pattern not in _PATTERNS:
         raise DataError(f"no test pattern is called {pattern!r}", hint=f"There are {' and '.join(_PATTERNS)}.")
-    faults = [f.value for f in Fault]
+    faults = [f.value for f in CameraFault]
     if fault and fault not in faults:
         raise DataError(f"no fault is called {fault!r}", hint=f"There are {', '.join(faults)}.")
     taken_as = parse_format(frame)
@@ -65,7 +65,7 @@ def command(
     # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
     driver = driver_for(choose_board(board, port))
     sources = look_at or (_samples() if driver.camera_needs_sources else [])
-    feed = driver.camera_feed(sources, fault=Fault(fault) if fault else None)
+    feed = driver.camera_feed(sources, fault=CameraFault(fault) if fault else None)
     with open_device(loaded, board=board, port=port) as device, feed():
         if check:
             _check(device, loaded, (taken_as.width, taken_as.height), as_json=as_json)

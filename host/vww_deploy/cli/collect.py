@@ -41,7 +41,7 @@ def command(
     Example: vww-deploy collect --person --count 50 --board nano33ble --camera
     """
     from vww_deploy.monitor.collection import Collection
-    from vww_deploy.session.events import Connection, Frame
+    from vww_deploy.session.events import Connection, ShownPicture
     from vww_deploy.session.source import Control
 
     source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
@@ -60,7 +60,7 @@ def command(
                 common.err.print(f"{event.state}: {escape(event.reason)}" if event.reason else event.state)
                 if event.state == "ended":
                     control.stop()
-            elif isinstance(event, Frame) and not control.stopped:
+            elif isinstance(event, ShownPicture) and not control.stopped:
                 known = collection.holds(event)
                 frame_name = collection.add(event, person, name).name
                 repeated = repeated + 1 if known else 0

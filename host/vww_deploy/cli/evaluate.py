@@ -145,7 +145,7 @@ def _on_board(
         task = bar.add_task(f"on {board}", total=len(pictures))
         writer = opened.begin(run_header(session), pictures)
         for event in stream_run(session, writer, dict(enumerate(pictures))):
-            if isinstance(event, events.Result):
+            if isinstance(event, events.Prediction):
                 own = dataset.pictures[event.number]
                 image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
                 answers.append(Answer(own, event.p_person, brightness_of(image)))

@@ -18,7 +18,7 @@ from vww_deploy.cli import common
 from vww_deploy.errors import DataError, StoreError
 
 if TYPE_CHECKING:
-    from vww_deploy.monitor.state import View
+    from vww_deploy.monitor.state import MonitorView
     from vww_deploy.session.events import Event
     from vww_deploy.session.source import Source
 
@@ -153,7 +153,7 @@ def open_source(
     from vww_deploy.graph.model import Model
     from vww_deploy.pictures.gather import gather
     from vww_deploy.session.connect import choose_board
-    from vww_deploy.session.live import Live, board_at
+    from vww_deploy.session.live import LiveSource, board_at
 
     # A board that is named is waited for; the model that it runs is known when it is there.
     waits, follows = board is not None, model is None and labels is None and person_label is None
@@ -173,7 +173,7 @@ def open_source(
             board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows
         )
     pictures = gather(files or [], notice=common.notice)
-    return Live(board_at(board, port), loaded, pictures, fps=fps, title=title, waits=waits, follows=follows)
+    return LiveSource(board_at(board, port), loaded, pictures, fps=fps, title=title, waits=waits, follows=follows)
 
 
 def _announce(url: str) -> None:
@@ -225,33 +225,33 @@ def _tell_stopped(error: StoreError) -> None:
 
 def _json_line(event: Event, estimate_for: str) -> str:
     from vww_deploy.runs.recording import kind_of, to_json
-    from vww_deploy.session.events import Result
+    from vww_deploy.session.events import Prediction
     from vww_deploy.session.latency import estimate
 
     values = {"schema": common.SCHEMA, "event": kind_of(event), **to_json(event)}
-    if isinstance(event, Result):
+    if isinstance(event, Prediction):
         made = estimate(event.ticks, estimate_for) if event.latency_us is None else None
         values["estimate"] = None if made is None else asdict(made)
     return json.dumps(values)
 
 
-def _plain_line(event: Event, view: Callable[[], View]) -> str | None:
+def _plain_line(event: Event, view: Callable[[], MonitorView]) -> str | None:
     from datetime import datetime
 
     from vww_deploy.monitor.text import printable
-    from vww_deploy.session.events import Connection, Console, Result, Skipped
+    from vww_deploy.session.events import Connection, ConsoleLine, Prediction, Skipped
     from vww_deploy.session.latency import latency_text
 
     time = f"{datetime.fromtimestamp(event.at):%H:%M:%S.%f}"[:-3]
     match event:
-        case Result():
+        case Prediction():
             seen = view()
             if seen.shown is None or seen.shown.result is not event:
                 return None
             name = printable(seen.shown.frame.source)
             latency = latency_text(event.ticks, event.latency_us, seen.estimate_for)
             return f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  {latency}  {name}"
-        case Console():
+        case ConsoleLine():
             return f"{time}  board: {printable(event.text)}"
         case Skipped():
             return f"{time}  skipped: {printable(event.reason)}"

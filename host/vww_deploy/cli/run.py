@@ -19,7 +19,7 @@ from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
 if TYPE_CHECKING:
     from vww_deploy.fleet.client import Fleet
     from vww_deploy.graph.model import Model
-    from vww_deploy.pictures.camera_format import FrameFormat
+    from vww_deploy.pictures.camera_format import CameraFormat
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import RunSummary, RunWriter, Store
     from vww_deploy.session.session import Session
@@ -139,7 +139,7 @@ def _on_board(
     board: str | None,
     port: str | None,
     reference: bool,
-    raw: FrameFormat | None,
+    raw: CameraFormat | None,
     fault_rate: float,
     *,
     quiet: bool,
@@ -184,7 +184,7 @@ def _on_fleet(
     model: Model,
     planned: list[Picture],
     reference: bool,
-    raw: FrameFormat | None,
+    raw: CameraFormat | None,
     *,
     quiet: bool,
 ) -> int:
@@ -265,14 +265,14 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
     with common.progress() as progress:
         task = progress.add_task("streaming", total=len(pictures))
         for event in stream_run(session, writer, pictures):
-            if isinstance(event, events.Console):
+            if isinstance(event, events.ConsoleLine):
                 common.err.print(f"[dim]board: {escape(event.text)}[/]", soft_wrap=True)
             elif isinstance(event, events.Skipped):
                 common.err.print(f"[yellow]skipped:[/] {escape(event.reason)}", soft_wrap=True)
                 progress.advance(task)
-            elif isinstance(event, events.Frame):
+            elif isinstance(event, events.ShownPicture):
                 frame = event
-            elif isinstance(event, events.Result):
+            elif isinstance(event, events.Prediction):
                 progress.advance(task)
                 if not quiet:
                     common.out.print(tables.event_line(header, frame, event), soft_wrap=True)

@@ -13,9 +13,9 @@ from vww_deploy.files import shown
 
 if TYPE_CHECKING:
     from vww_deploy.runs.compare import Comparison
-    from vww_deploy.runs.store import Result, RunHeader, Store
-    from vww_deploy.session.events import Frame
-    from vww_deploy.session.events import Result as ResultEvent
+    from vww_deploy.runs.store import RunHeader, Store, StoredResult
+    from vww_deploy.session.events import Prediction as ResultEvent
+    from vww_deploy.session.events import ShownPicture
 
 STATES: Final = {
     "running": "[yellow]unfinished[/]",
@@ -35,13 +35,13 @@ def result_heading(header: RunHeader) -> str:
     return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {chance:>9}  {unit:>13}  reference[/]"
 
 
-def result_line(header: RunHeader, result: Result) -> str:
+def result_line(header: RunHeader, result: StoredResult) -> str:
     """Picture, prediction, P(person), latency on the device, equal to the host reference or not; as rich markup."""
     said = Said(result.p_person, tuple(result.outputs.tolist()), result.ticks, result.latency_us, result.equal)
     return _line(header, result.path, result.truth, said)
 
 
-def event_line(header: RunHeader, frame: Frame, event: ResultEvent) -> str:
+def event_line(header: RunHeader, frame: ShownPicture, event: ResultEvent) -> str:
     """The same line for a result that has just come."""
     equal = None if event.reference is None else event.reference == event.outputs
     said = Said(event.p_person, event.outputs, event.ticks, event.latency_us, equal)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels import Work, rule_of
+from vww_deploy.compiler.kernels import KernelWork, rule_of
 from vww_deploy.compiler.plan import Choice
 from vww_deploy.compiler.targets.cortex_m4 import TARGET
 from vww_deploy.compiler.targets.target import Target
@@ -32,7 +32,7 @@ class CostModel:
         # What is given up is measured against well-running arithmetic, not against slow layers: those are to stay as
         # fast as they can be.
         outputs = sum(graph.activations[op.output].size for op in graph.ops)
-        self._total = _instructions(Work("rows", {"macs": graph.macs, "outputs": outputs}), target)
+        self._total = _instructions(KernelWork("rows", {"macs": graph.macs, "outputs": outputs}), target)
         self._known: dict[tuple[int, int], float] = {}
 
     def slowdown(self, choice: Choice) -> float:
@@ -60,6 +60,6 @@ class CostModel:
         return self._known[key]
 
 
-def _instructions(work: Work, target: Target) -> float:
+def _instructions(work: KernelWork, target: Target) -> float:
     each = (target.instructions or DEFAULT.instructions)[work.case]
     return sum(factor * work.amounts[amount] for amount, factor in each.items() if amount in work.amounts)

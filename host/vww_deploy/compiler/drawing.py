@@ -11,7 +11,7 @@ from typing import Final
 from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.plan import Choice, Plan, StorageUse, make_plan
-from vww_deploy.compiler.schedule import Layers
+from vww_deploy.compiler.schedule import LayerOrder
 from vww_deploy.errors import ModelError
 from vww_deploy.files import write_whole
 
@@ -51,7 +51,7 @@ def explain(compiled: Compiled) -> list[str]:
         elif segment.is_band:
             lines.append(f"layer {segment.begin} runs {segment.rows} row(s) at a time and follows its input")
     scratch = {i: kernel.scratch_bytes for i, kernel in compiled.kernels.items()}
-    plain = make_plan(Layers(graph), Choice(), scratch, effort=20)
+    plain = make_plan(LayerOrder(graph), Choice(), scratch, effort=20)
     if plain is not None and plain.arena_bytes > plan.arena_bytes:
         bands = tuple(s for s in plan.segments if s.is_band)
         by_rows = frozenset(t for t, p in plan.places.items() if p.layout.value == "rows" and t != graph.input)

@@ -17,7 +17,7 @@ import numpy as np
 
 from vww_deploy.compiler.kernels import InPlace
 from vww_deploy.compiler.placement import Extents, place
-from vww_deploy.compiler.schedule import Call, Layers, Segment, segments_of
+from vww_deploy.compiler.schedule import Call, LayerOrder, Segment, segments_of
 from vww_deploy.graph.ir import Activation, Op
 
 READ_PAST_BYTES: Final = 4
@@ -107,7 +107,7 @@ class _Storage:
 
 
 def make_plan(
-    layers: Layers, choice: Choice, scratch_bytes: Mapping[int, int], *, effort: int = 1, below: int | None = None
+    layers: LayerOrder, choice: Choice, scratch_bytes: Mapping[int, int], *, effort: int = 1, below: int | None = None
 ) -> Plan | None:
     """The plan that follows from a choice; ``effort`` is how many placement orders are tried.
 
@@ -117,7 +117,7 @@ def make_plan(
 
 
 class _Builder:
-    def __init__(self, layers: Layers, choice: Choice, scratch_bytes: Mapping[int, int]) -> None:
+    def __init__(self, layers: LayerOrder, choice: Choice, scratch_bytes: Mapping[int, int]) -> None:
         self.graph = layers.graph
         self.layers = layers
         self.choice = choice

@@ -12,7 +12,7 @@ from typing import Final
 from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.kernels import InPlace
 from vww_deploy.compiler.plan import Choice, Plan, make_plan
-from vww_deploy.compiler.schedule import Layers, Segment
+from vww_deploy.compiler.schedule import LayerOrder, Segment
 from vww_deploy.graph.ir import Graph
 
 SPEED_LOSS: Final = 0.02
@@ -35,7 +35,7 @@ def choose_plan(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str
 
 def follow(graph: Graph, scratch_bytes: Mapping[int, int], choice: Choice) -> Plan:
     """The plan of a choice, with more placements tried than the search has time for."""
-    layers = Layers(graph)
+    layers = LayerOrder(graph)
     quick, thorough = (make_plan(layers, choice, scratch_bytes, effort=effort) for effort in (_QUICK, _THOROUGH))
     assert quick is not None and thorough is not None
     return thorough if thorough.arena_bytes < quick.arena_bytes else quick
@@ -46,7 +46,7 @@ class _Search:
         self.graph = graph
         self.scratch_bytes = scratch_bytes
         self.limit = limit
-        self.layers = Layers(graph)
+        self.layers = LayerOrder(graph)
         self.cost = CostModel(graph)
         self.choice = Choice()
         plan = make_plan(self.layers, self.choice, scratch_bytes, effort=_QUICK)
@@ -89,7 +89,7 @@ class _Search:
         return found
 
 
-def _front_shapes(layers: Layers) -> Iterator[tuple[int, int, bool]]:
+def _front_shapes(layers: LayerOrder) -> Iterator[tuple[int, int, bool]]:
     """(layers in the first band, layers behind it whose tensors lie row after row, whether some of those grow)."""
     graph = layers.graph
     length = _chain(layers)
@@ -102,7 +102,7 @@ def _front_shapes(layers: Layers) -> Iterator[tuple[int, int, bool]]:
                     yield end, tail, True
 
 
-def _front(layers: Layers, shape: tuple[int, int, bool], rows: int, step: int) -> Choice:
+def _front(layers: LayerOrder, shape: tuple[int, int, bool], rows: int, step: int) -> Choice:
     """The first layers as one band, and some layers behind it row after row, so that they can follow the input."""
     graph = layers.graph
     end, tail, growing = shape
@@ -115,7 +115,7 @@ def _front(layers: Layers, shape: tuple[int, int, bool], rows: int, step: int) -
     return Choice(tuple(bands), frozenset(graph.ops[i].output for i in range(end - 1, tail)))
 
 
-def _chain(layers: Layers) -> int:
+def _chain(layers: LayerOrder) -> int:
     """How many of the first layers form a chain that can stream, each read by the next alone."""
     graph = layers.graph
     readers: dict[int, int] = {}
@@ -130,7 +130,7 @@ def _chain(layers: Layers) -> int:
     return len(graph.ops)
 
 
-def _stays_in_place(layers: Layers, index: int) -> bool:
+def _stays_in_place(layers: LayerOrder, index: int) -> bool:
     """True for layers that can overwrite a tensor that lies row after row, all rows in one call."""
     graph, op = layers.graph, layers.graph.ops[index]
     source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
@@ -138,12 +138,12 @@ def _stays_in_place(layers: Layers, index: int) -> bool:
     return same and InPlace.SAME in layers.in_place[index]
 
 
-def _grows(layers: Layers, index: int) -> bool:
+def _grows(layers: LayerOrder, index: int) -> bool:
     """True for layers that widen every row: with rows packed tight they can still work in place, from the last row."""
     return InPlace.BACKWARD in layers.in_place[index]
 
 
-def _bands(layers: Layers, choice: Choice, plan: Plan) -> Iterator[Choice]:
+def _bands(layers: LayerOrder, choice: Choice, plan: Plan) -> Iterator[Choice]:
     """The choice so far with one more band, over a layer at which the plan peaks."""
     graph = layers.graph
     taken = {i for band in choice.bands for i in range(band.begin, band.end)}

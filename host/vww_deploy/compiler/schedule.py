@@ -46,7 +46,7 @@ class Call:
     row_end: int
 
 
-class Layers:
+class LayerOrder:
     """What planning asks about a graph's layers, again and again: worked out once.
 
     ``in_place`` by layer; ``last_reader`` and ``row_of`` by activation, ``row_of`` being its row in

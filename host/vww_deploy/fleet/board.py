@@ -30,7 +30,7 @@ from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.resources import cache_dir
-from vww_deploy.runs.store import Result, Skipped
+from vww_deploy.runs.store import StoredResult, StoredSkip
 from vww_deploy.runs.stream import run_header, stored
 from vww_deploy.session import events
 from vww_deploy.session.bench import bench
@@ -97,22 +97,24 @@ class LentBoard:
                 done = replace(done, results=results, skipped=skipped)
         return replace(done, finished=time.time())
 
-    def _results(self, session: Session, items: tuple[Item, ...]) -> tuple[tuple[Result, ...], tuple[Skipped, ...]]:
+    def _results(
+        self, session: Session, items: tuple[Item, ...]
+    ) -> tuple[tuple[StoredResult, ...], tuple[StoredSkip, ...]]:
         by_position = {item.position: item for item in items}
         pictures = {item.position: Picture(str(self.blobs.path(item.sha256)), item.truth) for item in items}
         results, skipped = [], []
         for event in session.stream(pictures):
-            if isinstance(event, events.Frame):
+            if isinstance(event, events.ShownPicture):
                 frame = event
                 if frame.sha256 != by_position[frame.number].sha256:
                     raise FleetError(f"{frame.source} is damaged", hint="remove that file on the worker's machine")
-            elif isinstance(event, events.Result):
+            elif isinstance(event, events.Prediction):
                 result = stored(frame, event, session.model.card.threshold, self.offer.serial)
                 results.append(replace(result, path=by_position[event.number].path))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 own = by_position[event.number]
                 reason = event.reason.replace(pictures[event.number].path, own.path)
-                skipped.append(Skipped(event.number, own.path, reason))
+                skipped.append(StoredSkip(event.number, own.path, reason))
         return tuple(results), tuple(skipped)
 
     @contextlib.contextmanager

@@ -21,7 +21,7 @@ from vww_deploy.fleet.shards import DEFAULT_SIZE, Item, Outcome, Shard, Work, sp
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.store import RunHeader, RunWriter, Skipped, State, Store
+from vww_deploy.runs.store import RunHeader, RunWriter, State, Store, StoredSkip
 
 
 def work_of(model: Model, kind: str, *, compare: bool = True, raw_camera: str = "") -> Work:
@@ -65,7 +65,7 @@ class FleetRun:
         self._boards: Final = boards
         self._store: Final = store
         self._size: Final = size
-        self._unread: list[Skipped] = []
+        self._unread: list[StoredSkip] = []
         self.writer: RunWriter | None = None
         """Of the run; None until a board has said what it is."""
 
@@ -141,7 +141,7 @@ class FleetRun:
                 try:
                     data = preprocess.read_picture_file(Path(picture.path))
                 except DataError as error:
-                    self._unread.append(Skipped(position, picture.path, error.message))
+                    self._unread.append(StoredSkip(position, picture.path, error.message))
                     continue
                 sha256 = hashlib.sha256(data).hexdigest()
                 files[sha256] = data

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from vww_deploy.pictures.outputs import OutputSpec
-from vww_deploy.runs.store import Result, RunHeader, Skipped
+from vww_deploy.runs.store import RunHeader, StoredResult, StoredSkip
 
 DEFAULT_SIZE: Final = 50
 """Pictures of a shard: some seconds of a board, so that a lost one costs little and the way there even less."""
@@ -102,8 +102,8 @@ class Outcome:
     finished: float
     flashed: bool = False
     header: RunHeader | None = None
-    results: tuple[Result, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
+    results: tuple[StoredResult, ...] = ()
+    skipped: tuple[StoredSkip, ...] = ()
     report: Any = None
     error: str = ""
     hint: str = ""

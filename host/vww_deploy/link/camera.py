@@ -20,7 +20,7 @@ from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import MAX_TICKS, Device
 from vww_deploy.link.messages import CameraStatus, FrameKind
-from vww_deploy.pictures.camera_format import FrameFormat
+from vww_deploy.pictures.camera_format import CameraFormat
 
 # The longest and the shortest sleep between two questions for a new shot; one costs the board some microseconds.
 _LONGEST_SLEEP_S: Final = 0.05
@@ -51,7 +51,7 @@ TROUBLE: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class CameraShot:
     """What the board made of one camera frame."""
 
     number: int
@@ -79,7 +79,7 @@ class Shot:
 class DeviceCamera:
     """A camera that answered. Made by :meth:`open`."""
 
-    def __init__(self, device: Device, frame: FrameFormat, pattern: int, name: str, room: int) -> None:
+    def __init__(self, device: Device, frame: CameraFormat, pattern: int, name: str, room: int) -> None:
         """Use :meth:`open`."""
         self.device: Final = device
         self.frame: Final = frame
@@ -99,7 +99,7 @@ class DeviceCamera:
         self._pause_s = _SHORTEST_SLEEP_S
 
     @classmethod
-    def open(cls, device: Device, frame: FrameFormat, pattern: int = 0) -> DeviceCamera:
+    def open(cls, device: Device, frame: CameraFormat, pattern: int = 0) -> DeviceCamera:
         """Has the board look for its camera and set it up.
 
         Args:
@@ -136,7 +136,7 @@ class DeviceCamera:
         self.device.request(m.Live(0, 0, 0), m.LiveSet)
         self.device.live = False
 
-    def next_shot(self, timeout_s: float) -> Shot | None:
+    def next_shot(self, timeout_s: float) -> CameraShot | None:
         """The next shot; None when there is none in time: :attr:`status` tells what the camera did."""
         deadline = time.monotonic() + timeout_s
         asked = 0
@@ -185,7 +185,7 @@ class DeviceCamera:
         self.failures = answer.failures
         return answer
 
-    def _fetch(self, answer: m.Shot) -> Shot:
+    def _fetch(self, answer: m.Shot) -> CameraShot:
         """The newest shot, or the older one whose frames are kept."""
         if answer.held > self._release and answer.held != answer.number:
             held = self._poll(answer.held)
@@ -204,7 +204,7 @@ class DeviceCamera:
         missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
         self._last_number = max(answer.number, self._last_number)
         info = self.device.info
-        return Shot(
+        return CameraShot(
             number=answer.number,
             output=np.frombuffer(answer.outputs, np.int8).copy(),
             ticks=answer.ticks,

@@ -23,7 +23,7 @@ from vww_deploy.link import messages as m
 from vww_deploy.link import trace
 from vww_deploy.link.frames import PROTOCOL_VERSION, Broken, Decoder, Frame, Text, encode_frame
 from vww_deploy.link.transport import PortStuck, Transport
-from vww_deploy.pictures.camera_format import FrameFormat
+from vww_deploy.pictures.camera_format import CameraFormat
 
 # A request without inference is answered within a few ms on any board once it has gone over the line; 0.5 s leaves room
 # for a busy host. On a line that loses nothing the host then only knocks, and sends again what is lost for certain.
@@ -148,7 +148,7 @@ class _Job:
     id: int
     data: bytes
     flags: int = 0
-    frame: FrameFormat | None = None
+    frame: CameraFormat | None = None
     """Of a camera frame, which the board preprocesses; None for the model's input itself."""
     retries: int = 0
     received: int = 0
@@ -272,7 +272,7 @@ class Device:
         self._preparation = m.Prepare(int(crop), table.tobytes())
         self.request(self._preparation, m.Prepared)
 
-    def infer_frames(self, frames: Iterable[bytes], frame: FrameFormat) -> Iterator[Inference]:
+    def infer_frames(self, frames: Iterable[bytes], frame: CameraFormat) -> Iterator[Inference]:
         """Results of camera frames, each ``frame.bytes`` long, preprocessed by the board: see :meth:`prepare`."""
         return self._run_all(_Job(self._new_id(), data, frame=frame) for data in frames)
 

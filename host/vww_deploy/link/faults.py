@@ -23,7 +23,7 @@ from vww_deploy.errors import LinkError
 from vww_deploy.link.transport import Line, Transport
 
 
-class Fault(StrEnum):
+class LineFault(StrEnum):
     """What can happen at a byte of the stream, in either direction."""
 
     FLIP = "flip"  # one bit of the byte
@@ -39,7 +39,7 @@ class Fault(StrEnum):
     RESET = "reset"  # the board starts again
 
 
-ON_THE_LINE: Final = frozenset(Fault) - {Fault.RESET}
+ON_THE_LINE: Final = frozenset(LineFault) - {LineFault.RESET}
 """The faults that need nobody but the line."""
 
 PACKET_BYTES: Final = 64
@@ -65,7 +65,7 @@ class Faults:
     """
 
     rate: float = 0.0
-    kinds: Collection[Fault] = ON_THE_LINE
+    kinds: Collection[LineFault] = ON_THE_LINE
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,9 +87,9 @@ class Lane:
         self._recent = b""
         self._to_drop = 0
         self._until_fault = self._gap()
-        self.counts: Counter[Fault] = Counter()
+        self.counts: Counter[LineFault] = Counter()
 
-    def feed(self, data: bytes) -> Iterator[bytes | Fault]:
+    def feed(self, data: bytes) -> Iterator[bytes | LineFault]:
         """What comes out for ``data``; a fault that the caller must act out stands where it happens."""
         while data:
             if self._to_drop:
@@ -108,17 +108,17 @@ class Lane:
                 yield self._passed(before)
             fault = self._random.choice(self._kinds)
             self.counts[fault] += 1
-            if fault is Fault.FLIP:
+            if fault is LineFault.FLIP:
                 data = bytes([data[0] ^ 1 << self._random.randrange(8)]) + data[1:]
-            elif fault is Fault.DROP:
+            elif fault is LineFault.DROP:
                 self._to_drop = self._random.randint(1, 4)
-            elif fault is Fault.HOLE:
+            elif fault is LineFault.HOLE:
                 self._to_drop = PACKET_BYTES
-            elif fault is Fault.DUPLICATE:
+            elif fault is LineFault.DUPLICATE:
                 yield self._recent[-self._random.randint(1, PACKET_BYTES) :]
-            elif fault is Fault.GARBAGE:
+            elif fault is LineFault.GARBAGE:
                 yield self._random.randbytes(self._random.randint(1, PACKET_BYTES))
-            elif fault is Fault.TEXT:
+            elif fault is LineFault.TEXT:
                 yield self._text
             else:
                 yield fault
@@ -138,7 +138,7 @@ class FaultyTransport:
     Args:
         inner: the real one; closed with this one.
         faults: what to do to the bytes.
-        reset: restarts the board; needed for :attr:`Fault.RESET`.
+        reset: restarts the board; needed for :attr:`LineFault.RESET`.
         baudrate: the pace of the line, 10 bits a byte, both ways at once; None: as fast as ``inner``.
     """
 
@@ -151,7 +151,7 @@ class FaultyTransport:
         baudrate: int | None = None,
     ) -> None:
         faults = faults or Faults()
-        if faults.rate and Fault.RESET in faults.kinds and reset is None:
+        if faults.rate and LineFault.RESET in faults.kinds and reset is None:
             raise ValueError("faults with resets need to know how to reset the board")
         self._inner = inner
         self._reset = reset
@@ -174,7 +174,7 @@ class FaultyTransport:
         return self._inner.name if self._names == 1 else f"{self._inner.name}#{self._names}"
 
     @property
-    def counts(self) -> Counter[Fault]:
+    def counts(self) -> Counter[LineFault]:
         """How often each fault has happened."""
         return self._to_board.lane.counts + self._to_host.lane.counts
 
@@ -223,11 +223,11 @@ class FaultyTransport:
 
     def _due(self, wire: _Wire) -> Iterator[bytes]:
         for piece in wire.due():
-            if piece is Fault.DISCONNECT:
+            if piece is LineFault.DISCONNECT:
                 self._connected = False
                 self._names += 1
                 self._check_connected()
-            elif piece is Fault.RESET:
+            elif piece is LineFault.RESET:
                 assert self._reset is not None
                 self._reset()
             elif isinstance(piece, bytes):
@@ -250,7 +250,7 @@ class _Wire:
         self._slice = max(1, int(bytes_per_s / 1000)) if bytes_per_s else None
         self._free_at = 0.0
         self._throttled = 0
-        self._queue: deque[tuple[float, bytes | Fault]] = deque()
+        self._queue: deque[tuple[float, bytes | LineFault]] = deque()
 
     def put(self, data: bytes) -> None:
         self._free_at = max(self._free_at, time.monotonic())
@@ -259,11 +259,11 @@ class _Wire:
                 self.waiting += len(piece)
                 for part in self._parts(piece):
                     self._queue.append((self._free_at, part))
-            elif piece is Fault.DELAY:
+            elif piece is LineFault.DELAY:
                 self._free_at += DELAY_S
-            elif piece is Fault.STALL:
+            elif piece is LineFault.STALL:
                 self._free_at += STALL_S
-            elif piece is Fault.THROTTLE:
+            elif piece is LineFault.THROTTLE:
                 self._throttled += THROTTLED_BYTES
             else:
                 self._queue.append((self._free_at, piece))
@@ -281,7 +281,7 @@ class _Wire:
             yield piece[:size]
             piece = piece[size:]
 
-    def due(self) -> Iterator[bytes | Fault]:
+    def due(self) -> Iterator[bytes | LineFault]:
         now = time.monotonic()
         while self._queue and self._queue[0][0] <= now:
             piece = self._queue.popleft()[1]

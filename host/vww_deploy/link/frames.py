@@ -42,7 +42,7 @@ class Text:
     data: bytes
 
 
-class Fault(Enum):
+class FrameFault(Enum):
     """Why bytes between two zeros are no frame."""
 
     TOO_LONG = "too long"
@@ -54,7 +54,7 @@ class Fault(Enum):
 class Broken:
     """Bytes between two zeros that are no frame; they are dropped."""
 
-    fault: Fault
+    fault: FrameFault
 
 
 Event = Frame | Text | Broken
@@ -92,7 +92,7 @@ class Decoder:
                 if len(self._buffer) > self._limit:
                     self._overflown = True
                     self._buffer.clear()
-                    yield Broken(Fault.TOO_LONG)
+                    yield Broken(FrameFault.TOO_LONG)
             if closed and (self._buffer or self._overflown):
                 yield from self._close()
 
@@ -110,14 +110,14 @@ class Decoder:
         try:
             decoded = cobs.decode(raw)
         except cobs.DecodeError:
-            yield Broken(Fault.BROKEN)
+            yield Broken(FrameFault.BROKEN)
             return
         if len(decoded) < HEADER.size + CRC.size:
-            yield Broken(Fault.BROKEN)
+            yield Broken(FrameFault.BROKEN)
             return
         body, crc = decoded[: -CRC.size], CRC.unpack(decoded[-CRC.size :])[0]
         if zlib.crc32(body) != crc:
-            yield Broken(Fault.BAD_CRC)
+            yield Broken(FrameFault.BAD_CRC)
             return
         self._in_frame = False
         version, message_type, sequence = HEADER.unpack(body[: HEADER.size])

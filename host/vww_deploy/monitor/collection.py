@@ -12,7 +12,7 @@ from typing import Final
 from vww_deploy.errors import DataError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
-from vww_deploy.session.events import Frame
+from vww_deploy.session.events import ShownPicture
 
 _COLUMNS: Final = ("file", "label", "source")
 _FOLDERS: Final = ("no_person", "person")
@@ -35,7 +35,7 @@ class Collection:
         """The table of labels."""
         return self.folder / "labels.csv"
 
-    def add(self, frame: Frame, person: bool, board: str = "") -> Path:
+    def add(self, frame: ShownPicture, person: bool, board: str = "") -> Path:
         """Store a frame with its label. A frame that is there already only changes its label.
 
         Returns:
@@ -63,7 +63,7 @@ class Collection:
             ) from error
         return self.folder / name
 
-    def remove(self, frame: Frame) -> None:
+    def remove(self, frame: ShownPicture) -> None:
         """Take a frame out again, whichever label it has.
 
         Raises:
@@ -79,7 +79,7 @@ class Collection:
                 f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
             ) from error
 
-    def holds(self, frame: Frame) -> bool:
+    def holds(self, frame: ShownPicture) -> bool:
         """Whether the frame is there, with whichever label.
 
         Raises:
@@ -119,7 +119,7 @@ class Collection:
         write_whole(self.csv_path, text.getvalue().encode())
 
 
-def _stored(frame: Frame) -> bytes:
+def _stored(frame: ShownPicture) -> bytes:
     return to_png(frame.raw if frame.raw is not None else frame.pixels)
 
 

@@ -17,9 +17,9 @@ from typing import Final
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.files import write_whole
 from vww_deploy.monitor.collection import Collection
-from vww_deploy.monitor.state import KEPT_FRAMES, Shown, State, View
+from vww_deploy.monitor.state import KEPT_FRAMES, MonitorView, Shown, State
 from vww_deploy.runs.recording import Recorder, to_json, to_png
-from vww_deploy.session.events import Connection, Event, Timing
+from vww_deploy.session.events import Connection, Event, LayerTimes
 from vww_deploy.session.latency import ESTIMATE_BOARD
 from vww_deploy.session.source import Control, SentPicture, Source
 
@@ -61,10 +61,10 @@ class Monitor:
         self._labelled: deque[tuple[Shown, bool | None]] = deque(maxlen=KEPT_FRAMES)  # and the label before
         with contextlib.suppress(DataError):  # said when a frame is labelled
             self._state.labelled = self.collection.counts()
-        self._view: View | None = None
+        self._view: MonitorView | None = None
         self._recorder: Recorder | None = None
         self._connected: Connection | None = None  # a recording begins with these two to make sense
-        self._timing: Timing | None = None
+        self._timing: LayerTimes | None = None
         self._thread = threading.Thread(target=self._run, name="monitor source", daemon=True)
 
     def __enter__(self) -> Monitor:
@@ -86,7 +86,7 @@ class Monitor:
         if self.error:
             raise self.error
 
-    def view(self) -> View:
+    def view(self) -> MonitorView:
         """The moment as it is; the same object as long as nothing changes."""
         with self._lock:
             if self._view is None or self._view.version != self._state.version:
@@ -279,7 +279,7 @@ class Monitor:
             self._state.apply(event)
             if isinstance(event, Connection) and event.state == "connected":
                 self._connected, self._timing = event, None
-            elif isinstance(event, Timing):
+            elif isinstance(event, LayerTimes):
                 self._timing = event
             if self._recorder is not None:
                 self._recorder.add(event)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vww_deploy.monitor.graphics import fit
-from vww_deploy.monitor.state import Line, View
+from vww_deploy.monitor.state import MonitorView, TextLine
 from vww_deploy.monitor.text import file_name, milliseconds, printable, rate, sparkline, spent, ticks
 from vww_deploy.session.latency import estimate
 
@@ -60,7 +60,7 @@ class Page:
     hole: Hole | None
 
 
-def draw(console: Console, view: View, *, title: str, replays: bool = False, speed: float = 1.0) -> Page:
+def draw(console: Console, view: MonitorView, *, title: str, replays: bool = False, speed: float = 1.0) -> Page:
     """Lay a view out over the whole console."""
     width, height = console.size
     options = console.options.update_dimensions(width, height)
@@ -85,7 +85,7 @@ def draw(console: Console, view: View, *, title: str, replays: bool = False, spe
     return Page(console.render_lines(layout, options.update(height=height)), hole)
 
 
-def _hole(view: View, body_rows: int, width: int) -> Hole:
+def _hole(view: MonitorView, body_rows: int, width: int) -> Hole:
     if view.shown is not None:
         height, picture_width = view.shown.frame.pixels.shape[:2]
     elif view.board is not None:
@@ -96,7 +96,7 @@ def _hole(view: View, body_rows: int, width: int) -> Hole:
     return Hole(2, 1, rows, columns)
 
 
-def _header(view: View, title: str, replays: bool) -> RenderableType:
+def _header(view: MonitorView, title: str, replays: bool) -> RenderableType:
     style, word = {
         "connecting": ("yellow", "connecting"),
         "connected": ("green", "connected"),
@@ -128,7 +128,7 @@ def _header(view: View, title: str, replays: bool) -> RenderableType:
     return grid
 
 
-def _facts(view: View, rows: int, width: int) -> RenderableType:
+def _facts(view: MonitorView, rows: int, width: int) -> RenderableType:
     lines: list[RenderableType] = [_verdict(view, width), _bar(view, width), _chances(view, width), Text("")]
     result = view.shown.result if view.shown else None
     clock = view.board.clock if view.board else ""
@@ -167,7 +167,7 @@ def _facts(view: View, rows: int, width: int) -> RenderableType:
     return Group(*lines[:rows])
 
 
-def _verdict(view: View, width: int) -> RenderableType:
+def _verdict(view: MonitorView, width: int) -> RenderableType:
     if view.person is None:
         return Text("no frame yet", "bold dim")
     grid = Table.grid(expand=True)
@@ -178,7 +178,7 @@ def _verdict(view: View, width: int) -> RenderableType:
     return grid
 
 
-def _bar(view: View, width: int) -> Text:
+def _bar(view: MonitorView, width: int) -> Text:
     """P(person) as a bar, the threshold as a mark in it."""
     p = view.shown.result.p_person if view.shown else 0.0
     filled = round(p * width)
@@ -193,7 +193,7 @@ def _bar(view: View, width: int) -> Text:
     return bar
 
 
-def _chances(view: View, width: int) -> Text:
+def _chances(view: MonitorView, width: int) -> Text:
     """P(person) of the last results, oldest first, from 0 to 1; green where it reached the threshold."""
     text = Text.assemble(("threshold ", "dim"), (f"{view.threshold:.2f}", "yellow"), "  ", no_wrap=True)
     recent = [point.p_person for point in view.history][-max(0, width - 17) :]
@@ -202,7 +202,7 @@ def _chances(view: View, width: int) -> Text:
     return text
 
 
-def _layers(view: View, rows: int, width: int) -> list[RenderableType]:
+def _layers(view: MonitorView, rows: int, width: int) -> list[RenderableType]:
     """The slowest layers, as many as there is room for."""
     if rows < 3 or not view.layers:
         return []
@@ -216,12 +216,12 @@ def _layers(view: View, rows: int, width: int) -> list[RenderableType]:
     return lines
 
 
-def _console(view: View, rows: int, width: int) -> RenderableType:
+def _console(view: MonitorView, rows: int, width: int) -> RenderableType:
     recent = view.lines[-(rows - 1) :]
     return Group(Rule("console", style="bright_black", align="left"), *(_line(line) for line in recent))
 
 
-def _line(line: Line) -> Text:
+def _line(line: TextLine) -> Text:
     style = "yellow" if line.notice else "default"
     return Text(" " + printable(line.text), style, no_wrap=True, overflow="ellipsis")
 
@@ -244,5 +244,5 @@ def _pairs(*pairs: tuple[str, object]) -> Text:
     return text
 
 
-def _percent(view: View) -> str:
+def _percent(view: MonitorView) -> str:
     return f"{view.shown.result.p_person:.1%}" if view.shown else ""

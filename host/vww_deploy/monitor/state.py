@@ -15,13 +15,13 @@ from vww_deploy.session.events import (
     BoardInfo,
     Connection,
     ConnectionState,
-    Console,
+    ConsoleLine,
     Event,
-    Frame,
-    LinkStats,
-    Result,
+    LayerTimes,
+    LinkReport,
+    Prediction,
+    ShownPicture,
     Skipped,
-    Timing,
 )
 from vww_deploy.session.latency import ESTIMATE_BOARD
 
@@ -55,13 +55,13 @@ class Point:
 class Shown:
     """A frame with its result; ``arrived`` is when the result reached the monitor (seconds since 1970)."""
 
-    frame: Frame
-    result: Result
+    frame: ShownPicture
+    result: Prediction
     arrived: float
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line of the console; ``serial`` counts all lines since the start, also those no longer kept."""
 
     serial: int
@@ -71,7 +71,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class MonitorView:
     """All that is to be seen.
 
     Attributes:
@@ -110,8 +110,8 @@ class View:
     fps: float
     history: tuple[Point, ...]
     layers: tuple[tuple[str, int], ...]
-    lines: tuple[Line, ...]
-    link: LinkStats | None
+    lines: tuple[TextLine, ...]
+    link: LinkReport | None
     bytes_in_per_s: float
     bytes_out_per_s: float
     results: int
@@ -181,32 +181,32 @@ class State:
         self._connection: ConnectionState = "connecting"
         self._reason = ""
         self._board: BoardInfo | None = None
-        self._waiting: Frame | None = None
+        self._waiting: ShownPicture | None = None
         self._shown: OrderedDict[int, Shown] = OrderedDict()
         self._latest: Shown | None = None
         self._history: deque[Point] = deque(maxlen=HISTORY)
         self._layers: tuple[tuple[str, int], ...] = ()
-        self._lines: deque[Line] = deque(maxlen=CONSOLE_LINES)
+        self._lines: deque[TextLine] = deque(maxlen=CONSOLE_LINES)
         self._serial = 0
-        self._links: deque[LinkStats] = deque(maxlen=64)
+        self._links: deque[LinkReport] = deque(maxlen=64)
         self._results = self._skipped = self._missed = self._retries = 0
 
     def apply(self, event: Event) -> None:
         """One event further."""
         self.version += 1
         match event:
-            case Frame():
+            case ShownPicture():
                 self._waiting = event
-            case Result():
+            case Prediction():
                 self._result(event)
             case Skipped():
                 self._skipped += 1
                 self.notice(f"skipped {event.source}: {event.reason}", event.at)
-            case Timing():
+            case LayerTimes():
                 self._layers = event.layers
-            case Console():
+            case ConsoleLine():
                 self._line(event.text, event.at)
-            case LinkStats():
+            case LinkReport():
                 if self._links and event.bytes_in < self._links[-1].bytes_in:
                     self._links.clear()  # a new connection counts from zero
                 while len(self._links) > 1 and event.at - self._links[0].at > _RATE_WINDOW_S:
@@ -234,10 +234,10 @@ class State:
         """A line of the program's own among the console's."""
         self._line(text, time.time() if at is None else at, notice=True)
 
-    def view(self) -> View:
+    def view(self) -> MonitorView:
         """The moment as it is."""
         in_rate, out_rate = self._throughput()
-        return View(
+        return MonitorView(
             version=self.version,
             connection=self._connection,
             reason=self._reason,
@@ -264,7 +264,7 @@ class State:
             labelled=self.labelled,
         )
 
-    def _result(self, event: Result) -> None:
+    def _result(self, event: Prediction) -> None:
         frame = self._waiting
         if frame is None or frame.number != event.number:
             return  # a recording that was begun between a frame and its result
@@ -295,7 +295,7 @@ class State:
 
     def _line(self, text: str, at: float, *, notice: bool = False) -> None:
         self._serial += 1
-        self._lines.append(Line(self._serial, text[:MAX_CONSOLE_LINE], at, notice))
+        self._lines.append(TextLine(self._serial, text[:MAX_CONSOLE_LINE], at, notice))
 
     def _fps(self) -> float:
         if len(self._history) < 2:

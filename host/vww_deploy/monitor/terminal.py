@@ -19,7 +19,7 @@ from vww_deploy.monitor.graphics import Colours, Graphics
 from vww_deploy.monitor.keyboard import cell_size, open_keyboard
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import Hole, Page, draw
-from vww_deploy.monitor.state import View
+from vww_deploy.monitor.state import MonitorView
 
 _REFRESH_S: Final = 0.1  # longest between two looks at the state; keys are heard at once
 _DEFAULT_CELL: Final = (16, 8)  # height and width of a cell in screen pixels, where the terminal does not say
@@ -144,7 +144,7 @@ class Painter:
             self._screen.write(f"{clear}\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l")
             self._screen.flush()
 
-    def paint(self, page: Page, view: View) -> None:
+    def paint(self, page: Page, view: MonitorView) -> None:
         """Bring the terminal to a page."""
         out: list[str] = []
         if len(self._rows) != len(page.lines):
@@ -178,7 +178,7 @@ class Painter:
         system = _SYSTEMS.get(self._console.color_system or "")
         return "".join(style.render(text, color_system=system) if style else text for text, style, _ in line)
 
-    def _drawn(self, view: View, hole: Hole) -> str:
+    def _drawn(self, view: MonitorView, hole: Hole) -> str:
         assert view.shown is not None
         pixels = view.shown.frame.pixels
         at = f"\x1b[{hole.top + 1};{hole.left + 1}H"

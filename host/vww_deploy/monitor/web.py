@@ -15,7 +15,7 @@ from typing import Any, Final
 from vww_deploy.errors import ToolMissing, VwwError
 from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
-from vww_deploy.monitor.state import Shown, View
+from vww_deploy.monitor.state import MonitorView, Shown
 from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
 from vww_deploy.pictures.preprocess import check_picture
 from vww_deploy.resources import install_extra
@@ -337,7 +337,7 @@ class _Page:
             self._charts_at, self._charted = now, view.results
             self._draw_charts(view)
 
-    def _draw_connection(self, view: View, now: float) -> None:
+    def _draw_connection(self, view: MonitorView, now: float) -> None:
         word = {
             "connecting": "connecting",
             "connected": "connected",
@@ -361,7 +361,7 @@ class _Page:
         _set(self._veil, veil)
         self._veil.set_visibility(bool(veil))
 
-    def _draw_frame(self, view: View) -> None:
+    def _draw_frame(self, view: MonitorView) -> None:
         shown = view.shown
         if shown is None or shown.frame.number == self._number:
             return
@@ -377,7 +377,7 @@ class _Page:
         size = shown.frame.raw.shape if shown.frame.raw is not None else None
         _set(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
 
-    def _draw_verdict(self, view: View) -> None:
+    def _draw_verdict(self, view: MonitorView) -> None:
         if view.threshold != self._threshold:
             self._threshold = view.threshold
             self._slider.set_value(view.threshold)
@@ -413,7 +413,7 @@ class _Page:
             _set(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
         self._stages.show([(name, count, spent(count, clock, clock_hz)) for name, count in result.stages])
 
-    def _draw_layers(self, view: View) -> None:
+    def _draw_layers(self, view: MonitorView) -> None:
         if view.layers == self._layers:
             return
         self._layers = view.layers
@@ -423,14 +423,14 @@ class _Page:
         _set(self._layers_total, ticks(total, clock) if view.layers else "")
         self._no_layers.set_visibility(not view.layers)
 
-    def _draw_console(self, view: View) -> None:
+    def _draw_console(self, view: MonitorView) -> None:
         for line in view.lines[-_LINES_AT_ONCE:]:
             if line.serial > self._line:
                 self._console.push(line.text or " ", classes="vww-notice" if line.notice else None)
         if view.lines:
             self._line = view.lines[-1].serial
 
-    def _draw_link(self, view: View) -> None:
+    def _draw_link(self, view: MonitorView) -> None:
         _set(self._fps, f"{view.fps:.1f}")
         _set(self._results, f"{view.results:,}")
         _set(self._missed, f"{view.missed:,}")
@@ -449,7 +449,7 @@ class _Page:
                     {**dict(self._ports.options), board.port: f"{board.board} · {board.port}"}, value=board.port
                 )
 
-    def _draw_charts(self, view: View) -> None:
+    def _draw_charts(self, view: MonitorView) -> None:
         points = view.history
         chances = [[round(p.at * 1000), round(p.p_person, 4)] for p in points]
         counted = view.board is not None and view.board.clock == COUNTED

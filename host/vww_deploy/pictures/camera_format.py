@@ -36,7 +36,7 @@ class PixelFormat(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class FrameFormat:
+class CameraFormat:
     """Size in pixels and pixel format of a frame; rows follow each other without gaps."""
 
     width: int
@@ -64,7 +64,7 @@ PIXEL_NAMES: Final = {
 }
 
 
-def parse_format(text: str) -> FrameFormat:
+def parse_format(text: str) -> CameraFormat:
     """``qcif``, ``qcif:rgb565be`` or ``WIDTHxHEIGHT:PIXELS``; gray when no pixel format is named.
 
     Raises:
@@ -84,10 +84,10 @@ def parse_format(text: str) -> FrameFormat:
         width, height = int(across), int(down)
         if not (1 <= width <= 65535 and 1 <= height <= 65535):
             raise DataError(f"frames cannot have {width} x {height} pixels", hint="Each side has 1 to 65535.")
-    return FrameFormat(width, height, PIXEL_NAMES[pixels or "gray"])
+    return CameraFormat(width, height, PIXEL_NAMES[pixels or "gray"])
 
 
-def decode_frame(data: bytes, frame: FrameFormat) -> Pixels:
+def decode_frame(data: bytes, frame: CameraFormat) -> Pixels:
     """The frame's pixels: uint8 ``[height, width]`` for gray, ``[height, width, 3]`` for the others.
 
     Raises:
@@ -109,7 +109,7 @@ def decode_frame(data: bytes, frame: FrameFormat) -> Pixels:
     return np.stack(wide, axis=-1).astype(np.uint8)
 
 
-def encode_frame(image: Image.Image, frame: FrameFormat) -> bytes:
+def encode_frame(image: Image.Image, frame: CameraFormat) -> bytes:
     """A picture as a camera would have sent it: the largest centred part of the frame's aspect ratio, resized.
 
     Raises:
@@ -125,7 +125,7 @@ def encode_frame(image: Image.Image, frame: FrameFormat) -> bytes:
     return word.astype("<u2" if frame.pixels is PixelFormat.RGB565_LITTLE else ">u2").tobytes()
 
 
-def frame_to_pixels(data: bytes, frame: FrameFormat, spec: InputSpec) -> Pixels:
+def frame_to_pixels(data: bytes, frame: CameraFormat, spec: InputSpec) -> Pixels:
     """What the model sees of a frame: uint8 ``[height, width, channels]``.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
-from vww_deploy.runs.store import Result, RunSummary, Store
+from vww_deploy.runs.store import RunSummary, Store, StoredResult
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 
@@ -83,7 +83,7 @@ def export(store: Store, run: int, path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _result_to_json(result: Result) -> dict[str, Any]:
+def _result_to_json(result: StoredResult) -> dict[str, Any]:
     values = {name: getattr(result, name) for name in COLUMNS}
     values["outputs"] = result.outputs.tolist()
     values["reference"] = None if result.reference is None else result.reference.tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vww_deploy.runs.store import Result
+from vww_deploy.runs.store import StoredResult
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Accuracy:
         return (self.confusion[0][0] + self.confusion[1][1]) / self.total
 
 
-def accuracy(results: Iterable[Result]) -> Accuracy | None:
+def accuracy(results: Iterable[StoredResult]) -> Accuracy | None:
     """Accuracy over the labelled results; None if there are none."""
     counts = [[0, 0], [0, 0]]
     for result in results:

@@ -27,7 +27,7 @@ from vww_deploy.files import check_file, make_private
 from vww_deploy.pictures import preprocess
 from vww_deploy.runs import untrusted
 from vww_deploy.session import events
-from vww_deploy.session.events import BoardInfo, Event, Frame, Pixels, Result
+from vww_deploy.session.events import BoardInfo, Event, Pixels, Prediction, ShownPicture
 
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 2
@@ -45,12 +45,12 @@ _SCHEMA: Final = """
     CREATE INDEX events_by_kind ON events (kind, id);
 """
 _KINDS: Final[dict[str, type[Any]]] = {
-    "frame": events.Frame,
-    "result": events.Result,
+    "frame": events.ShownPicture,
+    "result": events.Prediction,
     "skipped": events.Skipped,
-    "timing": events.Timing,
-    "console": events.Console,
-    "link": events.LinkStats,
+    "timing": events.LayerTimes,
+    "console": events.ConsoleLine,
+    "link": events.LinkReport,
     "connection": events.Connection,
 }
 # What reading values that make no sense raises.
@@ -206,7 +206,9 @@ class Recording:
             )
             for row in cursor:
                 event = _from_row(*row[1:])
-                if self._version < 2 and isinstance(event, Result):  # times that nobody had measured, stages in them
+                if self._version < 2 and isinstance(
+                    event, Prediction
+                ):  # times that nobody had measured, stages in them
                     event = replace(event, latency_us=None, stages=())
                 yield Recorded(row[0], event)
         except (sqlite3.Error, OSError, *_DAMAGED) as error:
@@ -266,7 +268,7 @@ def kind_of(event: Event) -> str:
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as JSON values, pictures left out."""
-    if isinstance(event, Frame):
+    if isinstance(event, ShownPicture):
         shape = list(event.pixels.shape)
         raw = None if event.raw is None else list(event.raw.shape)
         plain = {k: v for k, v in vars(event).items() if k not in ("pixels", "raw")}
@@ -300,7 +302,7 @@ def _to_row(event: Event) -> tuple[float, str, str, bytes | None, bytes | None]:
     values.pop("shape", None)
     values.pop("raw_shape", None)
     pixels = raw = None
-    if isinstance(event, Frame):
+    if isinstance(event, ShownPicture):
         pixels = to_png(event.pixels)
         raw = None if event.raw is None else to_png(event.raw)
     return event.at, kind_of(event), json.dumps(values), pixels, raw

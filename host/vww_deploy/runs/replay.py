@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.runs.recording import Recording
-from vww_deploy.session.events import Connection, Event, Frame, Result
+from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
 from vww_deploy.session.source import Control
 
 _LONGEST_GAP_S: Final = 5.0  # nobody wants to wait through a night in which the board was off
@@ -81,9 +81,9 @@ class Replay:
                     due += min(max(0.0, recorded.event.at - before), _LONGEST_GAP_S) / control.speed
                     control.sleep(due - time.monotonic())
                 shown, before = recorded.id, recorded.event.at
-                if isinstance(recorded.event, Frame):
+                if isinstance(recorded.event, ShownPicture):
                     self.position = self.position + 1 if self.position and not sought else recording.place(shown)
                     sought = False
                 yield recorded.event
-                if steps and isinstance(recorded.event, Result):
+                if steps and isinstance(recorded.event, Prediction):
                     steps -= 1

@@ -19,7 +19,7 @@ from vww_deploy.runs.rundata import Entry, RunData
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics
-from vww_deploy.training.charts import Axis, Group
+from vww_deploy.training.charts import Axis, BarGroup
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
@@ -183,7 +183,7 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
         spread = f"Every inference took {high:,.6g} {unit}"
         spread += "." if high == low else f", but for {100 * (high - low) / high:.2g} %."
     else:
-        spread = charts.histogram("latency", Axis(unit, low, high), [Group("results", latencies, "time")], bins=40)
+        spread = charts.histogram("latency", Axis(unit, low, high), [BarGroup("results", latencies, "time")], bins=40)
     numbers = [entry.number for entry in data.entries]
     timeline = charts.line(
         "latency over the run",
@@ -193,10 +193,10 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
     )
     chances = [entry.p_person for entry in data.entries]
     labelled = data.labelled
-    groups = [Group("all", chances, "time")]
+    groups = [BarGroup("all", chances, "time")]
     if labelled:
         groups = [
-            Group(data.board.outputs.pair[truth], [e.p_person for e in labelled if e.truth == truth], style)
+            BarGroup(data.board.outputs.pair[truth], [e.p_person for e in labelled if e.truth == truth], style)
             for truth, style in ((0, "no"), (1, "yes"))
         ]
     drawn = [

@@ -15,7 +15,7 @@ from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
 from vww_deploy.runs.store import Store
-from vww_deploy.session.events import BoardInfo, Connection, Frame, Pixels, Result, Skipped, Timing
+from vww_deploy.session.events import BoardInfo, Connection, LayerTimes, Pixels, Prediction, ShownPicture, Skipped
 
 _PREVIEW_SIDE = 192  # pixels of a preview's longer side
 _RUN_DIGITS = 18  # of a run's number; Python refuses to read some thousand
@@ -167,7 +167,7 @@ def _from_recording(path: Path) -> RunData:
     layers: tuple[tuple[str, int], ...] = ()
     entries: list[Entry] = []
     skipped: list[tuple[str, str]] = []
-    frame: tuple[int, Frame] | None = None
+    frame: tuple[int, ShownPicture] | None = None
     started = ""
     with Recording(path) as recording:
         for recorded in recording.events():
@@ -175,20 +175,20 @@ def _from_recording(path: Path) -> RunData:
                 case Connection(board=BoardInfo() as told):
                     board = told
                     started = started or _iso(recorded.event.at)
-                case Timing():
+                case LayerTimes():
                     layers = recorded.event.layers
                 case Skipped():
                     skipped.append((recorded.event.source, recorded.event.reason))
-                case Frame():
+                case ShownPicture():
                     frame = recorded.id, recorded.event
-                case Result() if frame is not None and frame[1].number == recorded.event.number:
+                case Prediction() if frame is not None and frame[1].number == recorded.event.number:
                     entries.append(_recorded_entry(path, *frame, recorded.event))
     if board is None:
         raise DataError(f"{path.name} holds no results: no board was ever connected")
     return RunData(path.name, board, started, "recording", entries, skipped, layers)
 
 
-def _recorded_entry(path: Path, id: int, frame: Frame, result: Result) -> Entry:
+def _recorded_entry(path: Path, id: int, frame: ShownPicture, result: Prediction) -> Entry:
     return Entry(
         number=frame.number,
         name=frame.source,
@@ -209,7 +209,7 @@ def _recorded_preview(path: Path, id: int) -> Pixels | None:
     """Read again when it is needed: a recording of an hour does not fit into memory."""
     with Recording(path) as recording:
         event = next(recording.events(id - 1)).event
-    assert isinstance(event, Frame)
+    assert isinstance(event, ShownPicture)
     return event.raw if event.raw is not None else event.pixels
 
 

@@ -165,7 +165,7 @@ class RunHeader:
 
 
 @dataclass(frozen=True)
-class Result:
+class StoredResult:
     """One picture's inference.
 
     Attributes:
@@ -203,7 +203,7 @@ class Result:
         """Whether device and reference agree in every output; None without a reference."""
         return None if self.reference is None else bool(np.array_equal(self.outputs, self.reference))
 
-    def says_the_same(self, other: Result) -> bool:
+    def says_the_same(self, other: StoredResult) -> bool:
         """Whether picture, outputs and reference are the other's; boards and times may differ."""
         mine, theirs = (
             (one.position, one.sha256, one.outputs.tolist(), None if one.reference is None else one.reference.tolist())
@@ -213,7 +213,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class StoredSkip:
     """A picture that could not be used, and why."""
 
     position: int
@@ -358,14 +358,14 @@ class Store:
             ).fetchone()[0]
         return None if newest is None else self.run(newest)
 
-    def results(self, run: int) -> Iterator[Result]:
+    def results(self, run: int) -> Iterator[StoredResult]:
         """The results of a run in the pictures' order."""
         with self._guard():
             cursor = self._db.execute(f"{_RESULTS} WHERE r.run = ? ORDER BY r.position", (run,))
             for row in cursor:
                 yield _result(row)
 
-    def skipped(self, run: int) -> list[Skipped]:
+    def skipped(self, run: int) -> list[StoredSkip]:
         """The pictures of a run that could not be used."""
         with self._guard():
             rows = self._db.execute(
@@ -373,7 +373,7 @@ class Store:
                 (run,),
             )
             names = ("position", "path", "reason")
-            return [untrusted.checked(Skipped, dict(zip(names, row, strict=True))) for row in rows]
+            return [untrusted.checked(StoredSkip, dict(zip(names, row, strict=True))) for row in rows]
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -469,12 +469,12 @@ class RunWriter:
             )
         return cast(int, position)
 
-    def record(self, result: Result) -> None:
+    def record(self, result: StoredResult) -> None:
         """Write a result; on disk when this returns."""
         with self._store._transaction():
             self._insert(result)
 
-    def record_shard(self, results: Sequence[Result], skipped: Sequence[Skipped] = ()) -> None:
+    def record_shard(self, results: Sequence[StoredResult], skipped: Sequence[StoredSkip] = ()) -> None:
         """Write what a part of the run gave, all of it or nothing; on disk when this returns.
 
         A result that is there already is left as it is, if it says the same.
@@ -499,7 +499,7 @@ class RunWriter:
             for one in skipped:
                 self._skip(one.position, one.reason)
 
-    def _insert(self, result: Result) -> None:
+    def _insert(self, result: StoredResult) -> None:
         reference = None if result.reference is None else result.reference.tobytes()
         self._store._db.execute(
             "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -548,12 +548,12 @@ _RESULTS: Final = """
 """
 
 
-def _result(row: tuple[Any, ...]) -> Result:
+def _result(row: tuple[Any, ...]) -> StoredResult:
     values = dict(zip(_RESULT_COLUMNS, row, strict=True))
     for name in ("outputs", "reference"):
         if isinstance(values[name], bytes):
             values[name] = np.frombuffer(values[name], np.int8)
-    result = untrusted.checked(Result, values)
+    result = untrusted.checked(StoredResult, values)
     untrusted.check_numbers(truth=result.truth, label=result.label, p_person=result.p_person)
     datetime.fromisoformat(result.at)
     return result

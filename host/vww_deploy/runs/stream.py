@@ -15,7 +15,7 @@ import numpy as np
 
 from vww_deploy.errors import StoreError, VwwError
 from vww_deploy.pictures.gather import Picture, gather
-from vww_deploy.runs.store import Result, RunHeader, RunWriter, State, Store
+from vww_deploy.runs.store import RunHeader, RunWriter, State, Store, StoredResult
 from vww_deploy.session import events
 from vww_deploy.session.session import Session
 
@@ -58,12 +58,12 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
         )
     state: State = "failed"
     note = ""
-    frame: events.Frame | None = None
+    frame: events.ShownPicture | None = None
     try:
         for event in session.stream(pictures):
-            if isinstance(event, events.Frame):
+            if isinstance(event, events.ShownPicture):
                 frame = event
-            elif isinstance(event, events.Result) and frame is not None:
+            elif isinstance(event, events.Prediction) and frame is not None:
                 writer.record(stored(frame, event, model.card.threshold, session.board_serial))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 writer.skip(event.number, event.reason)
@@ -107,9 +107,11 @@ def run_header(session: Session) -> RunHeader:
     )
 
 
-def stored(frame: events.Frame, result: events.Result, threshold: float, board_serial: str = "") -> Result:
+def stored(
+    frame: events.ShownPicture, result: events.Prediction, threshold: float, board_serial: str = ""
+) -> StoredResult:
     """A result as the run store has it."""
-    return Result(
+    return StoredResult(
         position=result.number,
         path=frame.source,
         truth=frame.truth,

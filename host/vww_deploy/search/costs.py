@@ -24,7 +24,7 @@ _TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Cost:
+class CandidateCost:
     """Figures of one inference on a Cortex-M4; ``exactness`` says how they were got: table, plan or counted.
 
     ``cycles`` are modelled with zero wait states, ``ram_bytes`` are the arena's (None by table), ``flash_bytes``
@@ -53,7 +53,7 @@ class Limits:
     ram_bytes: int
     flash_bytes: int
 
-    def broken_by(self, cost: Cost) -> dict[str, float]:
+    def broken_by(self, cost: CandidateCost) -> dict[str, float]:
         """Which limits a cost breaks: the factor by which it lies above, by name."""
         factors = {
             "cycles": cost.cycles / self.cycles,
@@ -106,24 +106,24 @@ def parse_time(text: str, option: str) -> float:
     return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2].lower()]
 
 
-def table_cost(architecture: Architecture) -> Cost:
+def table_cost(architecture: Architecture) -> CandidateCost:
     """By the target's table of instructions a layer, in milliseconds; RAM is not known."""
     graph = architecture_graph(architecture)
     instructions = sum(estimate(graph, op.as_convolution(graph)) for op in graph.ops)
     weights = sum(op.parameter_bytes for op in graph.ops)
     scaling = sum(8 * graph.activations[op.output].channels for op in graph.ops if op.parameters)
     cycles = round(instructions * CYCLES_PER_INSTRUCTION)
-    return Cost(graph.macs, graph.parameters, cycles, weights + scaling + _CODE_BYTES, None, "table")
+    return CandidateCost(graph.macs, graph.parameters, cycles, weights + scaling + _CODE_BYTES, None, "table")
 
 
-def planned_cost(architecture: Architecture) -> Cost:
+def planned_cost(architecture: Architecture) -> CandidateCost:
     """By the memory planner, whose RAM is that of the linked program; cycles are the table's for its schedule."""
     report = compile_model(architecture_graph(architecture)).report()
     cycles = round(report.instructions * CYCLES_PER_INSTRUCTION)
-    return Cost(report.macs, report.parameters, cycles, report.flash_bytes, report.ram_bytes, "plan")
+    return CandidateCost(report.macs, report.parameters, cycles, report.flash_bytes, report.ram_bytes, "plan")
 
 
-def counted_cost(architecture: Architecture) -> Cost:
+def counted_cost(architecture: Architecture) -> CandidateCost:
     """Built, run in the emulator and counted.
 
     Raises:
@@ -134,9 +134,9 @@ def counted_cost(architecture: Architecture) -> Cost:
     compiled = compile_model(architecture_graph(architecture))
     report, profile = compiled.report(), profile_engine(compiled)
     cycles = profile.cycles or 0
-    return Cost(report.macs, report.parameters, cycles, profile.flash_bytes, profile.ram_bytes, "counted")
+    return CandidateCost(report.macs, report.parameters, cycles, profile.flash_bytes, profile.ram_bytes, "counted")
 
 
-def prior(architecture: Architecture, cost: Cost) -> float:
+def prior(architecture: Architecture, cost: CandidateCost) -> float:
     """:func:`vww_deploy.search.space.capacity` of an architecture whose cost is known."""
     return space.capacity(cost.macs, cost.parameters, architecture.channels)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.graph.architecture import Architecture
 from vww_deploy.search import space
-from vww_deploy.search.costs import TABLE_MARGIN, Cost, Limits, counted_cost, planned_cost, prior, table_cost
+from vww_deploy.search.costs import TABLE_MARGIN, CandidateCost, Limits, counted_cost, planned_cost, prior, table_cost
 
 if TYPE_CHECKING:
     import optuna
@@ -34,7 +34,7 @@ class Candidate:
     """An architecture with what a stage found out about it; ``broken`` names the limits that it breaks, by factor."""
 
     architecture: Architecture
-    cost: Cost
+    cost: CandidateCost
     broken: dict[str, float]
 
     @property
@@ -120,7 +120,7 @@ class SearchStudy:
         found = []
         complete = self._optuna.trial.TrialState.COMPLETE
         for trial in self._studies[stage].get_trials(deepcopy=False, states=(complete,)):
-            cost = Cost(**trial.user_attrs["cost"])
+            cost = CandidateCost(**trial.user_attrs["cost"])
             architecture = Architecture.from_json(trial.user_attrs["architecture"])
             if space.is_reasonable(architecture):
                 found.append(Candidate(architecture, cost, self.limits.broken_by(cost)))
@@ -146,7 +146,7 @@ class SearchStudy:
         self,
         stage: str,
         chosen: list[Candidate],
-        measure: Callable[[Architecture], Cost],
+        measure: Callable[[Architecture], CandidateCost],
         progress: Progress,
         workers: int,
     ) -> None:
@@ -207,8 +207,8 @@ def _spread(candidates: list[Candidate], most: int) -> list[Candidate]:
 
 
 def _measured(
-    architectures: Iterable[Architecture], measure: Callable[[Architecture], Cost], workers: int
-) -> Iterator[tuple[Architecture, Cost]]:
+    architectures: Iterable[Architecture], measure: Callable[[Architecture], CandidateCost], workers: int
+) -> Iterator[tuple[Architecture, CandidateCost]]:
     left = list(architectures)
     if workers == 1 or len(left) < 2:
         yield from ((one, measure(one)) for one in left)

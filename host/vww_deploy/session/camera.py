@@ -17,13 +17,22 @@ from vww_deploy.errors import BoardError, DataError, LinkError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
-from vww_deploy.link.camera import DeviceCamera, Shot, trouble
+from vww_deploy.link.camera import CameraShot, DeviceCamera, trouble
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, decode_frame
-from vww_deploy.session.events import Connection, Console, Event, Frame, LinkStats, Pixels, Result, listener
-from vww_deploy.session.live import Connect, Live, attached_boards
+from vww_deploy.pictures.camera_format import CameraFormat, decode_frame
+from vww_deploy.session.events import (
+    Connection,
+    ConsoleLine,
+    Event,
+    LinkReport,
+    Pixels,
+    Prediction,
+    ShownPicture,
+    listener,
+)
+from vww_deploy.session.live import Connect, LiveSource, attached_boards
 from vww_deploy.session.session import prepare
 from vww_deploy.session.source import Control
 
@@ -37,7 +46,7 @@ _LOOK_S: Final = 0.25  # between two looks at what viewers want while no shot co
 _IDLE_S: Final = 0.25
 
 
-class CameraLive(Live):
+class CameraLive(LiveSource):
     """A board that looks for itself: a :class:`vww_deploy.session.source.Source` whose frames are the board's own.
 
     Args:
@@ -58,7 +67,7 @@ class CameraLive(Live):
         connect: Connect,
         model: Model,
         feed: FeedOpener,
-        frame: FrameFormat,
+        frame: CameraFormat,
         *,
         raw: bool = True,
         fps: float = 0.0,
@@ -110,7 +119,7 @@ class CameraLive(Live):
                         kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
                         live, failed = True, 0
                         if kept != self._keep:
-                            told.append(Console(_no_room(self._keep, kept)))
+                            told.append(ConsoleLine(_no_room(self._keep, kept)))
                     shot = camera.next_shot(_LOOK_S)
                     waited = 0.0 if shot is not None else waited + _LOOK_S
                     if feed is not None and feed.failure is not None:
@@ -127,7 +136,7 @@ class CameraLive(Live):
             if live:
                 camera.stop()
 
-    def _told(self, device: Device, camera: DeviceCamera, shot: Shot, missed: int) -> Iterator[Event]:
+    def _told(self, device: Device, camera: DeviceCamera, shot: CameraShot, missed: int) -> Iterator[Event]:
         if shot.model_frame is not None:
             number = self._number
             self._number += 1
@@ -135,8 +144,8 @@ class CameraLive(Live):
             if shot.raw_frame is not None:
                 raw = decode_frame(shot.raw_frame, camera.frame)
                 raw = raw if raw.ndim == 3 else raw[:, :, np.newaxis]
-            yield Frame(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
-            yield Result(
+            yield ShownPicture(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
+            yield Prediction(
                 number=number,
                 p_person=self._model.outputs.p_person(shot.output),
                 latency_us=shot.latency_us,
@@ -147,7 +156,7 @@ class CameraLive(Live):
                 ),
             )
         link = device.link
-        yield LinkStats(
+        yield LinkReport(
             bytes_in=link.bytes_received,
             bytes_out=link.bytes_sent,
             retries=link.retries,
@@ -169,7 +178,7 @@ def _no_room(wanted: FrameKind, kept: FrameKind) -> str:
     return f"the board has no room to keep the {lost} frame beside this model"
 
 
-def stills(device: Device, model: Model, frame: FrameFormat, count: int, pattern: int = 0) -> Iterator[bytes]:
+def stills(device: Device, model: Model, frame: CameraFormat, count: int, pattern: int = 0) -> Iterator[bytes]:
     """Single frames of the board's camera, in the camera's format.
 
     Raises:
@@ -203,7 +212,7 @@ def stills(device: Device, model: Model, frame: FrameFormat, count: int, pattern
         camera.stop()
 
 
-def save_frame(data: bytes, frame: FrameFormat, path: Path) -> None:
+def save_frame(data: bytes, frame: CameraFormat, path: Path) -> None:
     """Write a camera frame as a picture file, of the kind that the name ends in; else PNG.
 
     Raises:

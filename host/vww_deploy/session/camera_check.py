@@ -13,7 +13,7 @@ from vww_deploy.boards.camera_feed import TestPattern
 from vww_deploy.errors import BoardError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat, decode_frame
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame
 from vww_deploy.session.camera import stills
 
 
@@ -50,8 +50,8 @@ def check_camera(device: Device, model: Model, size: tuple[int, int]) -> Iterato
         model: the one on it.
         size: width and height of the frames to take.
     """
-    gray = FrameFormat(*size, PixelFormat.GRAY8)
-    colour = FrameFormat(*size, PixelFormat.RGB565_BIG)
+    gray = CameraFormat(*size, PixelFormat.GRAY8)
+    colour = CameraFormat(*size, PixelFormat.RGB565_BIG)
     try:
         picture = next(iter(stills(device, model, gray, 1)))
     except BoardError as error:
@@ -88,7 +88,7 @@ def check_exposure(data: bytes) -> Finding:
     return Finding("exposure", True, f"values from {low:.0f} to {high:.0f}, mean {values.mean():.0f}")
 
 
-def check_lines(data: bytes, frame: FrameFormat) -> Finding:
+def check_lines(data: bytes, frame: CameraFormat) -> Finding:
     """Data lines that are swapped, stuck or joined, and lost bytes, from the walking-one pattern."""
     name = "data lines"
     values = np.frombuffer(data, np.uint8)
@@ -137,10 +137,10 @@ def _moved_lines(cycle: list[int]) -> list[tuple[int, int]]:
 _BARS: Final = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]])
 
 
-def check_bars(data: bytes, frame: FrameFormat) -> Finding:
+def check_bars(data: bytes, frame: CameraFormat) -> Finding:
     """Swapped bytes and torn pictures, from the eight colour bars (RGB565)."""
     name = "test picture"
-    other = FrameFormat(frame.width, frame.height, PixelFormat.RGB565_LITTLE)
+    other = CameraFormat(frame.width, frame.height, PixelFormat.RGB565_LITTLE)
     if _matches_bars(data, frame).all():
         return Finding(name, True, "eight colour bars in their order")
     if _matches_bars(data, other).all():
@@ -152,7 +152,7 @@ def check_bars(data: bytes, frame: FrameFormat) -> Finding:
     return Finding(name, False, "the colour bars cannot be recognised", _LINE_HINT)
 
 
-def _matches_bars(data: bytes, frame: FrameFormat) -> npt.NDArray[np.bool_]:
+def _matches_bars(data: bytes, frame: CameraFormat) -> npt.NDArray[np.bool_]:
     """For each row, whether the middles of the eight bars have about the right colours."""
     pixels = decode_frame(data, frame)
     middles = pixels[:, (np.arange(8) * 2 + 1) * frame.width // 16].astype(int)

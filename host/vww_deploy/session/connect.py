@@ -15,7 +15,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
 from vww_deploy.link.faults import Faults, FaultyTransport
 from vww_deploy.link.transport import Transport, open_transport
-from vww_deploy.pictures.camera_format import FrameFormat
+from vww_deploy.pictures.camera_format import CameraFormat
 from vww_deploy.session.session import Session
 
 
@@ -94,7 +94,7 @@ def open_session(
     board: str | None = None,
     port: str | None = None,
     compare: bool = True,
-    raw_camera: FrameFormat | None = None,
+    raw_camera: CameraFormat | None = None,
     faults: Faults | None = None,
     reconnect: bool = True,
 ) -> Iterator[Session]:

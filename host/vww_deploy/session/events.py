@@ -1,8 +1,8 @@
 """What a live session tells, as it happens: the one language between boards, recordings and the monitor's two faces.
 
-A source (:mod:`vww_deploy.session.live`, a recording, a test) yields these in order. For each frame comes one
-:class:`Frame` and then one :class:`Result` of the same ``number``; the others come whenever there is something to tell.
-Every event carries ``at``, the host's clock in seconds since 1970 (UTC) when it was known.
+A source (:mod:`vww_deploy.session.live`, a recording, a test) yields these in order. For each picture comes one
+:class:`ShownPicture` and then one :class:`Prediction` of the same ``number``; the others come whenever there is
+something to say. Every event carries ``at``, the host's clock in seconds since 1970 (UTC) when it was known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 _MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
 
 STAGES: Final = ("capture", "preprocess", "upload", "inference", "transfer")
-"""The stages of a frame's way, in its order. A source reports those that it has measured."""
+"""The stages of a picture's way, in its order. A source reports those that it has measured."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class BoardInfo:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """A frame on its way to the result of the same number.
+class ShownPicture:
+    """A picture on its way to the prediction of the same number.
 
     Attributes:
-        number: counts up by one within a session; a gap is a frame that was dropped on the way.
+        number: counts up by one within a session; a gap is a picture that was dropped on the way.
         pixels: what the model sees: uint8 ``[height, width, channels]``, 1 (gray) or 3 (RGB) channels.
         raw: what the camera gave (or the picture it was made from): uint8 ``[h, w, 1 or 3]``; None if not sent.
         source: the file's name or the camera's.
@@ -82,15 +82,15 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the model said about a frame.
+class Prediction:
+    """What the model said about a picture.
 
     Attributes:
-        number: of the frame.
+        number: of the picture.
         p_person: 0..1.
         latency_us: of the inference alone, by the device's clock; microseconds. None where it counts instructions.
         ticks: the same in :attr:`BoardInfo.clock` units.
-        retries: messages that had to be sent again for this frame.
+        retries: messages that had to be sent again for this picture.
         outputs: the model's int8 outputs, as sent.
         reference: what the host reference gives for the same input; None if it did not run.
         stages: ticks by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
@@ -118,7 +118,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Timing:
+class LayerTimes:
     """Where one inference spent its time: ticks of each layer, in the network's order."""
 
     layers: tuple[tuple[str, int], ...]
@@ -126,7 +126,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Console:
+class ConsoleLine:
     """A line of text that the device printed beside the frames; shown as text, never interpreted."""
 
     text: str
@@ -134,7 +134,7 @@ class Console:
 
 
 @dataclass(frozen=True)
-class LinkStats:
+class LinkReport:
     """The link's counters since it was opened.
 
     Attributes:
@@ -172,7 +172,7 @@ class Connection:
     at: float = field(default_factory=time.time)
 
 
-Event: TypeAlias = Frame | Result | Skipped | Timing | Console | LinkStats | Connection
+Event: TypeAlias = ShownPicture | Prediction | Skipped | LayerTimes | ConsoleLine | LinkReport | Connection
 
 
 def listener(told: deque[Event]) -> Callable[[str], None]:
@@ -180,8 +180,8 @@ def listener(told: deque[Event]) -> Callable[[str], None]:
 
     def hear(text: str) -> None:
         if len(told) < _MOST_WAITING:
-            told.append(Console(text))
+            told.append(ConsoleLine(text))
         elif len(told) == _MOST_WAITING:
-            told.append(Console("(too many lines at once: the next ones are dropped)"))
+            told.append(ConsoleLine("(too many lines at once: the next ones are dropped)"))
 
     return hear

@@ -28,11 +28,11 @@ from vww_deploy.session.events import (
     BoardInfo,
     Connection,
     Event,
-    Frame,
-    LinkStats,
-    Result,
+    LayerTimes,
+    LinkReport,
+    Prediction,
+    ShownPicture,
     Skipped,
-    Timing,
     listener,
 )
 from vww_deploy.session.layers import measure_layers
@@ -55,7 +55,7 @@ Connect: TypeAlias = Callable[[str | None], AbstractContextManager[Device]]
 class _Prepared:
     """A picture ready to be sent."""
 
-    frame: Frame
+    frame: ShownPicture
     values: npt.NDArray[np.int8]
 
 
@@ -63,7 +63,7 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
     """Opens a board by name, by port, or the one that is attached, and holds its port (see portlock).
 
     What it gives raises BoardError and LinkError as :func:`vww_deploy.session.connect.open_device` does, and LinkError
-    as soon as the port fails: :class:`Live` reports the loss and connects again.
+    as soon as the port fails: :class:`LiveSource` reports the loss and connects again.
     """
 
     @contextmanager
@@ -87,7 +87,7 @@ def attached_boards() -> list[tuple[str, str]]:
     return [(found.port, found.board.name) for found in drivers.attached()]
 
 
-class Live:
+class LiveSource:
     """Streams pictures to a board, again and again, as fast as it goes or at a given rate.
 
     Args:
@@ -218,7 +218,7 @@ class Live:
 
     def _stream(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
         """Pictures without a pause between them, the upload of one during the inference of the one before."""
-        sent: deque[Frame] = deque()
+        sent: deque[ShownPicture] = deque()
         until = time.monotonic() + _LINK_EVERY_S
 
         def inputs() -> Iterator[npt.NDArray[np.int8]]:
@@ -243,10 +243,10 @@ class Live:
             return
         yield from self._show(device, self._numbered(prepared))
 
-    def _answer(self, frame: Frame, inference: Inference) -> Iterator[Event]:
+    def _answer(self, frame: ShownPicture, inference: Inference) -> Iterator[Event]:
         outputs = inference.output.reshape(-1)
         yield frame
-        yield Result(
+        yield Prediction(
             number=frame.number,
             p_person=self._model.outputs.p_person(outputs),
             latency_us=inference.latency_us,
@@ -259,7 +259,7 @@ class Live:
     def _layer_times(self, device: Device) -> Iterator[Event]:
         """The ticks of each layer, measured once a connection."""
         if layers := measure_layers(device, self._model):
-            yield Timing(layers)
+            yield LayerTimes(layers)
 
     def _board(self, device: Device) -> BoardInfo:
         info = device.info
@@ -308,12 +308,12 @@ class Live:
         image = preprocess.open_picture(data, name)
         pixels = preprocess.to_pixels(image, self._model.card.input)
         quantization = self._model.graph.input_activation.quantization
-        frame = Frame(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
+        frame = ShownPicture(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
         return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
 
 
 class _NoReopen:
-    """A transport that gives up at once when its port fails, so that the loss is told; :class:`Live` connects again."""
+    """A transport that gives up at once when its port fails, so the loss is reported; LiveSource connects again."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -345,9 +345,9 @@ class _NoReopen:
         self._transport.close()
 
 
-def _link_stats(device: Device) -> LinkStats:
+def _link_stats(device: Device) -> LinkReport:
     link = device.link
-    return LinkStats(
+    return LinkReport(
         bytes_in=link.bytes_received,
         bytes_out=link.bytes_sent,
         retries=link.retries,

@@ -69,7 +69,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Window:
+class PerformanceWindow:
     """Inferences that were timed together, and the last one's result."""
 
     inferences: int
@@ -96,17 +96,17 @@ class Window:
 class Performance:
     """The performance mode's windows."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[PerformanceWindow, ...]
 
     @property
-    def median(self) -> Window:
+    def median(self) -> PerformanceWindow:
         """The window in the middle by its time; all are of as many inferences."""
         elapsed = Spread.of(window.elapsed_us for window in self.windows).median
         return next(window for window in self.windows if window.elapsed_us == elapsed)
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class MlperfAccuracy:
     """The accuracy mode's results: P(class 1) by sample, and the truth."""
 
     probabilities: tuple[float, ...]
@@ -177,7 +177,7 @@ class Dut:
         if "m-load-done" not in lines:
             raise self._error("the device has not taken the whole picture")
 
-    def infer(self, inferences: int, warmup: int) -> Window:
+    def infer(self, inferences: int, warmup: int) -> PerformanceWindow:
         """Runs the model ``warmup`` times, then ``inferences`` times by the clock."""
         lines = self.command(f"infer {inferences} {warmup}", INFER_TIMEOUT_S)
         self._check(lines)
@@ -188,7 +188,7 @@ class Dut:
             results = tuple(float(part) for part in self._find(_RESULTS, lines).split(",") if part)
         except ValueError as error:
             raise self._error(f"results that are no numbers: {lines}") from error
-        return Window(inferences, laps[-1] - laps[0], results)
+        return PerformanceWindow(inferences, laps[-1] - laps[0], results)
 
     def _line(self, deadline: float, command: str) -> str:
         while b"\n" not in self._buffer:
@@ -269,7 +269,7 @@ def measure_performance(dut: Dut, samples: Sequence[Sample], progress: Progress 
     return Performance(tuple(windows))
 
 
-def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = lambda done: None) -> Accuracy:
+def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = lambda done: None) -> MlperfAccuracy:
     """The accuracy mode: one inference a sample."""
     probabilities = []
     for done, sample in enumerate(samples, 1):
@@ -279,7 +279,7 @@ def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = l
             raise LinkError(f"{sample.name}: {results} are no probabilities of two classes")
         probabilities.append(results[1] / sum(results))
         progress(done)
-    return Accuracy(tuple(probabilities), tuple(sample.truth for sample in samples))
+    return MlperfAccuracy(tuple(probabilities), tuple(sample.truth for sample in samples))
 
 
 def area_under_curve(scores: Sequence[float], truths: Sequence[int]) -> float | None:

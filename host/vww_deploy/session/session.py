@@ -23,7 +23,7 @@ from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device, Inference, flash_hint
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, encode_frame, frame_to_pixels
+from vww_deploy.pictures.camera_format import CameraFormat, encode_frame, frame_to_pixels
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.session import events
 from vww_deploy.session.layers import measure_layers
@@ -31,7 +31,7 @@ from vww_deploy.session.layers import measure_layers
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    frame: events.Frame
+    frame: events.ShownPicture
     reference: npt.NDArray[np.int8] | None
 
 
@@ -75,7 +75,7 @@ class Session:
         compare: bool = True,
         firmware_sha256: str = "",
         board_serial: str = "",
-        raw_camera: FrameFormat | None = None,
+        raw_camera: CameraFormat | None = None,
     ) -> None:
         check_model(device, model.name, model.sha256)
         if raw_camera is not None:
@@ -143,13 +143,13 @@ class Session:
             values = preprocess.quantise(pixels, card.input, quantization)
             reference = self.model.reference.run(values).reshape(-1) if self.compare else None
             sha256 = hashlib.sha256(data).hexdigest()
-            frame = events.Frame(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
+            frame = events.ShownPicture(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
             sent.append(_Sent(frame, reference))
             yield values if self.raw_camera is None else raw
 
-    def _result(self, sent: _Sent, inference: Inference) -> events.Result:
+    def _result(self, sent: _Sent, inference: Inference) -> events.Prediction:
         outputs = inference.output.reshape(-1)
-        return events.Result(
+        return events.Prediction(
             number=sent.frame.number,
             p_person=self.model.outputs.p_person(outputs),
             latency_us=inference.latency_us,

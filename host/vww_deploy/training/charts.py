@@ -29,7 +29,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Group:
+class BarGroup:
     """Values of one kind in a histogram; ``style`` is a class of the style sheet: ``yes``, ``no`` or ``time``."""
 
     name: str
@@ -62,7 +62,9 @@ def line(
     return frame.svg(title, parts)
 
 
-def histogram(title: str, x: Axis, groups: Sequence[Group], *, bins: int = 20, threshold: float | None = None) -> str:
+def histogram(
+    title: str, x: Axis, groups: Sequence[BarGroup], *, bins: int = 20, threshold: float | None = None
+) -> str:
     """How often values fall into each of ``bins`` parts of the x axis; groups overlap."""
     width = (x.high - x.low) / bins or 1.0
     counts = []

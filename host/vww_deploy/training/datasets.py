@@ -33,7 +33,7 @@ VWW_AREA: Final = 0.005
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledPicture:
     """A labelled picture: ``label`` is 1 for a person; ``person_area`` the largest person's part of it, if known."""
 
     path: Path
@@ -50,7 +50,7 @@ class Dataset:
     """Labelled pictures, and the folder or file that they were read from."""
 
     origin: Path
-    pictures: tuple[Picture, ...]
+    pictures: tuple[LabelledPicture, ...]
     dropped: int = 0
     """Pictures that the labelling rule leaves out."""
     missing: int = 0
@@ -163,7 +163,9 @@ def read_folders(root: Path) -> Dataset:
             unknown[f"of the kind {suffix} ({preprocess.READ})"] += 1
         elif suffix in preprocess.PICTURE_SUFFIXES and labels:
             named = [_NAMED[part.lower()] for part in inner if part.lower() in _NAMED]
-            found.append(Picture(path, labels[-1], named[-1] if named else split_of(str(path.relative_to(root)))))
+            found.append(
+                LabelledPicture(path, labels[-1], named[-1] if named else split_of(str(path.relative_to(root))))
+            )
         elif suffix in preprocess.PICTURE_SUFFIXES:
             where = f"the folder {'/'.join(inner)}" if inner else "no folder"
             unknown[f"in {where}, whose name says neither person nor no_person" if inner else f"in {where}"] += 1
@@ -193,7 +195,7 @@ def read_labels_csv(path: Path) -> Dataset:
         label = tables.label_of(path, line, row["label"])
         score = _score(path, line, row.get("teacher_score"))
         file = tables.file_of(path, line, path.parent, row["file"])
-        found.append(Picture(file, label, split, row.get("source") or "", fraction, score))
+        found.append(LabelledPicture(file, label, split, row.get("source") or "", fraction, score))
     return _whole(path, found)
 
 
@@ -214,7 +216,9 @@ def read_wake_vision(path: Path, pictures: Path) -> Dataset:
             dropped += 1
             continue
         label = tables.label_of(path, line, person)
-        found.append(Picture(pictures / row["filename"], label, split or split_of(row["filename"]), "wake_vision"))
+        found.append(
+            LabelledPicture(pictures / row["filename"], label, split or split_of(row["filename"]), "wake_vision")
+        )
     return _present(path, pictures, found, dropped)
 
 
@@ -259,7 +263,9 @@ def read_coco(path: Path, pictures: Path) -> Dataset:
                 dropped += 1
                 continue
             file = str(image["file_name"])
-            found.append(Picture(pictures / file, int(area is not None), split or split_of(file), "coco", area or 0.0))
+            found.append(
+                LabelledPicture(pictures / file, int(area is not None), split or split_of(file), "coco", area or 0.0)
+            )
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (
@@ -309,7 +315,7 @@ def load_arrays(
     """
     spec = InputSpec(side, side, 3)
     pixels = np.empty((len(dataset.pictures), side, side, 3), np.uint8)
-    kept: list[Picture] = []
+    kept: list[LabelledPicture] = []
     wrong: list[str] = []
     for number, picture in enumerate(dataset.pictures):
         if number % 100 == 0:
@@ -345,7 +351,7 @@ def joined(parts: Sequence[PictureArrays]) -> PictureArrays:
     return PictureArrays(**arrays, unreadable=tuple(text for part in parts for text in part.unreadable))
 
 
-def check_classes(origin: Path, pictures: Iterable[Picture]) -> None:
+def check_classes(origin: Path, pictures: Iterable[LabelledPicture]) -> None:
     """Raise DataError unless there are pictures of both classes."""
     known = {(picture.split, picture.label) for picture in pictures}
     splits, labels = {split for split, _ in known}, {label for _, label in known}
@@ -355,7 +361,9 @@ def check_classes(origin: Path, pictures: Iterable[Picture]) -> None:
             raise DataError(f"{where} has no picture with the label {label} ({name})", hint="Both classes are needed.")
 
 
-def _whole(origin: Path, found: Sequence[Picture], *, dropped: int = 0, missing: int = 0, hint: str = "") -> Dataset:
+def _whole(
+    origin: Path, found: Sequence[LabelledPicture], *, dropped: int = 0, missing: int = 0, hint: str = ""
+) -> Dataset:
     if not found:
         raise DataError(f"{origin} holds no labelled pictures", hint=hint or "Look at the file's first lines.")
     check_classes(origin, found)
@@ -379,7 +387,7 @@ def _named_split(path: Path) -> str | None:
     return splits.pop() if len(splits) == 1 else None
 
 
-def _present(origin: Path, folder: Path, found: Sequence[Picture], dropped: int) -> Dataset:
+def _present(origin: Path, folder: Path, found: Sequence[LabelledPicture], dropped: int) -> Dataset:
     """Those whose files exist; a set with most files missing was paired with the wrong folder."""
     present = [picture for picture in found if picture.path.is_file()]
     if found and len(present) < len(found) / 2:

@@ -15,7 +15,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures import preprocess
 from vww_deploy.training import metrics
-from vww_deploy.training.datasets import Dataset, Picture
+from vww_deploy.training.datasets import Dataset, LabelledPicture
 
 FALSE_ALARM_RATES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2)
 AREA_EDGES: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0001)
@@ -25,7 +25,7 @@ AREA_EDGES: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0001)
 class Answer:
     """What the model said of one picture, and the picture's mean luma, 0..255."""
 
-    picture: Picture
+    picture: LabelledPicture
     person: float
     brightness: float
 

@@ -18,7 +18,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.files import shown, write_whole
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.card import InputSpec
-from vww_deploy.training.datasets import SPLITS, Dataset, Picture
+from vww_deploy.training.datasets import SPLITS, Dataset, LabelledPicture
 
 Tick = Callable[[], None]
 
@@ -53,7 +53,7 @@ class Findings:
 def check(dataset: Dataset, tick: Tick = lambda: None) -> Findings:
     """Look at every picture of a set; ``tick`` is called after each."""
     unreadable: list[str] = []
-    readable: list[Picture] = []
+    readable: list[LabelledPicture] = []
     hashes: list[int] = []
     exact: list[bytes] = []
     thumbnails: list[npt.NDArray[np.float32]] = []
@@ -219,7 +219,7 @@ def build(dataset: Dataset, folder: Path, *, side: int = 128, tick: Tick = lambd
             write_whole(path, _png(image))
             area = "" if picture.person_area is None else f"{picture.person_area:.6f}"
             rows.append([name, picture.label, picture.split, picture.source, area])
-            pictures.append(Picture(path, picture.label, picture.split, picture.source, picture.person_area))
+            pictures.append(LabelledPicture(path, picture.label, picture.split, picture.source, picture.person_area))
         if not pictures:
             raise _none_readable(dataset, wrong)
         text = io.StringIO(newline="")
@@ -249,7 +249,7 @@ def in_order(counts: dict[str, dict[str, int]]) -> list[tuple[str, int, int]]:
     return [(name, counts[name]["no_person"], counts[name]["person"]) for name in SPLITS if name in counts]
 
 
-def _pixels(picture: Picture, side: int) -> npt.NDArray[np.uint8]:
+def _pixels(picture: LabelledPicture, side: int) -> npt.NDArray[np.uint8]:
     image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
     return preprocess.to_pixels(image, InputSpec(side, side, 3))
 

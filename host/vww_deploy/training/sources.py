@@ -21,7 +21,7 @@ from vww_deploy.training.weights import load_network, save_weights
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """A float network, what is known about it, and how to fine-tune it (only if it was trained here)."""
 
     model: Any
@@ -35,7 +35,7 @@ def is_training(path: Path) -> bool:
     return (path / "recipe.json").is_file()
 
 
-def open_source(path: Path, dataset: Dataset) -> Source:
+def open_source(path: Path, dataset: Dataset) -> DataSource:
     """Open a training's folder, or hand on the path of a Keras model, SavedModel or float ``.tflite``.
 
     Raises:
@@ -46,7 +46,7 @@ def open_source(path: Path, dataset: Dataset) -> Source:
             f"there is no {path}", hint="Give a training's folder or a Keras, SavedModel or .tflite model."
         )
     if not is_training(path):
-        return Source(path)
+        return DataSource(path)
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
     spec = InputSpec(recipe.size, recipe.size, recipe.channels)
@@ -60,7 +60,7 @@ def open_source(path: Path, dataset: Dataset) -> Source:
 
     colour = "gray" if recipe.channels == 1 else "RGB"
     size = f"{recipe.size}x{recipe.size}x{recipe.channels}"
-    return Source(
+    return DataSource(
         model,
         f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
         {"training": {**asdict(recipe), "calibration": asdict(found), "log": _last_row(path / "log.csv")}},

@@ -21,7 +21,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.training.augment import Augmentation, any_luma, degrade, random_views, shift, to_student
 from vww_deploy.training.batches import class_weights
-from vww_deploy.training.datasets import Dataset, Picture, PictureArrays, load_arrays, read_dataset
+from vww_deploy.training.datasets import Dataset, LabelledPicture, PictureArrays, load_arrays, read_dataset
 from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
 from vww_deploy.training.package import Figures, describe_data, figures, pack, pixels_of, predict_reference
 from vww_deploy.training.recipes import STAGES
@@ -123,7 +123,7 @@ def deal(dataset: Dataset) -> Dataset:
     Raises:
         DataError: a class has fewer than 20 pictures.
     """
-    dealt: list[Picture] = []
+    dealt: list[LabelledPicture] = []
     for label, kind in ((0, "without a person"), (1, "with a person")):
         own = [one for one in dataset.pictures if one.label == label]
         if len(own) < _FEWEST:

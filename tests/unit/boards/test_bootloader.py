@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from vww_deploy.boards import bootloader
-from vww_deploy.boards.bootloader import Port, Target
+from vww_deploy.boards.bootloader import FlashTarget, Port
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.errors import BoardError
 
@@ -50,8 +50,8 @@ def board_at(name: str, usb_id: tuple[int, int] = APPLICATION, serial_number: st
     return Port(name, usb_id, serial_number)
 
 
-def meant(port: str, serial_number: str | None = "5A3B", *others: str) -> Target:
-    return Target(NANO, port, False, serial_number, frozenset(others))
+def meant(port: str, serial_number: str | None = "5A3B", *others: str) -> FlashTarget:
+    return FlashTarget(NANO, port, False, serial_number, frozenset(others))
 
 
 OTHER = Port("/dev/ttyUSB0", (0x10C4, 0xEA60), None)

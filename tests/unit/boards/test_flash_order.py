@@ -11,7 +11,7 @@ import pytest
 
 from vww_deploy.boards import bootloader, platformio
 from vww_deploy.boards import flash as flash_module
-from vww_deploy.boards.bootloader import Target, pick
+from vww_deploy.boards.bootloader import FlashTarget, pick
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.compiler import Compiled, compile_model
@@ -35,14 +35,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def step(name: str, result: Any, *positions: int) -> Callable[..., Any]:
         def play(*arguments: Any, **keywords: Any) -> Any:
-            ports = [argument.port for argument in arguments if isinstance(argument, Target)]
+            ports = [argument.port for argument in arguments if isinstance(argument, FlashTarget)]
             ports += [keywords["port"]] if "port" in keywords else []
             done.append((name, *(arguments[i] for i in positions), *ports))
             return result
 
         return play
 
-    monkeypatch.setattr(bootloader, "pick", lambda board, port: Target(board, port, False, None, frozenset()))
+    monkeypatch.setattr(bootloader, "pick", lambda board, port: FlashTarget(board, port, False, None, frozenset()))
 
     @contextlib.contextmanager
     def alone(_: Board) -> Iterator[None]:

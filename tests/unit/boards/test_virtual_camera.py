@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vww_deploy.boards import camera_feed
-from vww_deploy.boards.camera_feed import CameraFeed, Fault, Pictures, TestPattern
+from vww_deploy.boards.camera_feed import CameraFault, CameraFeed, Pictures, TestPattern
 from vww_deploy.errors import DataError, LinkError
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat, decode_frame, encode_frame
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame, encode_frame
 from vww_deploy.resources import firmware_dir
 
 OK, NO_CAMERA, UNSUPPORTED, NO_FRAME, TORN, WAITING = range(6)
@@ -118,7 +118,7 @@ class Board:
             self.slow = (data[1:], period)
         return self.now
 
-    def begin(self, frame: FrameFormat, pattern: TestPattern = TestPattern.NONE) -> int:
+    def begin(self, frame: CameraFormat, pattern: TestPattern = TestPattern.NONE) -> int:
         status: int = self._library.begin(frame.width, frame.height, int(frame.pixels), int(pattern))
         return status
 
@@ -173,14 +173,14 @@ def receive(end: socket.socket, request: bytes, size: int) -> bytes:
     return data
 
 
-SMALL = FrameFormat(20, 12, PixelFormat.RGB565_BIG)
+SMALL = CameraFormat(20, 12, PixelFormat.RGB565_BIG)
 
 
 @pytest.mark.parametrize("pixels", list(PixelFormat))
 def test_frames_travel_from_the_pictures_to_the_driver(
     library: ctypes.CDLL, picture: Path, address: tuple[Path, socket.socket], pixels: PixelFormat
 ) -> None:
-    frame = FrameFormat(24, 16, pixels)
+    frame = CameraFormat(24, 16, pixels)
 
     def board_sees(end: socket.socket) -> None:
         sizes = {1: 12 + len(camera_feed.NAME) + 4, 2: 12 + frame.bytes + 4}
@@ -206,7 +206,7 @@ def test_frames_come_at_the_cameras_beat(picture: Path, address: tuple[Path, soc
     served(address, board_sees, source=Pictures([picture]), fps=20.0)
 
 
-def request_of(frame: FrameFormat, kind: int = 2, pattern: int = 0, sequence: int = 9) -> bytes:
+def request_of(frame: CameraFormat, kind: int = 2, pattern: int = 0, sequence: int = 9) -> bytes:
     import struct
 
     return struct.pack("<2sBBHHHBB", b"VQ", kind, pattern, sequence, frame.width, frame.height, int(frame.pixels), 0)
@@ -222,7 +222,8 @@ def test_bytes_that_are_no_request_are_passed_over(picture: Path, address: tuple
 
 
 @pytest.mark.parametrize(
-    "request_bytes", [request_of(FrameFormat(0, 5)), request_of(FrameFormat(9000, 9000)), request_of(SMALL, pattern=3)]
+    "request_bytes",
+    [request_of(CameraFormat(0, 5)), request_of(CameraFormat(9000, 9000)), request_of(SMALL, pattern=3)],
 )
 def test_impossible_formats_are_answered(
     picture: Path, address: tuple[Path, socket.socket], request_bytes: bytes
@@ -303,16 +304,16 @@ def test_the_driver_survives_anything(library: ctypes.CDLL, data: bytes, length:
 
 
 def test_patterns() -> None:
-    walking = camera_feed.pattern_frame(TestPattern.WALKING_ONE, FrameFormat(10, 4, PixelFormat.RGB565_BIG))
+    walking = camera_feed.pattern_frame(TestPattern.WALKING_ONE, CameraFormat(10, 4, PixelFormat.RGB565_BIG))
     assert list(walking[:10]) == [1, 2, 4, 8, 16, 32, 64, 128, 1, 2]
-    frame = FrameFormat(160, 120, PixelFormat.RGB565_LITTLE)
+    frame = CameraFormat(160, 120, PixelFormat.RGB565_LITTLE)
     bars = decode_frame(camera_feed.pattern_frame(TestPattern.BARS, frame), frame)
     colours = [(1, 1, 1), (1, 1, 0), (0, 1, 1), (0, 1, 0), (1, 0, 1), (1, 0, 0), (0, 0, 1), (0, 0, 0)]
     assert (bars[:, 10::20] == np.array(colours, dtype=np.uint8)[None] * 255).all()
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_every_fault_keeps_the_frames_length(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", list(CameraFault))
+def test_every_fault_keeps_the_frames_length(fault: CameraFault) -> None:
     data = np.random.default_rng(1).integers(0, 256, SMALL.bytes, dtype=np.uint8).tobytes()
     assert len(camera_feed.broken(data, SMALL, fault)) == len(data)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from vww_deploy.boards.camera_feed import Fault, Pictures, open_images
+from vww_deploy.boards.camera_feed import CameraFault, Pictures, open_images
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.drivers import driver_for
 from vww_deploy.cli import build
@@ -30,7 +30,7 @@ def test_only_the_virtual_camera_is_shown_pictures() -> None:
     with pytest.raises(DataError, match="of its own"):
         driver_for(get_board("nano33ble")).camera_feed(["photos"])
     with pytest.raises(DataError, match="of its own"):
-        driver_for(get_board("nano33ble")).camera_feed([], fault=Fault.TORN)
+        driver_for(get_board("nano33ble")).camera_feed([], fault=CameraFault.TORN)
     with pytest.raises(DataError, match="nothing to look at"):
         driver_for(get_board("virtual")).camera_feed([])
     with driver_for(get_board("nano33ble")).camera_feed([])() as feed:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vww_deploy.cli import collect
-from vww_deploy.session.events import Frame
+from vww_deploy.session.events import ShownPicture
 
 Cli = Callable[..., Any]
 
@@ -19,10 +19,10 @@ Cli = Callable[..., Any]
 def showing(different: int, *, given: list[int]) -> SimpleNamespace:
     """A source that shows so many different frames, again and again, until it is stopped."""
 
-    def events(control: Any) -> Iterator[Frame]:
+    def events(control: Any) -> Iterator[ShownPicture]:
         while not control.stopped:
             given.append(len(given))
-            yield Frame(given[-1], np.full((8, 8, 1), given[-1] % different, np.uint8))
+            yield ShownPicture(given[-1], np.full((8, 8, 1), given[-1] % different, np.uint8))
 
     return SimpleNamespace(events=events)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.store import Result, RunHeader, Store
+from vww_deploy.runs.store import RunHeader, Store, StoredResult
 
 HEADER = RunHeader(
     board="virtual", port="/dev/pts/1", model="m", model_sha256="ab" * 32, clock="instructions", clock_hz=10**9
@@ -28,7 +28,7 @@ def filled(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         for position, (p_person, same) in {0: (0.9, True), 1: (0.8, False), 3: (0.1, True)}.items():
             outputs = np.array([int(127 - 255 * p_person), int(255 * p_person - 128)], dtype=np.int8)
             writer.record(
-                Result(
+                StoredResult(
                     position=position,
                     path=pictures[position].path,
                     truth=pictures[position].truth,
@@ -126,7 +126,7 @@ def test_a_store_of_somebody_else_commands_no_terminal(cli: Callable[..., Any], 
         header = RunHeader(board="b\x1b[2J", port="p\x9b2J", model="m\x07", model_sha256="ab" * 32)
         writer = store.begin(header, [Picture("\x1b]0;title\x07a.png"), Picture("b.png")])
         output = np.array([0, 1], np.int8)
-        writer.record(Result(0, "", None, "", output, 1, 0.5, 1, 1, 0))
+        writer.record(StoredResult(0, "", None, "", output, 1, 0.5, 1, 1, 0))
         writer.skip(1, "\x1b[31m")
         writer.finish("complete", "note \x1b[2J")
     for arguments in (("list",), ("show", "1"), ("export", "1", "-o", tmp_path / "x.csv"), ("show", "1", "--json")):

@@ -13,7 +13,7 @@ from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.plan import Choice, make_plan
 from vww_deploy.compiler.planner import SPEED_LOSS
-from vww_deploy.compiler.schedule import Layers
+from vww_deploy.compiler.schedule import LayerOrder
 
 
 def check_plan(compiled: Compiled) -> None:
@@ -40,7 +40,7 @@ def test_streaming_saves_ram() -> None:
     compiled = compile_model(small_mobilenet(channels=3), optimize="ram")
     check_plan(compiled)
     scratch = {i: kernel.scratch_bytes for i, kernel in compiled.kernels.items()}
-    plain = make_plan(Layers(compiled.graph), Choice(), scratch, effort=20)
+    plain = make_plan(LayerOrder(compiled.graph), Choice(), scratch, effort=20)
     assert plain is not None
     assert compiled.plan.arena_bytes < plain.arena_bytes
 
@@ -70,7 +70,7 @@ def test_the_input_has_no_gaps() -> None:
 
 def test_calls_follow_segments(mobilenet: bytes) -> None:
     compiled = compile_model(mobilenet)
-    layers = Layers(compiled.graph)
+    layers = LayerOrder(compiled.graph)
     calls = [call for segment in compiled.plan.segments for call in layers.calls(segment)]
     assert tuple(calls) == compiled.plan.calls
 

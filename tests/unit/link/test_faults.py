@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.support.lockstep import LAYERS, Clock, LockstepBoard, pictures, right_outputs
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device, Inference
-from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Fault, Faults, FaultyTransport, Lane
+from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Faults, FaultyTransport, Lane, LineFault
 from vww_deploy.link.transport import open_transport
 
 StartBoard = Callable[..., Any]
@@ -28,60 +28,60 @@ StartBoard = Callable[..., Any]
 # -- a lane -----------------------------------------------------------------------------------------------------------
 
 
-def lane(rate: float, *kinds: Fault, seed: int = 0) -> Lane:
+def lane(rate: float, *kinds: LineFault, seed: int = 0) -> Lane:
     return Lane(Faults(rate, kinds, seed), "to board", b"text\n")
 
 
-def carried(pieces: Iterator[bytes | Fault]) -> bytes:
+def carried(pieces: Iterator[bytes | LineFault]) -> bytes:
     return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
 @given(st.binary(max_size=2000), st.integers(), st.lists(st.integers(1, 700), max_size=5))
 def test_faults_do_not_depend_on_how_the_stream_is_cut(data: bytes, seed: int, cuts: list[int]) -> None:
-    whole, cut = lane(0.01, *Fault, seed=seed), lane(0.01, *Fault, seed=seed)
+    whole, cut = lane(0.01, *LineFault, seed=seed), lane(0.01, *LineFault, seed=seed)
     at = [0, *sorted(cuts), len(data)]
     one = list(whole.feed(data))
     parts = [piece for a, b in itertools.pairwise(at) for piece in cut.feed(data[a:b])]
     assert carried(iter(one)) == carried(iter(parts))
-    assert [piece for piece in one if isinstance(piece, Fault)] == [p for p in parts if isinstance(p, Fault)]
+    assert [piece for piece in one if isinstance(piece, LineFault)] == [p for p in parts if isinstance(p, LineFault)]
     assert whole.counts == cut.counts
 
 
 def test_a_lane_without_faults_changes_nothing() -> None:
     data = random.Random(1).randbytes(100_000)
-    assert carried(lane(0.0, *Fault).feed(data)) == data
+    assert carried(lane(0.0, *LineFault).feed(data)) == data
 
 
 def test_the_rate_is_faults_per_byte() -> None:
-    flipping = lane(1e-3, Fault.FLIP)
+    flipping = lane(1e-3, LineFault.FLIP)
     list(flipping.feed(bytes(1_000_000)))
-    assert 900 < flipping.counts[Fault.FLIP] < 1100
+    assert 900 < flipping.counts[LineFault.FLIP] < 1100
 
 
 def test_flip_changes_one_bit() -> None:
-    flipping = lane(1e-3, Fault.FLIP)
+    flipping = lane(1e-3, LineFault.FLIP)
     out = carried(flipping.feed(bytes(100_000)))
     assert len(out) == 100_000
     changed = [byte for byte in out if byte]
-    assert len(changed) == flipping.counts[Fault.FLIP] > 0
+    assert len(changed) == flipping.counts[LineFault.FLIP] > 0
     assert all(byte.bit_count() == 1 for byte in changed)
 
 
 def test_drop_loses_one_to_four_bytes_and_a_hole_exactly_a_packet() -> None:
     data = bytes(100_000)
-    dropping, holes = lane(1e-4, Fault.DROP), lane(1e-4, Fault.HOLE)
+    dropping, holes = lane(1e-4, LineFault.DROP), lane(1e-4, LineFault.HOLE)
     lost = len(data) - len(carried(dropping.feed(data)))
-    assert 0 < dropping.counts[Fault.DROP] <= lost <= 4 * dropping.counts[Fault.DROP]
-    assert len(data) - len(carried(holes.feed(data))) == PACKET_BYTES * holes.counts[Fault.HOLE] > 0
+    assert 0 < dropping.counts[LineFault.DROP] <= lost <= 4 * dropping.counts[LineFault.DROP]
+    assert len(data) - len(carried(holes.feed(data))) == PACKET_BYTES * holes.counts[LineFault.HOLE] > 0
 
 
-@pytest.mark.parametrize("kind", [Fault.DUPLICATE, Fault.GARBAGE, Fault.TEXT])
-def test_what_is_inserted_leaves_the_rest_alone(kind: Fault) -> None:
+@pytest.mark.parametrize("kind", [LineFault.DUPLICATE, LineFault.GARBAGE, LineFault.TEXT])
+def test_what_is_inserted_leaves_the_rest_alone(kind: LineFault) -> None:
     data = bytes(100_000)
     inserting = lane(1e-4, kind)
     pieces = list(inserting.feed(data))
     assert sum(len(piece) for piece in pieces if isinstance(piece, bytes)) > len(data)
-    if kind is Fault.TEXT:
+    if kind is LineFault.TEXT:
         assert carried(iter(pieces)).replace(b"text\n", b"") == data
     assert inserting.counts[kind] > 0
 
@@ -95,7 +95,7 @@ def test_a_rate_must_be_a_probability() -> None:
 def test_resets_need_a_button(start_board: StartBoard) -> None:
     transport = open_transport(start_board().port)
     with pytest.raises(ValueError, match="reset"):
-        FaultyTransport(transport, Faults(1e-4, Fault))
+        FaultyTransport(transport, Faults(1e-4, LineFault))
     transport.close()
 
 
@@ -103,7 +103,7 @@ def test_resets_need_a_button(start_board: StartBoard) -> None:
 
 # Faults per byte, each way: a picture is 9,216 bytes, so 1e-4 is about one a picture. A restart costs the whole picture
 # under way, and a lost port what is in its buffers, so there are fewer of them.
-RATES = {**dict.fromkeys(Fault, 1e-3), Fault.STALL: 1e-4, Fault.DISCONNECT: 2e-4, Fault.RESET: 5e-5}
+RATES = {**dict.fromkeys(LineFault, 1e-3), LineFault.STALL: 1e-4, LineFault.DISCONNECT: 2e-4, LineFault.RESET: 5e-5}
 TOGETHER = 1e-4
 
 
@@ -151,8 +151,8 @@ def test_a_slow_line_is_no_bad_one(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("staged", [True, False], ids=["staged", "plain"])
-@pytest.mark.parametrize("kind", list(Fault))
-def test_each_fault_alone_costs_no_result(stream: Stream, kind: Fault, staged: bool) -> None:
+@pytest.mark.parametrize("kind", list(LineFault))
+def test_each_fault_alone_costs_no_result(stream: Stream, kind: LineFault, staged: bool) -> None:
     images = pictures(15)
     for seed in range(2):
         streamed = stream(images, Faults(RATES[kind], {kind}, seed), staged=staged, baudrate=1_000_000)
@@ -165,7 +165,7 @@ def test_each_fault_alone_costs_no_result(stream: Stream, kind: Fault, staged: b
 def test_all_faults_together_cost_no_result(stream: Stream, staged: bool, baudrate: int | None) -> None:
     images = pictures(20)
     for seed in range(2):
-        streamed = stream(images, Faults(TOGETHER, Fault, seed), staged=staged, baudrate=baudrate)
+        streamed = stream(images, Faults(TOGETHER, LineFault, seed), staged=staged, baudrate=baudrate)
         assert streamed.outputs == right_outputs(images)
         assert streamed.transport.counts.total() > 10
 
@@ -178,7 +178,7 @@ def test_a_seed_repeats_a_run(stream: Stream) -> None:
 
 
 def test_retries_are_reported(stream: Stream) -> None:
-    bad = stream(pictures(10), Faults(1e-3, {Fault.FLIP}))
+    bad = stream(pictures(10), Faults(1e-3, {LineFault.FLIP}))
     assert bad.device.link.retries >= sum(result.retries for result in bad.results) > 0
     good = stream(pictures(10), Faults())
     assert good.device.link.retries == sum(result.retries for result in good.results) == 0
@@ -186,7 +186,7 @@ def test_retries_are_reported(stream: Stream) -> None:
 
 def test_pieces_shrink_on_a_bad_line(stream: Stream) -> None:
     images = pictures(10)
-    streamed = stream(images, Faults(1e-3, {Fault.FLIP}))
+    streamed = stream(images, Faults(1e-3, {LineFault.FLIP}))
     # A frame with 1,024 bytes of the picture comes through this line once in three times, and what follows it is lost
     # too; small ones get by with less than three times the bytes.
     assert streamed.device.link.bytes_sent < 3 * 11 * images[0].size
@@ -226,14 +226,14 @@ def small_pictures(count: int) -> list[npt.NDArray[np.int8]]:
 @pytest.mark.parametrize("staged", [("staged",), ()], ids=["staged", "plain"])
 def test_all_faults_together_on_a_tty(start_board: StartBoard, staged: tuple[str, ...]) -> None:
     images = small_pictures(20)
-    with connected(start_board(*staged), Faults(2e-4, Fault, 1)) as (device, transport):
+    with connected(start_board(*staged), Faults(2e-4, LineFault, 1)) as (device, transport):
         results = [result.output.tolist() for result in device.infer_many(images)]
     assert results == right_outputs(images)
     assert transport.counts.total() > 5
 
 
 def test_a_disconnected_port_fails_until_it_is_opened_again(start_board: StartBoard) -> None:
-    transport = FaultyTransport(open_transport(start_board().port), Faults(0.5, {Fault.DISCONNECT}))
+    transport = FaultyTransport(open_transport(start_board().port), Faults(0.5, {LineFault.DISCONNECT}))
     name = transport.name
     for _ in range(2):
         with pytest.raises(LinkError, match="gone"):

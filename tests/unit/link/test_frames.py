@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vww_deploy.link.frames import Broken, Decoder, Event, Fault, Frame, Text, encode_frame
+from vww_deploy.link.frames import Broken, Decoder, Event, Frame, FrameFault, Text, encode_frame
 
 GOLDEN: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "golden" / "frames.json").read_text())
 
@@ -78,7 +78,7 @@ def test_memory_is_bounded() -> None:
     events = [event for _ in range(1000) for event in decoder.feed(b"\x01\xff" * 512) if not isinstance(event, Text)]
     assert not events
     events = list(decoder.feed(b"\0" + b"\x01" * 100_000))
-    assert events == [Broken(Fault.TOO_LONG)]
+    assert events == [Broken(FrameFault.TOO_LONG)]
     assert len(decoder._buffer) == 0
 
 

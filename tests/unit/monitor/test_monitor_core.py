@@ -21,7 +21,7 @@ from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.pictures.gather import gather
 from vww_deploy.runs.recording import Recording
 from vww_deploy.runs.replay import Replay
-from vww_deploy.session.events import Connection, Event, Frame
+from vww_deploy.session.events import Connection, Event, ShownPicture
 from vww_deploy.session.source import Control
 from vww_deploy.training.datasets import load_arrays, read_dataset
 
@@ -117,7 +117,7 @@ def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
     collection = Collection(tmp_path / "labelled")
     for number in range(40):
         pixels = np.random.default_rng(number).integers(0, 255, (96, 96, 1), np.uint8)
-        collection.add(Frame(number, pixels), number % 2 == 1, "nano33ble")
+        collection.add(ShownPicture(number, pixels), number % 2 == 1, "nano33ble")
     dataset = read_dataset(collection.folder)
     assert len(dataset.pictures) == 40
     assert {picture.source for picture in dataset.pictures} == {"collected_nano33ble"}
@@ -130,7 +130,7 @@ def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
 
 def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("name,kind\na,b\n")
-    frame = Frame(0, np.zeros((4, 4, 1), np.uint8))
+    frame = ShownPicture(0, np.zeros((4, 4, 1), np.uint8))
     with pytest.raises(DataError, match="not made by this program"):
         Collection(tmp_path).add(frame, True)
     assert (tmp_path / "labels.csv").read_text() == "name,kind\na,b\n"

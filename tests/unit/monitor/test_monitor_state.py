@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.generated_source import GeneratedSource, board_info
 from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_FRAMES, MAX_CONSOLE_LINE, State
-from vww_deploy.session.events import Connection, Frame, LinkStats, Result, Skipped, Timing
+from vww_deploy.session.events import Connection, LayerTimes, LinkReport, Prediction, ShownPicture, Skipped
 from vww_deploy.session.source import Control
 
 PIXELS = np.zeros((96, 96, 1), np.uint8)
@@ -18,21 +18,21 @@ PIXELS = np.zeros((96, 96, 1), np.uint8)
 
 def show(state: State, number: int, p_person: float = 0.9, at: float | None = None, latency_us: int = 70_000) -> None:
     at = 1000.0 + number / 10 if at is None else at
-    state.apply(Frame(number, PIXELS, at=at))
-    state.apply(Result(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
+    state.apply(ShownPicture(number, PIXELS, at=at))
+    state.apply(Prediction(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
 
 
 def test_the_newest_frame_with_a_result_is_shown() -> None:
     state = State()
     show(state, 0, 0.9)
-    state.apply(Frame(1, PIXELS))
+    state.apply(ShownPicture(1, PIXELS))
     assert state.view().shown is not None
     assert state.view().shown.frame.number == 0
 
 
 def test_a_result_without_its_frame_is_left_out() -> None:
     state = State()
-    state.apply(Result(7, 0.5, 1, 1))
+    state.apply(Prediction(7, 0.5, 1, 1))
     assert state.view().shown is None
     assert state.view().results == 0
 
@@ -87,10 +87,10 @@ def test_going_back_in_a_replay_takes_the_charts_back() -> None:
 def test_throughput_is_that_of_the_last_seconds_and_a_new_link_counts_from_zero() -> None:
     state = State()
     for second in range(10):
-        state.apply(LinkStats(1000 * second, 50 * second, 0, 0, 0, at=float(second)))
+        state.apply(LinkReport(1000 * second, 50 * second, 0, 0, 0, at=float(second)))
     assert state.view().bytes_in_per_s == pytest.approx(1000)
     assert state.view().bytes_out_per_s == pytest.approx(50)
-    state.apply(LinkStats(10, 10, 0, 0, 0, at=11.0))
+    state.apply(LinkReport(10, 10, 0, 0, 0, at=11.0))
     assert state.view().bytes_in_per_s == 0
 
 
@@ -107,7 +107,7 @@ def test_losing_the_board_is_said_once_on_the_console() -> None:
 def test_another_model_forgets_the_old_ones_layers() -> None:
     state = State()
     state.apply(Connection("connected", board=board_info()))
-    state.apply(Timing((("conv", 5),)))
+    state.apply(LayerTimes((("conv", 5),)))
     state.apply(Connection("connected", board=board_info()))
     assert state.view().layers == (("conv", 5),)
     state.apply(Connection("connected", board=dataclasses.replace(board_info(), model_sha256="cd" * 32)))
@@ -148,7 +148,7 @@ def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
     sizes = []
     for event in GeneratedSource(fps=0, frames=36_000, console="x" * 10_000).events(Control()):
         state.apply(event)
-        if isinstance(event, Result) and event.number in (3_000, 35_999):
+        if isinstance(event, Prediction) and event.number in (3_000, 35_999):
             view = state.view()
             kept = [line.text for line in view.lines]
             sizes.append((len(view.history), len(kept), sum(map(sys.getsizeof, kept)), len(state._shown)))

@@ -25,10 +25,10 @@ from tests.support import ROOT
 from tests.support.generated_source import PICTURES, GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
-from vww_deploy.monitor.state import State, View
+from vww_deploy.monitor.state import MonitorView, State
 from vww_deploy.monitor.text import milliseconds, printable, rate, sparkline
 from vww_deploy.runs.recording import Recorder
-from vww_deploy.session.events import Connection, Result
+from vww_deploy.session.events import Connection, Prediction
 from vww_deploy.session.source import Control
 
 FACE = """
@@ -159,13 +159,13 @@ def test_a_terminal_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> No
         terminal.close()
 
 
-def views() -> list[tuple[str, View]]:
+def views() -> list[tuple[str, MonitorView]]:
     """Moments of a session: before, in the middle, lost, at the end."""
     state = State()
     moments = [("nothing yet", state.view())]
     for event in GeneratedSource(fps=0, frames=30, console="x" * 300 + " {}").events(Control()):
         state.apply(event)
-        if isinstance(event, Result) and event.number == 0:
+        if isinstance(event, Prediction) and event.number == 0:
             moments.append(("one frame", state.view()))
     moments.append(("ended", state.view()))
     state.apply(Connection("lost", "a reason " * 30))

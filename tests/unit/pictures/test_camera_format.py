@@ -8,14 +8,14 @@ from PIL import Image
 
 from vww_deploy.errors import DataError
 from vww_deploy.pictures import camera_format, preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat
 from vww_deploy.pictures.card import InputSpec
 
 
 def test_formats_are_parsed() -> None:
-    assert camera_format.parse_format("qcif") == FrameFormat(176, 144, PixelFormat.GRAY8)
-    assert camera_format.parse_format("QVGA:rgb565be") == FrameFormat(320, 240, PixelFormat.RGB565_BIG)
-    assert camera_format.parse_format("31x7:rgb888") == FrameFormat(31, 7, PixelFormat.RGB888)
+    assert camera_format.parse_format("qcif") == CameraFormat(176, 144, PixelFormat.GRAY8)
+    assert camera_format.parse_format("QVGA:rgb565be") == CameraFormat(320, 240, PixelFormat.RGB565_BIG)
+    assert camera_format.parse_format("31x7:rgb888") == CameraFormat(31, 7, PixelFormat.RGB888)
     assert camera_format.parse_format("qcif").bytes == 25_344
     assert camera_format.parse_format("qcif:rgb565le").bytes == 50_688
 
@@ -33,14 +33,14 @@ def test_rgb565_words_by_hand() -> None:
     expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (132, 130, 132)]
     for pixels, order in ((PixelFormat.RGB565_LITTLE, "little"), (PixelFormat.RGB565_BIG, "big")):
         data = b"".join(word.to_bytes(2, order) for word in words)  # type: ignore[arg-type]
-        decoded = camera_format.decode_frame(data, FrameFormat(6, 1, pixels))
+        decoded = camera_format.decode_frame(data, CameraFormat(6, 1, pixels))
         assert [tuple(pixel) for pixel in decoded[0].tolist()] == expected
 
 
 @pytest.mark.parametrize("pixels", list(PixelFormat))
 def test_what_was_encoded_is_decoded(pixels: PixelFormat) -> None:
     source = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    frame = FrameFormat(16, 12, pixels)
+    frame = CameraFormat(16, 12, pixels)
     decoded = camera_format.decode_frame(camera_format.encode_frame(Image.fromarray(source), frame), frame)
     if pixels is PixelFormat.GRAY8:
         assert np.array_equal(decoded, preprocess.luma(source))
@@ -61,12 +61,12 @@ def test_frames_of_the_wrong_length_are_refused() -> None:
 def test_a_frame_is_preprocessed_as_the_same_picture_is(resize: str, channels: int) -> None:
     source = np.random.default_rng(4).integers(0, 256, (144, 176, 3), dtype=np.uint8)
     spec = InputSpec(96, 96, channels, resize=resize)
-    frame = FrameFormat(176, 144, PixelFormat.RGB888)
+    frame = CameraFormat(176, 144, PixelFormat.RGB888)
     assert np.array_equal(
         camera_format.frame_to_pixels(source.tobytes(), frame, spec),
         preprocess.to_pixels(Image.fromarray(source), spec),
     )
-    gray = FrameFormat(176, 144, PixelFormat.GRAY8)
+    gray = CameraFormat(176, 144, PixelFormat.GRAY8)
     assert np.array_equal(
         camera_format.frame_to_pixels(source[..., 0].tobytes(), gray, spec),
         preprocess.to_pixels(Image.fromarray(source[..., 0]), spec),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vww_deploy.graph.ir import Quantization
 from vww_deploy.pictures import camera_format, preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.resources import firmware_dir
 
@@ -62,7 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def on_device(
     run: Run,
     data: bytes,
-    frame: FrameFormat,
+    frame: CameraFormat,
     spec: InputSpec,
     table: npt.NDArray[np.int8],
     cuts: list[int] | None = None,
@@ -82,7 +82,7 @@ def on_device(
     return out[:size].reshape(spec.height, spec.width, spec.channels)
 
 
-def on_host(data: bytes, frame: FrameFormat, spec: InputSpec, table: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def on_host(data: bytes, frame: CameraFormat, spec: InputSpec, table: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return table[camera_format.frame_to_pixels(data, frame, spec)]
 
 
@@ -115,7 +115,7 @@ def test_equal_over_random_frames_sizes_and_pieces(
     pieces: int,
 ) -> None:
     rng = np.random.default_rng(seed)
-    frame = FrameFormat(width, height, pixels)
+    frame = CameraFormat(width, height, pixels)
     data = rng.integers(0, 256, frame.bytes, dtype=np.uint8).tobytes()
     spec = InputSpec(model_height, model_width, channels, resize="crop" if crop else "squash")
     edges = np.sort(rng.integers(0, frame.bytes, pieces - 1))
@@ -129,7 +129,7 @@ def test_equal_over_random_frames_sizes_and_pieces(
 @pytest.mark.parametrize("resize", ["squash", "crop"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_equal_at_the_cameras_sizes(run: Run, size: str, pixels: PixelFormat, resize: str, channels: int) -> None:
-    frame = FrameFormat(*camera_format.SIZES[size], pixels)
+    frame = CameraFormat(*camera_format.SIZES[size], pixels)
     spec = InputSpec(96, 96, channels, resize=resize)
     table = preprocess.quantisation_table(spec, Quantization(1 / 255, -128))
     for data in (
@@ -143,7 +143,7 @@ def test_equal_at_the_cameras_sizes(run: Run, size: str, pixels: PixelFormat, re
 
 def test_equal_at_the_largest_frame(run: Run) -> None:
     """Sums reach 255 * 2^24: one bit more and they would not fit."""
-    frame = FrameFormat(4097, 4095)
+    frame = CameraFormat(4097, 4095)
     spec = InputSpec(3, 2, 1)
     data = b"\xff" * frame.bytes
     table = preprocess.quantisation_table(spec, Quantization(1.0, -128))

@@ -21,7 +21,16 @@ from tests.support.generated_source import LAYERS, GeneratedSource, board_info
 from vww_deploy.errors import StoreError
 from vww_deploy.runs.recording import Recorder, Recording, _to_row, from_png, is_recording, to_png
 from vww_deploy.runs.replay import Replay
-from vww_deploy.session.events import Connection, Console, Event, Frame, LinkStats, Result, Skipped, Timing
+from vww_deploy.session.events import (
+    Connection,
+    ConsoleLine,
+    Event,
+    LayerTimes,
+    LinkReport,
+    Prediction,
+    ShownPicture,
+    Skipped,
+)
 from vww_deploy.session.source import Control
 
 PIXELS = np.arange(96 * 96, dtype=np.uint32).astype(np.uint8).reshape(96, 96, 1)
@@ -37,7 +46,7 @@ def record(path: Path, frames: int = 10) -> list[Event]:
 
 
 def same(a: Event, b: Event) -> bool:
-    if isinstance(a, Frame) and isinstance(b, Frame):
+    if isinstance(a, ShownPicture) and isinstance(b, ShownPicture):
         return all(
             np.array_equal(getattr(a, field.name), getattr(b, field.name))
             if field.name in ("pixels", "raw")
@@ -51,14 +60,14 @@ def test_every_kind_of_event_comes_back_as_it_was(tmp_path: Path) -> None:
     events: list[Event] = [
         Connection("connecting", "looking for a board"),
         Connection("connected", board=board_info(3)),
-        Timing(LAYERS),
-        Frame(3, PIXELS, np.repeat(PIXELS, 3, axis=2), "a <b>.png", "ab" * 32, 1),
-        Result(3, 0.25, 70_123, 70_123_456, 2, (-128, 127), (-128, 127), (("upload", 900), ("inference", 70_123))),
-        Frame(4, np.repeat(PIXELS, 3, axis=2)),
-        Result(4, 1.0, 1, 1),
-        Console("text \x1b[31m\x00 ü"),
+        LayerTimes(LAYERS),
+        ShownPicture(3, PIXELS, np.repeat(PIXELS, 3, axis=2), "a <b>.png", "ab" * 32, 1),
+        Prediction(3, 0.25, 70_123, 70_123_456, 2, (-128, 127), (-128, 127), (("upload", 900), ("inference", 70_123))),
+        ShownPicture(4, np.repeat(PIXELS, 3, axis=2)),
+        Prediction(4, 1.0, 1, 1),
+        ConsoleLine("text \x1b[31m\x00 ü"),
         Skipped("b.png", "is empty"),
-        LinkStats(1, 2, 3, 4, 5),
+        LinkReport(1, 2, 3, 4, 5),
         Connection("lost", "unplugged"),
         Connection("ended"),
     ]
@@ -105,7 +114,7 @@ os.kill(os.getpid(), 9)
     assert done.stdout == "recorded\n", done.stderr
     assert done.returncode == -9
     with Recording(path) as recording:
-        assert sum(isinstance(recorded.event, Result) for recorded in recording.events()) == 20
+        assert sum(isinstance(recorded.event, Prediction) for recorded in recording.events()) == 20
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
@@ -161,7 +170,7 @@ def test_a_disk_that_is_too_slow_costs_events_not_memory(tmp_path: Path, monkeyp
     monkeypatch.setattr("vww_deploy.runs.recording._to_row", lambda event: written.wait(30) and _to_row(event))
     with Recorder(tmp_path / "a.vwwrec") as recorder:
         for second in range(5000):
-            recorder.add(Console("x", at=float(second)))
+            recorder.add(ConsoleLine("x", at=float(second)))
         assert recorder.dropped >= 3000
         written.set()
     with Recording(tmp_path / "a.vwwrec") as recording:
@@ -205,8 +214,8 @@ def test_a_replay_keeps_time_and_speed_divides_it(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
     with Recorder(path) as recorder:
         for number in range(5):
-            recorder.add(Frame(number, PIXELS, at=100 + number * 0.2))
-            recorder.add(Result(number, 0.5, 1, 1, at=100 + number * 0.2))
+            recorder.add(ShownPicture(number, PIXELS, at=100 + number * 0.2))
+            recorder.add(Prediction(number, 0.5, 1, 1, at=100 + number * 0.2))
     took = []
     for speed in (1.0, 4.0):
         control = Control()
@@ -229,7 +238,7 @@ def test_steps_forwards_and_backwards_show_single_frames(tmp_path: Path) -> None
         control.step(frames)
         shown = []
         for event in replay:
-            if isinstance(event, Result):
+            if isinstance(event, Prediction):
                 shown.append(event.number)
                 if len(shown) == max(1, frames):
                     return shown
@@ -248,11 +257,11 @@ def test_steps_forwards_and_backwards_show_single_frames(tmp_path: Path) -> None
 def test_a_replay_can_be_stopped_while_it_waits(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
     with Recorder(path) as recorder:
-        recorder.add(Console("a", at=0.0))
-        recorder.add(Console("b", at=1000.0))
+        recorder.add(ConsoleLine("a", at=0.0))
+        recorder.add(ConsoleLine("b", at=1000.0))
     control = Control()
     replay = Replay(path).events(control)
-    assert next(replay) == Console("a", at=0.0)
+    assert next(replay) == ConsoleLine("a", at=0.0)
     begin = time.monotonic()
     control.stop()
     list(replay)

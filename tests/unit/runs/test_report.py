@@ -24,7 +24,7 @@ from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.runs.report import render, wilson, write_report
 from vww_deploy.runs.rundata import RunData, load_run
-from vww_deploy.runs.store import Result, RunHeader, Store
+from vww_deploy.runs.store import RunHeader, Store, StoredResult
 from vww_deploy.session.source import Control
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -58,7 +58,7 @@ def record(store: Store, values: tuple[tuple[int | None, float, int], ...], head
     writer = store.begin(header, [*pictures, Picture("empty.png")])
     for position, (truth, p_person, latency_us) in enumerate(values):
         writer.record(
-            Result(
+            StoredResult(
                 position=position,
                 path=pictures[position].path,
                 truth=truth,

@@ -21,7 +21,7 @@ from tests.support import ROOT
 from vww_deploy.errors import StoreError
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import store as store_module
-from vww_deploy.runs.store import Result, RunHeader, Skipped, Store
+from vww_deploy.runs.store import RunHeader, Store, StoredResult, StoredSkip
 
 HEADER = RunHeader(
     board="virtual",
@@ -40,7 +40,7 @@ NOW = "2026-01-02T03:04:05.678+00:00"
 PICTURES = [Picture("a.png", 1), Picture("b.png", 0), Picture("c.png")]
 
 
-def result(position: int, **changes: object) -> Result:
+def result(position: int, **changes: object) -> StoredResult:
     values: dict[str, object] = {
         "position": position,
         "path": PICTURES[position % 3].path,
@@ -54,7 +54,7 @@ def result(position: int, **changes: object) -> Result:
         "retries": 0,
         "reference": np.array([-100, 99], dtype=np.int8),
     }
-    return Result(**{**values, **changes})  # type: ignore[arg-type]
+    return StoredResult(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
@@ -283,7 +283,9 @@ def test_a_damaged_header_is_said(tmp_path: Path, header: str) -> None:
 def test_a_shard_is_written_whole_with_the_boards_that_gave_it(tmp_path: Path) -> None:
     with Store(tmp_path / "r") as store:
         writer = store.begin(HEADER, PICTURES)
-        writer.record_shard([result(0, board_serial="A1"), result(2, board_serial="B2")], [Skipped(1, "b.png", "bad")])
+        writer.record_shard(
+            [result(0, board_serial="A1"), result(2, board_serial="B2")], [StoredSkip(1, "b.png", "bad")]
+        )
         assert [(one.position, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (2, "B2")]
         assert [one.reason for one in store.skipped(writer.run)] == ["bad"]
 

@@ -66,12 +66,12 @@ def test_results_are_recorded_and_yielded_in_order(tmp_path: Path, model: Model,
         data = Path(result.path).read_bytes()
         assert result.sha256 == hashlib.sha256(data).hexdigest()
         assert (result.latency_us, result.ticks, result.equal) == (10_000, 640_000, True)
-    assert [type(event) for event in received if not isinstance(event, events.Console)].count(events.Skipped) == 1
-    frames = [event for event in received if isinstance(event, events.Frame)]
-    answers = [event for event in received if isinstance(event, events.Result)]
+    assert [type(event) for event in received if not isinstance(event, events.ConsoleLine)].count(events.Skipped) == 1
+    frames = [event for event in received if isinstance(event, events.ShownPicture)]
+    answers = [event for event in received if isinstance(event, events.Prediction)]
     assert [frame.number for frame in frames] == [answer.number for answer in answers] == [0, 1, 3]
     assert all(answer.reference == answer.outputs for answer in answers)
-    assert [event.text for event in received if isinstance(event, events.Console)] == [
+    assert [event.text for event in received if isinstance(event, events.ConsoleLine)] == [
         f"inference {i}" for i in range(3)
     ]
 
@@ -87,7 +87,7 @@ def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: 
     running = Session(Talker(model), model)  # type: ignore[arg-type]
     with Store(tmp_path / "r") as store:
         received = list(stream_run(running, store.begin(run_header(running), pictures), dict(enumerate(pictures))))
-    lines = [event.text for event in received if isinstance(event, events.Console)]
+    lines = [event.text for event in received if isinstance(event, events.ConsoleLine)]
     assert lines[:1000] == [str(number) for number in range(1000)]
     assert "dropped" in lines[1000]
     assert lines[1001:] == ["inference 1", "inference 2"]  # the next ones are reported again
@@ -130,7 +130,7 @@ def test_a_caller_that_stops_leaves_an_interrupted_run(tmp_path: Path, model: Mo
         running = session(model)
         writer = store.begin(run_header(running), pictures)
         stream = stream_run(running, writer, dict(enumerate(pictures)))
-        while not isinstance(next(stream), events.Result):
+        while not isinstance(next(stream), events.Prediction):
             pass
         stream.close()  # type: ignore[attr-defined]
         assert (store.run(writer.run).state, store.run(writer.run).results) == ("interrupted", 1)
@@ -143,7 +143,7 @@ def test_a_full_store_stops_the_run_and_keeps_what_it_has(
         running = session(model)
         writer = store.begin(run_header(running), pictures)
         stream = stream_run(running, writer, dict(enumerate(pictures)))
-        while not isinstance(next(stream), events.Result):
+        while not isinstance(next(stream), events.Prediction):
             pass
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")

@@ -14,7 +14,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.graph.architecture import Architecture, Block
 from vww_deploy.graph.costs import mobilenet_v1
 from vww_deploy.graph.synthetic import architecture_graph, mobilenet_v1_graph
-from vww_deploy.search.costs import Cost, Limits, limits_of, parse_size, parse_time, planned_cost, table_cost
+from vww_deploy.search.costs import CandidateCost, Limits, limits_of, parse_size, parse_time, planned_cost, table_cost
 from vww_deploy.search.report import write_csv, write_page
 from vww_deploy.search.space import describe, is_reasonable
 from vww_deploy.search.study import SearchStudy, mobilenet_within
@@ -90,7 +90,7 @@ def test_limits_are_the_boards_where_nothing_is_given() -> None:
 
 
 def test_broken_limits_are_named_with_their_factor() -> None:
-    assert LIMITS.broken_by(Cost(1, 1, 6_000_000, 30_000, 50_000, "plan")) == {"cycles": 2.0, "RAM": 1.25}
+    assert LIMITS.broken_by(CandidateCost(1, 1, 6_000_000, 30_000, 50_000, "plan")) == {"cycles": 2.0, "RAM": 1.25}
 
 
 def test_a_search_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vww_deploy.boards.camera_feed import Fault, TestPattern, broken, pattern_frame
+from vww_deploy.boards.camera_feed import CameraFault, TestPattern, broken, pattern_frame
 from vww_deploy.graph.ir import Quantization
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import FrameFormat, PixelFormat
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.session.camera import pixel_values
 from vww_deploy.session.camera_check import check_bars, check_exposure, check_lines
 
-COLOUR = FrameFormat(176, 144, PixelFormat.RGB565_BIG)
+COLOUR = CameraFormat(176, 144, PixelFormat.RGB565_BIG)
 WALKING = pattern_frame(TestPattern.WALKING_ONE, COLOUR)
 BARS = pattern_frame(TestPattern.BARS, COLOUR)
 
@@ -65,20 +65,20 @@ def test_stuck_lines_are_named(bit: int) -> None:
 
 
 def test_lost_bytes_are_noticed() -> None:
-    lines = check_lines(broken(WALKING, COLOUR, Fault.TORN), COLOUR)
+    lines = check_lines(broken(WALKING, COLOUR, CameraFault.TORN), COLOUR)
     assert not lines.ok
     assert "torn" in lines.text or "no longer" in lines.text
     one = check_lines(WALKING[:40_000] + WALKING[40_001:] + b"\x01", COLOUR)
     assert not one.ok
-    bars = check_bars(broken(BARS, COLOUR, Fault.TORN), COLOUR)
+    bars = check_bars(broken(BARS, COLOUR, CameraFault.TORN), COLOUR)
     assert bars.text == "the picture is torn from row 72 on"
 
 
 def test_swapped_bytes_are_told_from_everything_else() -> None:
-    lines = check_lines(broken(WALKING, COLOUR, Fault.SWAPPED_BYTES), COLOUR)
+    lines = check_lines(broken(WALKING, COLOUR, CameraFault.SWAPPED_BYTES), COLOUR)
     assert lines.text == "the two bytes of each pixel are swapped"
     assert check_lines(bytes(COLOUR.bytes), COLOUR).text == "all of them are always 0"
-    swapped = check_bars(broken(BARS, COLOUR, Fault.SWAPPED_BYTES), COLOUR)
+    swapped = check_bars(broken(BARS, COLOUR, CameraFault.SWAPPED_BYTES), COLOUR)
     assert "swapped" in swapped.text
     assert "rgb565le" in swapped.hint
     noise = np.random.default_rng(0).integers(0, 256, COLOUR.bytes, dtype=np.uint8).tobytes()

@@ -22,8 +22,8 @@ from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.preprocess import open_picture
 from vww_deploy.session import events
-from vww_deploy.session.events import Connection, Event, Frame, Result
-from vww_deploy.session.live import Live
+from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
+from vww_deploy.session.live import LiveSource
 from vww_deploy.session.source import Control, SentPicture
 
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
@@ -92,7 +92,7 @@ class Place:
             Image.fromarray(np.random.default_rng(number).integers(0, 255, (300, 500, 3), np.uint8)).save(path)
             self.pictures.append(Picture(str(path), number % 2))
         self.asked: list[str | None] = []
-        self.live = Live(self._connect, self.model, self.pictures, fps=fps, boards=self._boards)
+        self.live = LiveSource(self._connect, self.model, self.pictures, fps=fps, boards=self._boards)
         self.events = self.live.events(self.control)
 
     def _boards(self) -> list[tuple[str, str]]:
@@ -115,8 +115,8 @@ class Place:
         raise AssertionError([type(event).__name__ for event in taken])
 
 
-def results(taken: list[Event]) -> list[Result]:
-    return [event for event in taken if isinstance(event, Result)]
+def results(taken: list[Event]) -> list[Prediction]:
+    return [event for event in taken if isinstance(event, Prediction)]
 
 
 def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
         "cycles",
         place.model.outputs,
     )
-    assert isinstance(timing, events.Timing)
+    assert isinstance(timing, events.LayerTimes)
     assert timing.layers[0] == ("0 conv", 100)
-    frames = [event for event in taken if isinstance(event, Frame)]
+    frames = [event for event in taken if isinstance(event, ShownPicture)]
     assert [frame.number for frame in frames] == list(range(7))
     assert [frame.source for frame in frames] == [place.pictures[n % 3].path for n in range(7)]
     assert [frame.truth for frame in frames] == [n % 3 % 2 for n in range(7)]
@@ -145,7 +145,7 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
         assert result.stages == (("inference", 640_000), ("transfer", 64_000))
         assert frame.raw is not None
         assert max(frame.raw.shape) == 320
-    assert any(isinstance(event, events.Console) and event.text == "hello" for event in taken)
+    assert any(isinstance(event, events.ConsoleLine) and event.text == "hello" for event in taken)
 
 
 def test_flash_gets_the_board_and_the_monitor_goes_on_with_the_new_model(
@@ -163,7 +163,7 @@ def test_flash_gets_the_board_and_the_monitor_goes_on_with_the_new_model(
     taken = place.take(lambda taken: len(results(taken)) == 1)
     boards = [event.board for event in taken if isinstance(event, Connection) and event.board is not None]
     assert [board.model for board in boards] == ["person_96_rgb"]
-    assert next(event for event in taken if isinstance(event, Frame)).pixels.shape == (96, 96, 3)
+    assert next(event for event in taken if isinstance(event, ShownPicture)).pixels.shape == (96, 96, 3)
 
 
 def test_a_board_that_comes_back_with_an_unknown_model_is_not_watched(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_paused_board_shows_single_steps_and_what_viewers_send(tmp_path: Path)
     assert results(taken)[0].number == 0
     place.control.send(SentPicture("sent.png", Path(place.pictures[1].path).read_bytes()))
     taken = place.take(lambda taken: results(taken))
-    frame = next(event for event in taken if isinstance(event, Frame))
+    frame = next(event for event in taken if isinstance(event, ShownPicture))
     assert frame.source == "sent.png"
     place.control.send(SentPicture("broken.png", b"broken"))
     skipped = place.take(lambda taken: isinstance(taken[-1], events.Skipped))[-1]
@@ -257,7 +257,7 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
 
 def test_stopping_ends_it_at_once(tmp_path: Path) -> None:
     place = Place(tmp_path, pictures=0)
-    place.take(lambda taken: isinstance(taken[-1], events.LinkStats))
+    place.take(lambda taken: isinstance(taken[-1], events.LinkReport))
     place.control.stop()
     begin = time.monotonic()
     list(place.events)
@@ -276,7 +276,7 @@ def test_a_board_that_is_not_there_yet_is_waited_for_when_it_was_named(tmp_path:
     place.device.gone.set()
     with pytest.raises(LinkError, match="gone"):
         place.take(lambda taken: len(taken) == 3)
-    place.live = Live(place._connect, place.model, place.pictures, boards=place._boards, waits=True)
+    place.live = LiveSource(place._connect, place.model, place.pictures, boards=place._boards, waits=True)
     place.events = place.live.events(place.control)
     (*_, lost) = place.take(lambda taken: isinstance(taken[-1], Connection) and taken[-1].state == "lost")
     assert isinstance(lost, Connection) and "gone" in lost.reason
@@ -287,7 +287,7 @@ def test_a_board_that_is_not_there_yet_is_waited_for_when_it_was_named(tmp_path:
 def test_the_model_of_the_board_is_taken_where_none_was_named(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.device = Program(Model.load("person_96_rgb"), "/dev/ttyTEST")
-    place.live = Live(place._connect, place.model, place.pictures, boards=place._boards, follows=True)
+    place.live = LiveSource(place._connect, place.model, place.pictures, boards=place._boards, follows=True)
     place.events = place.live.events(place.control)
     connected = place.take(lambda taken: isinstance(taken[-1], Connection) and taken[-1].board is not None)[-1]
     assert isinstance(connected, Connection) and connected.board is not None

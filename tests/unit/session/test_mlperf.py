@@ -61,7 +61,7 @@ def test_what_somebody_left_in_the_devices_line_is_got_over() -> None:
 def test_an_inference_takes_the_first_and_the_last_time() -> None:
     answer = b"m-lap-us-100\nm-lap-us-150\nm-lap-us-300\nm-results-[0.25,0.75,]\nm-ready\n"
     window = mlperf.Dut(Device(answer)).infer(4, 0)
-    assert window == mlperf.Window(4, 200, (0.25, 0.75))
+    assert window == mlperf.PerformanceWindow(4, 200, (0.25, 0.75))
     assert window.throughput == 20_000
 
 
@@ -161,15 +161,15 @@ def test_a_limit_draws_from_both_classes(tmp_path: Path, truths: str, limit: int
 
 
 def test_figures() -> None:
-    windows = tuple(mlperf.Window(20, us, ()) for us in (4000, 2000, 3000))
+    windows = tuple(mlperf.PerformanceWindow(20, us, ()) for us in (4000, 2000, 3000))
     performance = mlperf.Performance(windows)
     assert performance.median.throughput == pytest.approx(20 * 1e6 / 3000)
     assert performance.median.latency_us == 150
     assert performance.median.instructions == 150_000  # on the virtual board, whose microsecond is a thousand of them
-    accuracy = mlperf.Accuracy((0.9, 0.5, 0.6, 0.1), (1, 0, 0, 1))
+    accuracy = mlperf.MlperfAccuracy((0.9, 0.5, 0.6, 0.1), (1, 0, 0, 1))
     assert accuracy.top1_percent == 50
     assert accuracy.auc == pytest.approx(0.5)
-    assert mlperf.Accuracy((0.9,), (1,)).auc is None
+    assert mlperf.MlperfAccuracy((0.9,), (1,)).auc is None
 
 
 @settings(derandomize=True, database=None)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, ModelError
 from vww_deploy.graph.model import Model, shipped_models
-from vww_deploy.training.datasets import SPLITS, Dataset, Picture, read_dataset
+from vww_deploy.training.datasets import SPLITS, Dataset, LabelledPicture, read_dataset
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
@@ -223,7 +223,7 @@ def test_half_a_line_at_the_end_of_a_log(tmp_path: Path) -> None:
 
 def test_the_worst_mistakes_are_those_at_the_threshold_in_use() -> None:
     def answer(label: int, person: float) -> evaluate.Answer:
-        return evaluate.Answer(Picture(Path(f"{label}{person}"), label, "test"), person, 0.0)
+        return evaluate.Answer(LabelledPicture(Path(f"{label}{person}"), label, "test"), person, 0.0)
 
     answers = [answer(0, 0.6), answer(0, 0.78), answer(0, 0.9), answer(1, 0.65), answer(1, 0.1), answer(1, 0.8)]
     wrong = evaluate.worst_mistakes(answers, threshold=0.7)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, ModelError
 from vww_deploy.pictures.card import ModelCard
-from vww_deploy.training.datasets import Dataset, Picture, read_dataset
+from vww_deploy.training.datasets import Dataset, LabelledPicture, read_dataset
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.train
@@ -52,7 +52,7 @@ def test_the_last_fifth_of_each_class_is_held_back(my_photos: Path) -> None:
 
 
 def test_a_handful_of_pictures_is_refused(tmp_path: Path) -> None:
-    pictures = tuple(Picture(tmp_path / f"{index}.png", index % 2, "train") for index in range(30))
+    pictures = tuple(LabelledPicture(tmp_path / f"{index}.png", index % 2, "train") for index in range(30))
     with pytest.raises(DataError, match="has 15 pictures without a person"):
         deal(Dataset(tmp_path, pictures))
 

@@ -14,7 +14,7 @@ from vww_deploy.boards.platformio import FirmwareImage, Progress
 from vww_deploy.errors import BoardError
 
 if TYPE_CHECKING:
-    from vww_deploy.boards.camera_feed import CameraFeed, Fault
+    from vww_deploy.boards.camera_feed import CameraFault, CameraFeed
 
 FeedOpener = Callable[[], AbstractContextManager["CameraFeed | None"]]
 """Connects what a board's camera looks at; None where the camera has a view of its own."""
@@ -136,7 +136,7 @@ class BoardDriver(ABC):
         """The image that this computer put last on such a board; None if it has flashed none."""
 
     @abstractmethod
-    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: Fault | None = None) -> FeedOpener:
+    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: CameraFault | None = None) -> FeedOpener:
         """What the board's camera looks at.
 
         Args:

@@ -17,7 +17,7 @@ from vww_deploy.errors import BoardError, DataError
 from vww_deploy.link import portlock
 
 if TYPE_CHECKING:
-    from vww_deploy.boards.camera_feed import CameraFeed, Fault
+    from vww_deploy.boards.camera_feed import CameraFault, CameraFeed
 
 
 class QemuDriver(BoardDriver):
@@ -77,7 +77,7 @@ class QemuDriver(BoardDriver):
         image = self._virtual.firmware
         return image if image.is_file() else None
 
-    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: Fault | None = None) -> FeedOpener:
+    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: CameraFault | None = None) -> FeedOpener:
         from vww_deploy.boards.camera_feed import CameraFeed, open_images
 
         if not self.board.cameras:

@@ -18,7 +18,7 @@ from vww_deploy.link import portlock
 from vww_deploy.resources import cache_dir
 
 if TYPE_CHECKING:
-    from vww_deploy.boards.camera_feed import Fault
+    from vww_deploy.boards.camera_feed import CameraFault
 
 
 class UsbDriver(BoardDriver):
@@ -82,7 +82,7 @@ class UsbDriver(BoardDriver):
         image = platformio.elf_file(self.board)
         return image if image.is_file() else None
 
-    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: Fault | None = None) -> FeedOpener:
+    def camera_feed(self, sources: Sequence[str], fps: float = 10.0, fault: CameraFault | None = None) -> FeedOpener:
         if sources or fault is not None:
             raise DataError(f"{self.board.name} has a camera of its own: it needs no pictures")
         return contextlib.nullcontext

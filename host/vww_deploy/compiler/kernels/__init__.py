@@ -6,11 +6,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.ir import Graph, Op
 
-__all__ = ["InPlace", "Kernel", "KernelRule", "Work", "lower", "rule_of"]
+__all__ = ["InPlace", "Kernel", "KernelRule", "KernelWork", "lower", "rule_of"]
 
 
 def rule_of(op: Op) -> KernelRule[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.add import Add
@@ -37,9 +37,9 @@ class _Add(KernelRule[Add]):
     def in_place(self, graph: Graph, op: Add) -> InPlace:
         return InPlace.ROWS
 
-    def work(self, graph: Graph, op: Add) -> Work:
+    def work(self, graph: Graph, op: Add) -> KernelWork:
         out = graph.activations[op.output]
-        return Work("add", {"outputs": out.size, "channels": out.channels})
+        return KernelWork("add", {"outputs": out.size, "channels": out.channels})
 
 
 RULE: Final = _Add()

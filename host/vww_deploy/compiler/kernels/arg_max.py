@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.arg_max import ArgMax
@@ -21,9 +21,9 @@ class _ArgMax(KernelRule[ArgMax]):
     def in_place(self, graph: Graph, op: ArgMax) -> InPlace:
         return InPlace.ROWS
 
-    def work(self, graph: Graph, op: ArgMax) -> Work:
+    def work(self, graph: Graph, op: ArgMax) -> KernelWork:
         source, out = graph.activations[op.inputs[0]], graph.activations[op.output]
-        return Work("arg_max", {"outputs": out.size, "values": source.size})
+        return KernelWork("arg_max", {"outputs": out.size, "values": source.size})
 
 
 RULE: Final = _ArgMax()

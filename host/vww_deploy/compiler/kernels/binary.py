@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork, Site
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.binary import Binary
@@ -50,8 +50,8 @@ class _Binary(KernelRule[Binary]):
         views = f"{site.view(op.inputs[0])}, {operand}, {site.view(op.output)}"
         return [f"vww::binary({site.params}, {views}, {site.rows});"]
 
-    def work(self, graph: Graph, op: Binary) -> Work:
-        return Work("binary", {"outputs": graph.activations[op.output].size})
+    def work(self, graph: Graph, op: Binary) -> KernelWork:
+        return KernelWork("binary", {"outputs": graph.activations[op.output].size})
 
 
 RULE: Final = _Binary()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, KernelWork, Site
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.concatenation import Concatenation
 
@@ -28,8 +28,8 @@ class _Concatenation(KernelRule[Concatenation]):
             offset += source.shape[op.axis] * stride
         return lines
 
-    def work(self, graph: Graph, op: Concatenation) -> Work:
-        return Work("copy", {"outputs": graph.activations[op.output].size})
+    def work(self, graph: Graph, op: Concatenation) -> KernelWork:
+        return KernelWork("copy", {"outputs": graph.activations[op.output].size})
 
 
 RULE: Final = _Concatenation()

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.compiler.kernels.fused_scaling import Int64
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork, Site
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.scaling import (
     Int8,
     Int32,
-    Packed,
+    PackedScaling,
     RequantKind,
     Scale,
     even,
@@ -73,7 +73,7 @@ class _Conv2D(KernelRule[Conv2D]):
         views = f"{site.view(op.inputs[0])}, {site.view(op.output)}"
         return [f"vww::conv2d({site.params}, {views}, {site.rows}, {site.scratch()});"]
 
-    def work(self, graph: Graph, op: Conv2D) -> Work:
+    def work(self, graph: Graph, op: Conv2D) -> KernelWork:
         out, macs = graph.activations[op.output], op.macs(graph)
         places = out.height * out.width
         pointwise = op.window.kernel == (1, 1)
@@ -81,23 +81,25 @@ class _Conv2D(KernelRule[Conv2D]):
             case = "conv2d vector" if pointwise else "conv2d one window"
         else:
             case = "conv2d pointwise" if pointwise else "conv2d windows"
-        return Work(case, {"layers": 1, "macs": macs, "outputs": out.size, "places": places})
+        return KernelWork(case, {"layers": 1, "macs": macs, "outputs": out.size, "places": places})
 
-    def work_of_short_rows(self, graph: Graph, op: Conv2D) -> Work:
+    def work_of_short_rows(self, graph: Graph, op: Conv2D) -> KernelWork:
         out = graph.activations[op.output]
         if not op.is_pointwise or out.width % PIXELS_PER_BLOCK == 0:
-            return Work("rows")
+            return KernelWork("rows")
         short = out.width % PIXELS_PER_BLOCK * out.height / (out.width * out.height)
-        return Work("rows", {"macs": short * (_SHORT_BLOCK - 1) * op.macs(graph)})
+        return KernelWork("rows", {"macs": short * (_SHORT_BLOCK - 1) * op.macs(graph)})
 
-    def work_of_rows(self, graph: Graph, op: Conv2D, calls: int) -> Work:
-        return Work("rows", {"calls": calls, **self.work_of_short_rows(graph, op).amounts})
+    def work_of_rows(self, graph: Graph, op: Conv2D, calls: int) -> KernelWork:
+        return KernelWork("rows", {"calls": calls, **self.work_of_short_rows(graph, op).amounts})
 
 
 RULE: Final = _Conv2D()
 
 
-def pack_conv(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale, *, input_is_hwc: bool) -> Packed:
+def pack_conv(
+    weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale, *, input_is_hwc: bool
+) -> PackedScaling:
     """A CONV_2D or FULLY_CONNECTED layer's constants.
 
     ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.

@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork, Site
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.scaling import (
     Int8,
     Int32,
-    Packed,
+    PackedScaling,
     Scale,
     even,
     folded_scales,
@@ -60,7 +60,7 @@ class _DepthwiseConv2D(KernelRule[DepthwiseConv2D]):
         views = f"{site.view(op.inputs[0])}, {site.view(op.output)}"
         return [f"vww::depthwise_conv2d({site.params}, {views}, {site.rows}, {site.scratch()});"]
 
-    def work(self, graph: Graph, op: DepthwiseConv2D) -> Work:
+    def work(self, graph: Graph, op: DepthwiseConv2D) -> KernelWork:
         out, source = graph.activations[op.output], graph.activations[op.inputs[0]]
         amounts = {
             "macs": op.macs(graph),
@@ -70,25 +70,25 @@ class _DepthwiseConv2D(KernelRule[DepthwiseConv2D]):
             "places": out.height * out.width,
         }
         if source.channels == 1 and op.depth_multiplier > 1:  # becomes a convolution
-            return Work("conv2d windows", amounts)
+            return KernelWork("conv2d windows", amounts)
         if op.window.kernel != (3, 3):
-            return Work("depthwise_conv2d any", amounts)
+            return KernelWork("depthwise_conv2d any", amounts)
         dense = op.window.stride == (1, 1)
-        return Work("depthwise_conv2d 3x3" if dense else "depthwise_conv2d 3x3 strided", amounts)
+        return KernelWork("depthwise_conv2d 3x3" if dense else "depthwise_conv2d 3x3 strided", amounts)
 
-    def work_of_rows(self, graph: Graph, op: DepthwiseConv2D, calls: int) -> Work:
+    def work_of_rows(self, graph: Graph, op: DepthwiseConv2D, calls: int) -> KernelWork:
         source, window = graph.activations[op.inputs[0]], op.window
         # The rows that two windows share are widened again by every call; 3x3 windows have a kernel of their own.
         again = max((window.kernel[0] - 1) * window.dilation[0] + 1 - window.stride[0], 0)
         copied = "bytes widened" if window.kernel == (3, 3) else "bytes copied"
         channels = calls * source.channels
-        return Work("rows", {"calls": calls, "channel calls": channels, copied: channels * again * source.width})
+        return KernelWork("rows", {"calls": calls, "channel calls": channels, copied: channels * again * source.width})
 
 
 RULE: Final = _DepthwiseConv2D()
 
 
-def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> Packed:
+def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, scale: Scale) -> PackedScaling:
     """A DEPTHWISE_CONV_2D layer's constants.
 
     ``weights`` int8 (kernel height, kernel width, out channels); ``bias`` int32 (out channels,) or None.

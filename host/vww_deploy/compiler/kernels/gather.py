@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.gather import Gather
@@ -31,12 +31,12 @@ class _Gather(KernelRule[Gather]):
         )
         return Kernel("gather", "gather", params, tuple(arrays))
 
-    def work(self, graph: Graph, op: Gather) -> Work:
+    def work(self, graph: Graph, op: Gather) -> KernelWork:
         out = graph.activations[op.output]
         amounts = {"lines": out.height * out.channels, "copied": out.size}
         if not _is_run(op):
             amounts["picked"] = out.size
-        return Work("gather", amounts)
+        return KernelWork("gather", amounts)
 
 
 def _is_run(op: Gather) -> bool:

@@ -53,7 +53,7 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Work:
+class KernelWork:
     """What a layer does, for a target's table of instructions: a row of it, and how much of each of its amounts."""
 
     case: str
@@ -108,14 +108,14 @@ class KernelRule(Generic[OpT]):
         views = ", ".join(site.view(i) for i in (*op.inputs, op.output))
         return [f"vww::{kernel.function}({site.params}, {views}, {site.rows});"]
 
-    def work(self, graph: Graph, op: OpT) -> Work:
+    def work(self, graph: Graph, op: OpT) -> KernelWork:
         """What the whole layer takes."""
-        return Work(self.name, {"outputs": graph.activations[op.output].size})
+        return KernelWork(self.name, {"outputs": graph.activations[op.output].size})
 
-    def work_of_rows(self, graph: Graph, op: OpT, calls: int) -> Work:
+    def work_of_rows(self, graph: Graph, op: OpT, calls: int) -> KernelWork:
         """What comes on top when the layer is computed in so many calls, a few rows each."""
-        return Work("rows", {"calls": calls})
+        return KernelWork("rows", {"calls": calls})
 
-    def work_of_short_rows(self, graph: Graph, op: OpT) -> Work:
+    def work_of_short_rows(self, graph: Graph, op: OpT) -> KernelWork:
         """What comes on top when rows lie apart, so that blocks of pixels end with each row."""
-        return Work("rows")
+        return KernelWork("rows")

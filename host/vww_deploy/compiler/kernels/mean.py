@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Site, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork, Site
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.multipliers import mean_multiplier
@@ -51,8 +51,8 @@ class _Mean(KernelRule[Mean]):
             ]
         return [f"vww::mean({site.params}, {site.view(op.inputs[0])}, {out});"]
 
-    def work(self, graph: Graph, op: Mean) -> Work:
-        return Work(
+    def work(self, graph: Graph, op: Mean) -> KernelWork:
+        return KernelWork(
             "mean", {"outputs": graph.activations[op.output].size, "values": graph.activations[op.inputs[0]].size}
         )
 

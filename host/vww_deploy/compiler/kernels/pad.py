@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.operators.pad import Pad
@@ -29,9 +29,9 @@ class _Pad(KernelRule[Pad]):
         )
         return Kernel("pad", "pad", params)
 
-    def work(self, graph: Graph, op: Pad) -> Work:
+    def work(self, graph: Graph, op: Pad) -> KernelWork:
         out = graph.activations[op.output]
-        return Work("pad", {"outputs": out.size, "channels": out.channels})
+        return KernelWork("pad", {"outputs": out.size, "channels": out.channels})
 
 
 RULE: Final = _Pad()

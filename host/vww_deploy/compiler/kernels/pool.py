@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import InPlace, Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.windows import window_fields
 from vww_deploy.graph.ir import Graph
@@ -33,7 +33,7 @@ class PoolRule(KernelRule[Pool]):
     def in_place(self, graph: Graph, op: Pool) -> InPlace:
         return InPlace.SHRINK if op.window.padding.top == op.window.padding.left == 0 else InPlace.NEVER
 
-    def work(self, graph: Graph, op: Pool) -> Work:
+    def work(self, graph: Graph, op: Pool) -> KernelWork:
         out = graph.activations[op.output]
         values = out.size * op.window.kernel[0] * op.window.kernel[1]
-        return Work(self.name, {"outputs": out.size, "channels": out.channels, "values": values})
+        return KernelWork(self.name, {"outputs": out.size, "channels": out.channels, "values": values})

@@ -45,7 +45,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedScaling:
     """A layer's weights, biases and scales as one run of bytes (align it to 4), and ``vww::Requant``'s fields."""
 
     constants: Int8
@@ -134,9 +134,9 @@ def words(*values: int) -> npt.NDArray[np.uint32]:
     return np.array([value & 0xFFFFFFFF for value in values], np.uint32)
 
 
-def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: RequantKind, scale: Scale) -> Packed:
+def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: RequantKind, scale: Scale) -> PackedScaling:
     """The blocks as one run of bytes."""
-    return Packed(
+    return PackedScaling(
         constants=np.frombuffer(b"".join(block.tobytes() for block in blocks), np.int8),
         output_offset=scale.output_zero_point,
         clamp_min=scale.clamp_min,

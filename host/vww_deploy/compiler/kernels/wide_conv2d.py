@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, Work
+from vww_deploy.compiler.kernels.kernel import Kernel, KernelRule, KernelWork
 from vww_deploy.compiler.kernels.params import struct_of
 from vww_deploy.compiler.kernels.windows import window_fields
 from vww_deploy.graph.ir import Graph
@@ -39,8 +39,8 @@ class _WideConv2D(KernelRule[WideConv2D]):
         arrays = (("weights", "int8_t", op.weights), ("biases", "int32_t", scaling.bias))
         return Kernel("wide_conv2d", "wide_conv2d", params, arrays)
 
-    def work(self, graph: Graph, op: WideConv2D) -> Work:
-        return Work("wide_conv2d", {"macs": op.macs(graph), "outputs": graph.activations[op.output].size})
+    def work(self, graph: Graph, op: WideConv2D) -> KernelWork:
+        return KernelWork("wide_conv2d", {"macs": op.macs(graph), "outputs": graph.activations[op.output].size})
 
 
 RULE: Final = _WideConv2D()

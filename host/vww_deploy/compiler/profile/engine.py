@@ -45,7 +45,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class LayerCost:
+class ProfiledLayer:
     """A layer: its operator, its output's tensor name, what it computes and what it took."""
 
     index: int
@@ -75,7 +75,7 @@ class EngineProfile:
     ram_bytes: int
     stack_bytes: int
     flash_bytes: int
-    layers: tuple[LayerCost, ...]
+    layers: tuple[ProfiledLayer, ...]
     functions: tuple[Cost, ...]
     listing: tuple[str, ...]
     output: npt.NDArray[np.int8]
@@ -169,7 +169,7 @@ def _is_frame(program: Program, step: Step) -> bool:
 
 def _by_layer(
     compiled: Compiled, program: Program, lines: Sequence[str], steps: Iterable[Step], *, known: bool
-) -> tuple[LayerCost, ...]:
+) -> tuple[ProfiledLayer, ...]:
     instructions: Counter[int] = Counter()
     cycles: Counter[int] = Counter()
     for step in steps:
@@ -188,7 +188,7 @@ def _by_layer(
         # A copy that the compiler put in is a cost of the layer that it is made for; the last one is the output's.
         span = range(begin, len(compiled.graph.ops) if position == positions[-1] else position + 1)
         counted, spent = (sum(counts[i] for i in span) for counts in (instructions, cycles))
-        costs.append(LayerCost(layer.index, layer.kind, layer.name, layer.macs, counted, spent if known else None))
+        costs.append(ProfiledLayer(layer.index, layer.kind, layer.name, layer.macs, counted, spent if known else None))
         begin = position + 1
     return tuple(costs)
 

@@ -24,7 +24,7 @@ _RUN_SECONDS: Final = 240.0
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class BasicBlock:
     """Instructions that run in one go."""
 
     address: int
@@ -41,9 +41,9 @@ class Block:
 class Step:
     """``block`` ran ``count`` times after ``before``, called from the block ``caller`` (None: not by a caller)."""
 
-    caller: Block | None
-    before: Block | None
-    block: Block
+    caller: BasicBlock | None
+    before: BasicBlock | None
+    block: BasicBlock
     count: int
     timing: Timing
 
@@ -130,10 +130,10 @@ def run_traced(
 
 def _parse(text: str, timing: Timing) -> tuple[tuple[Step, ...], ...]:
     raw: dict[int, tuple[int, str]] = {}
-    blocks: dict[int, Block] = {}
+    blocks: dict[int, BasicBlock] = {}
     regions: dict[int, list[Step]] = {}
 
-    def block(identity: int) -> Block | None:
+    def block(identity: int) -> BasicBlock | None:
         if identity < 0:
             return None
         if identity not in blocks:
@@ -153,7 +153,7 @@ def _parse(text: str, timing: Timing) -> tuple[tuple[Step, ...], ...]:
     return tuple(tuple(steps) for _, steps in sorted(regions.items()))
 
 
-def _block(address: int, instructions: str, timing: Timing) -> Block:
+def _block(address: int, instructions: str, timing: Timing) -> BasicBlock:
     decoded = []
     for word in instructions.split("."):
         data = bytes.fromhex(word)
@@ -161,7 +161,7 @@ def _block(address: int, instructions: str, timing: Timing) -> Block:
         data = data[: timing.size(data)]
         decoded.append(timing.decode(address, data))
         address += len(data)
-    return Block(decoded[0].address, tuple(decoded))
+    return BasicBlock(decoded[0].address, tuple(decoded))
 
 
 def _plugin() -> Path:
