@@ -6,9 +6,14 @@ The command line prints both and exits with ``exit_code``; nothing else is ever 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class VwwError(Exception):
-    """A failure that the user is told about: ``message`` says what happened and where, ``hint`` what to do next."""
+    """A failure that the user is told about: ``message`` says what happened and where, ``hint`` what to do next.
+
+    ``details`` is what ``--json`` has besides them.
+    """
 
     exit_code = 1
 
@@ -16,6 +21,7 @@ class VwwError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details: dict[str, Any] = {}
 
 
 class ModelError(VwwError):

@@ -18,6 +18,7 @@ from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
 from vww_deploy.graph.reading import Reader, RefusedError
+from vww_deploy.graph.refused import Refusal, advice_on
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
 _MOST_OPERATORS: Final = 2_000
@@ -44,11 +45,7 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
             hint="export the model with a single picture as input and a single output: of a Keras model with several, "
             "tf.keras.Model(model.input, model.outputs[0])",
         )
-    if len(file.operators) > _MOST_OPERATORS:
-        raise ModelError(
-            f"{file.name}: {len(file.operators):,} operators; at most {_MOST_OPERATORS:,} are compiled",
-            hint="no microcontroller runs it: train a smaller model",
-        )
+    check_limits(file)
     check_form(file, path)
     try:
         reader.start()
@@ -56,13 +53,29 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
         name = reader.tensors[file.inputs[0]].name
         raise ModelError(f"{file.name}: input '{name}': {refusal}", hint=CONVERT) from refusal
     for operator in file.operators:
-        _read_operator(reader, operator)
+        read_operator(reader, operator)
     if reader.refusals:
-        lines = "\n  ".join(reader.refusals)
+        lines = "\n  ".join(map(str, reader.refusals))
+        supported = "supported: " + ", ".join(sorted(READERS)) + ", on int8 activations"
         raise ModelError(
             f"{file.name}: {len(reader.refusals)} operator(s) cannot be compiled:\n  {lines}",
-            hint="supported: " + ", ".join(sorted(READERS)) + ", on int8 activations",
+            hint=". ".join(filter(None, (advice_on(reader.refusals), supported))),
         )
+    return finished(reader)
+
+
+def check_limits(file: TfliteFile) -> None:
+    """Raises ModelError for more operators than any model has."""
+    if len(file.operators) > _MOST_OPERATORS:
+        raise ModelError(
+            f"{file.name}: {len(file.operators):,} operators; at most {_MOST_OPERATORS:,} are compiled",
+            hint="no microcontroller runs it: train a smaller model",
+        )
+
+
+def finished(reader: Reader) -> Graph:
+    """The graph of all that was read; raises ModelError if it leads to no output, or is beyond any device."""
+    file = reader.file
     output = reader.values.get(file.outputs[0])
     if output is None:
         raise ModelError(
@@ -90,10 +103,9 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
     return graph.replace(folded=dict(sorted(folded.items())))
 
 
-def _read_operator(reader: Reader, operator: FileOperator) -> None:
-    where = f"{operator.index} {operator.kind}"
-    if operator.outputs and operator.outputs[0] >= 0:
-        where += f" '{reader.tensors[operator.outputs[0]].name}'"
+def read_operator(reader: Reader, operator: FileOperator) -> None:
+    """Adds an operator to what was read, or a refusal."""
+    name = reader.tensors[operator.outputs[0]].name if operator.outputs and operator.outputs[0] >= 0 else ""
     rule = READERS.get(operator.kind)
     try:
         if rule is None:
@@ -111,9 +123,9 @@ def _read_operator(reader: Reader, operator: FileOperator) -> None:
             return
         rule(reader, operator)
     except RefusedError as refusal:
-        reader.refusals.append(f"{where}: {refusal}")
+        reader.refusals.append(Refusal(operator.index, operator.kind, name, str(refusal)))
     except (struct.error, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
-        reader.refusals.append(f"{where}: malformed ({error})")
+        reader.refusals.append(Refusal(operator.index, operator.kind, name, f"malformed ({error})"))
 
 
 def remove_dead_ops(graph: Graph) -> Graph:

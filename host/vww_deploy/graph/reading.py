@@ -13,6 +13,7 @@ import tflite
 
 from vww_deploy.graph.ir import Activation, Op, Padding, Quantization, Requantization, Window
 from vww_deploy.graph.multipliers import activation_clamp, quantize_multiplier
+from vww_deploy.graph.refused import Refusal
 from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
 
 _ACTIVATIONS: Final = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
@@ -59,7 +60,7 @@ class Reader:
         self.edge_inputs: set[int] = set()
         self.input_id = -1
         self.elements = 0
-        self.refusals: list[str] = []
+        self.refusals: list[Refusal] = []
 
     def start(self) -> None:
         """The input, or the int8 tensor behind a float or uint8 one."""
