@@ -169,7 +169,8 @@ def print_error(error: VwwError) -> None:
     if "--json" in sys.argv:
         said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
         with contextlib.suppress(OSError):
-            typer.echo(json.dumps({"error": {**said, "exit_code": error.exit_code, **error.details}}, default=_plain))
+            error_object = {**said, "exit_code": error.exit_code, **error.details}
+            typer.echo(json.dumps({"schema": SCHEMA, "error": error_object}, default=_plain))
     err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
     if error.hint:
         err.print(f"[bold cyan]  try:[/] {escape(error.hint)}", soft_wrap=True)

@@ -18,14 +18,29 @@ from vww_deploy.cli import common
 from vww_deploy.errors import VwwError
 
 
-def all_help() -> dict[str, str]:
-    def walk(name: str, command: Any) -> dict[str, str]:
+def all_commands() -> dict[str, Any]:
+    def walk(name: str, command: Any) -> dict[str, Any]:
         if hasattr(command, "commands"):
             below = (walk(f"{name} {child}".strip(), sub) for child, sub in command.commands.items())
-            return {path: text for found in below for path, text in found.items()}
-        return {name: command.help or ""}
+            return {path: one for found in below for path, one in found.items()}
+        return {name: command}
 
     return walk("", typer.main.get_command(command_line.build()))
+
+
+def all_help() -> dict[str, str]:
+    return {name: command.help or "" for name, command in all_commands().items()}
+
+
+def test_every_command_that_prints_json_is_in_its_page() -> None:
+    page = Path(__file__).parents[3] / "docs" / "json.md"
+    if not page.is_file():
+        pytest.skip("needs the checkout")
+    text = page.read_text()
+    printing = [name for name, command in all_commands().items() if any("--json" in p.opts for p in command.params)]
+    assert len(printing) > 15
+    assert [name for name in printing if f"`{name}`" not in text and f"`{name.split()[0]}`" not in text] == []
+    assert f"Each has `schema`, now {common.SCHEMA}:" in text
 
 
 @pytest.mark.parametrize(("name", "text"), all_help().items(), ids=all_help())
