@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.random_models import random_model
 from tests.support.tflite_writer import ModelWriter
+from vww_deploy.cli import common
 
 Cli = Callable[..., Any]
 
