@@ -217,10 +217,12 @@ def connect(address: str, notice: Callable[[str], None] = lambda text: None) -> 
 
 
 @contextlib.contextmanager
-def joined(address: str, trusted: Security, notice: Callable[[str], None]) -> Iterator[Fleet]:
-    """As :func:`connect`, with a key that the caller has."""
+def joined(
+    address: str, trusted: Security, notice: Callable[[str], None], timeout_s: float = CONNECT_TIMEOUT_S
+) -> Iterator[Fleet]:
+    """As :func:`connect`, with a key that the caller has; the scheduler may take ``timeout_s`` to answer."""
     try:
-        client = Client(address, security=trusted, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+        client = Client(address, security=trusted, timeout=timeout_s, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise FleetError(
             f"no fleet answers at {address}: {error}", hint="start it there with: vww-deploy fleet scheduler"

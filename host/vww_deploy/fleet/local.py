@@ -17,6 +17,8 @@ from vww_deploy.fleet import client, scheduler, worker
 from vww_deploy.fleet.board import remove, sweep, virtual_offers
 
 LOOPBACK: Final = "127.0.0.1"
+START_TIMEOUT_S: Final = 60.0
+"""Scheduler and client share a process with nannies that start Python; on a busy machine that takes its time."""
 
 
 @contextlib.contextmanager
@@ -49,7 +51,7 @@ def local_fleet(boards: int, notice: Callable[[str], None] = lambda text: None) 
                 security=trusted,
                 silence_logs=logging.CRITICAL,
             ) as cluster,
-            client.joined(cluster.scheduler_address, trusted, notice) as fleet,
+            client.joined(cluster.scheduler_address, trusted, notice, START_TIMEOUT_S) as fleet,
         ):
             yield fleet
     finally:
