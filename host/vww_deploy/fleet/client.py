@@ -22,7 +22,7 @@ from vww_deploy.fleet.shards import Outcome, Shard
 from vww_deploy.fleet.worker import do_shard, refuse_other, resource
 
 CONNECT_TIMEOUT_S: Final = 5.0
-BOARDS_TIMEOUT_S: Final = 4.0
+BOARDS_TIMEOUT_S: Final = 3.0
 """How long a board that nobody offers yet is waited for when a run begins."""
 LOST_TIMEOUT_S: Final = 60.0
 """How long a fleet that has lost all its boards in the middle of a run may take to have one again."""
