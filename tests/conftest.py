@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -16,6 +17,11 @@ def shared() -> Path:
     if not (_SHARED / "models").is_dir():
         pytest.skip("needs ../shared, which only the team has")
     return _SHARED
+
+
+# A deadline is a time by the wall clock, which says nothing on a shared machine.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_configure() -> None:

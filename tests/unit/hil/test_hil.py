@@ -16,6 +16,7 @@ from vww_deploy.boards.drivers import driver_for
 from vww_deploy.boards.drivers.usb import UsbDriver
 from vww_deploy.compiler import compile_model, layer_digest
 from vww_deploy.errors import LinkError
+from vww_deploy.graph.layer_names import short_name
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.hil import BoardDevice, BoardUnderTest, HilError, assert_accuracy, assert_bit_exact, assert_latency
 
@@ -63,7 +64,7 @@ def mismatch(board: BoardUnderTest, *, link_works: bool) -> HilError:
 
 def test_the_first_layer_that_differs_is_named(board: BoardUnderTest) -> None:
     layer = board.compiled.layers[WRONG_LAYER]
-    said = f"the first layer of black that differs is {layer.index}, {layer.kind} {layer.name}"
+    said = f"the first layer of black that differs is {layer.index}, {layer.kind} {short_name(layer.name, layer.kind)}"
     assert said in str(mismatch(board, link_works=True))
 
 

@@ -150,7 +150,7 @@ def test_recording_starts_with_the_board_and_its_layers_and_replays(monitor: Mon
     assert monitor.view().recording == ""
     with Recording(path) as recording:
         kinds = [type(recorded.event).__name__ for recorded in recording.events()]
-    assert kinds[:2] == ["Connection", "Timing"]
+    assert kinds[:2] == ["Connection", "LayerTimes"]
     with Monitor(Replay(path), folder=tmp_path) as replayed:
         wait_for(lambda: replayed.view().results >= 8)
         assert replayed.view().board == monitor.view().board
@@ -207,7 +207,6 @@ from pathlib import Path
 from tests.support.generated_source import GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.runs.recording import Recording
-from vww_deploy.session.events import Result
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 path = Path({str(tmp_path / "full.vwwrec")!r})
 with Monitor(GeneratedSource(fps=50), folder=path.parent) as monitor:

@@ -96,7 +96,7 @@ def test_a_killed_process_has_written_what_it_was_given(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from tests.support.generated_source import GeneratedSource
-from vww_deploy.session.events import Result
+from vww_deploy.session.events import Prediction
 from vww_deploy.runs.recording import Recorder, Recording
 from vww_deploy.session.source import Control
 recorder = Recorder(Path({str(path)!r}))
@@ -104,7 +104,7 @@ for event in GeneratedSource(fps=10, frames=20).events(Control()):
     recorder.add(event)
 print("recorded", flush=True)
 # Within half a second, on a busy machine later; nobody asks for it.
-while sum(isinstance(recorded.event, Result) for recorded in Recording(recorder.path).events()) < 20:
+while sum(isinstance(recorded.event, Prediction) for recorded in Recording(recorder.path).events()) < 20:
     time.sleep(0.1)
 os.kill(os.getpid(), 9)
 """

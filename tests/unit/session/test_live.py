@@ -123,7 +123,7 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     place = Place(tmp_path)
     taken = place.take(lambda taken: len(results(taken)) == 7)
     first = [type(event).__name__ for event in taken[:3]]
-    assert first == ["Connection", "Connection", "Timing"]
+    assert first == ["Connection", "Connection", "LayerTimes"]
     connected, timing = taken[1], taken[2]
     assert isinstance(connected, Connection) and connected.board is not None
     assert (connected.board.board, connected.board.clock, connected.board.outputs) == (
