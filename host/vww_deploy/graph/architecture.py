@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -30,6 +30,25 @@ class Block:
     kernel: int = 3
     stride: int = 1
     expansion: int = 1
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution of a network, ``depthwise`` or not: ``kernel`` and ``stride`` of both sides, its channels.
+
+    ``block`` is its block's number from 1 (0 for the stem), ``relu6`` whether ReLU6 follows, and ``residual`` whether
+    the block's input is added to what it gives.
+    """
+
+    name: str
+    block: int
+    inputs: int
+    outputs: int
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    relu6: bool = True
+    residual: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,21 @@ class Architecture:
         for block in self.blocks:
             side = -(-side // block.stride)
         return side
+
+    def convolutions(self) -> Iterator[Convolution]:
+        """The convolutions in their order: ``conv0``, then of each block ``dw1`` and ``pw1``, with ``ex1`` before them
+        in an inverted residual one.
+        """
+        yield Convolution("conv0", 0, self.channels, self.stem, STEM_KERNEL, STEM_STRIDE)
+        inputs = self.stem
+        for number, block in enumerate(self.blocks, start=1):
+            inner, inverted = inputs * block.expansion, self.kind == "inverted"
+            if inverted:
+                yield Convolution(f"ex{number}", number, inputs, inner)
+            yield Convolution(f"dw{number}", number, inner, inner, block.kernel, block.stride, depthwise=True)
+            same = inverted and block.stride == 1 and block.channels == inputs
+            yield Convolution(f"pw{number}", number, inner, block.channels, relu6=not inverted, residual=same)
+            inputs = block.channels
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from vww_deploy.graph.architecture import STEM_KERNEL, STEM_STRIDE, Architecture, Block
+from vww_deploy.graph.architecture import Architecture, Convolution
 from vww_deploy.graph.costs import NetworkCost
 from vww_deploy.graph.ir import Activation, Graph, Op, Padding, Quantization, Requantization, Window
 from vww_deploy.graph.operators.add import Add
@@ -40,9 +40,8 @@ def architecture_graph(architecture: Architecture, *, name: str = "", width: int
         width: of a picture that is no square; 0 is the architecture's side.
     """
     builder = _Builder(architecture, width or architecture.side)
-    builder.convolution(architecture.stem, STEM_KERNEL, STEM_STRIDE)
-    for block in architecture.blocks:
-        builder.block(block)
+    for one in architecture.convolutions():
+        builder.convolution(one)
     return builder.finish(name or f"{architecture.kind}_{architecture.key}")
 
 
@@ -52,38 +51,28 @@ class _Builder:
         self._rng = np.random.default_rng(0)
         self._activations: list[Activation] = []
         self._ops: list[Op] = []
-        self._add(architecture.side, width, architecture.channels, _PIXELS)
+        self._block, self._block_input = 0, self._add(architecture.side, width, architecture.channels, _PIXELS)
 
-    def block(self, block: Block) -> None:
-        if self._architecture.kind == "separable":
-            self.depthwise(block.kernel, block.stride)
-            self.convolution(block.channels, 1, 1)
-            return
+    def convolution(self, one: Convolution) -> None:
         source = self._activations[-1]
-        self.convolution(source.channels * block.expansion, 1, 1)
-        self.depthwise(block.kernel, block.stride)
-        self.convolution(block.channels, 1, 1, _LINEAR)
-        if block.stride == 1 and block.channels == source.channels:
-            self.residual(source)
-
-    def convolution(self, channels: int, kernel: int, stride: int, quantization: Quantization = _RELU6) -> None:
-        source = self._activations[-1]
-        window, height, width = _same(source, kernel, stride)
-        weights = self._weights((channels, kernel, kernel, source.channels))
-        output = self._add(height, width, channels, quantization)
-        self._ops.append(
-            Conv2D(len(self._ops), "CONV_2D", (source.id,), output.id, weights, self._scaling(channels), window)
+        if one.block != self._block:
+            self._block, self._block_input = one.block, source
+        window, height, width = _same(source, one.kernel, one.stride)
+        output = self._add(height, width, one.outputs, _RELU6 if one.relu6 else _LINEAR)
+        weights = self._weights(
+            (one.kernel, one.kernel, one.outputs)
+            if one.depthwise
+            else (one.outputs, one.kernel, one.kernel, one.inputs)
         )
-
-    def depthwise(self, kernel: int, stride: int) -> None:
-        source = self._activations[-1]
-        window, height, width = _same(source, kernel, stride)
-        weights = self._weights((kernel, kernel, source.channels))
-        output = self._add(height, width, source.channels, _RELU6)
-        scaling = self._scaling(source.channels)
-        self._ops.append(
-            DepthwiseConv2D(len(self._ops), "DEPTHWISE_CONV_2D", (source.id,), output.id, weights, scaling, window, 1)
-        )
+        scaling, number = self._scaling(one.outputs), len(self._ops)
+        if one.depthwise:
+            self._ops.append(
+                DepthwiseConv2D(number, "DEPTHWISE_CONV_2D", (source.id,), output.id, weights, scaling, window, 1)
+            )
+        else:
+            self._ops.append(Conv2D(number, "CONV_2D", (source.id,), output.id, weights, scaling, window))
+        if one.residual:
+            self.residual(self._block_input)
 
     def residual(self, source: Activation) -> None:
         latest = self._activations[-1]

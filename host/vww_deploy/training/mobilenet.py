@@ -1,4 +1,4 @@
-"""MobileNet v1 in Keras: any depth multiplier, picture size, channels and class count."""
+"""Networks in Keras: MobileNet v1 of any depth multiplier and picture size, and whatever else is an architecture."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from vww_deploy.errors import DataError, ToolMissing
-from vww_deploy.graph.costs import BLOCKS, KERNEL, STEM_CHANNELS, scaled
+from vww_deploy.graph.architecture import Architecture
 from vww_deploy.resources import install_extra
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's C++ parts write pages about this computer otherwise
 # oneDNN's kernels take less than half the time of a training step, but TensorFlow leaves them off on AMD's processors.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+MOBILENET_V1_NAME: Final = "mobilenet_v1_"
+"""What the names of MobileNets begin with; their depth multiplier follows."""
+NORMALISATION_EPSILON: Final = 1e-3
 _NOISY = ("tensorflow", "absl")  # loggers that warn of what is meant so: of a checkpoint half read, of HDF5's age
 
 
@@ -46,41 +49,49 @@ def build_mobilenet_v1(
         raise DataError(f"depth multiplier {depth_multiplier:g} is no number above 0", hint="use 0.25, 0.5, 0.75 or 1")
     if channels < 1 or classes < 1 or any(side is not None and side < 1 for side in (height, width)):
         raise DataError(f"no network has input {height}x{width}x{channels} and {classes} classes")
+    architecture = Architecture.mobilenet_v1(depth_multiplier, height or 0, channels, classes)
+    return build_network(
+        architecture, (height, width), fused=fused, name=f"{MOBILENET_V1_NAME}{depth_multiplier:g}"
+    )
+
+
+def build_network(
+    architecture: Architecture, size: tuple[int | None, int | None], *, fused: bool = False, name: str = ""
+) -> Any:
+    """Any architecture as :func:`build_mobilenet_v1` builds MobileNet v1, for pictures of a height and width.
+
+    Layers are named as :meth:`vww_deploy.graph.architecture.Architecture.convolutions` names them, their
+    normalisations and activations with ``_bn`` and ``_relu``.
+    """
     keras = require_tensorflow().keras
     layers = keras.layers
-
     normalisation = _fused_normalisation() if fused else layers.BatchNormalization
-
-    def normalised(x: Any, name: str) -> Any:
-        x = normalisation(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
-        return layers.ReLU(6.0, name=f"{name}_relu")(x)
-
-    def convolution(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
-        return layers.Conv2D(
-            scaled(filters, depth_multiplier),
-            kernel,
-            stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=name,
-        )(x)
-
-    inputs = layers.Input(shape=(height, width, channels), name="picture")
-    x = normalised(convolution(inputs, STEM_CHANNELS, KERNEL, 2, "conv0"), "conv0")
-    for index, (filters, stride) in enumerate(BLOCKS, start=1):
-        x = layers.DepthwiseConv2D(KERNEL, stride, padding="same", use_bias=False, name=f"dw{index}")(x)
-        x = normalised(x, f"dw{index}")
-        x = normalised(convolution(x, filters, 1, 1, f"pw{index}"), f"pw{index}")
+    x = inputs = layers.Input(shape=(*size, architecture.channels), name="picture")
+    block, block_input = 0, x
+    for one in architecture.convolutions():
+        if one.block != block:
+            block, block_input = one.block, x
+        how: dict[str, Any] = {"strides": one.stride, "padding": "same", "use_bias": False, "name": one.name}
+        if one.depthwise:
+            x = layers.DepthwiseConv2D(one.kernel, **how)(x)
+        else:
+            x = layers.Conv2D(one.outputs, one.kernel, kernel_initializer="he_normal", **how)(x)
+        x = normalisation(momentum=0.97, epsilon=NORMALISATION_EPSILON, name=f"{one.name}_bn")(x)
+        if one.relu6:
+            x = layers.ReLU(6.0, name=f"{one.name}_relu")(x)
+        if one.residual:
+            x = layers.Add(name=f"add{one.block}")([block_input, x])
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
-    model = keras.Model(inputs, outputs, name=f"mobilenet_v1_{depth_multiplier:g}")
-    for index in range(1, len(BLOCKS) + 1):
+    outputs = layers.Dense(architecture.classes, activation="softmax", name="classes")(x)
+    model = keras.Model(inputs, outputs, name=name or f"{architecture.kind}_{architecture.key}")
+    for one in architecture.convolutions():
+        if not one.depthwise:
+            continue
         # Depthwise kernels that hand their input on, and some noise: 13 random ones would lose the picture. Not an
         # initializer: a saved model would need this module to be read again.
-        kernel = model.get_layer(f"dw{index}").kernel
+        kernel = model.get_layer(one.name).kernel
         middle = np.zeros(kernel.shape, np.float32)
-        middle[KERNEL // 2, KERNEL // 2] = 1.0
+        middle[one.kernel // 2, one.kernel // 2] = 1.0
         kernel.assign(middle + keras.random.normal(kernel.shape, stddev=0.1))
     return model
 
@@ -103,6 +114,17 @@ def _fused_normalisation() -> Any:
             return outputs
 
     return FusedBatchNormalization
+
+
+def with_plain_normalisation(model: Any) -> Any:
+    """A network like ``model``, untrained, without the fused normalisation of :func:`build_network`."""
+    keras = require_tensorflow().keras
+
+    def plain(layer: Any) -> Any:
+        kind = keras.layers.BatchNormalization if isinstance(layer, _fused_normalisation()) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    return keras.models.clone_model(model, clone_function=plain)
 
 
 def require_tensorflow() -> Any:

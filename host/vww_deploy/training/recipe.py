@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from typing import Any
+
+from vww_deploy.graph.architecture import Architecture
 from vww_deploy.training.augment import Augmentation
 
 
@@ -12,6 +15,9 @@ class Recipe:
     """All that decides a training's result."""
 
     depth_multiplier: float = 0.25
+    """Of MobileNet v1."""
+    architecture: Architecture | None = None
+    """Another network, which ``size`` and ``channels`` must agree with; None is MobileNet v1."""
     size: int = 96
     channels: int = 1
     epochs: int = 60
@@ -38,3 +44,16 @@ class Recipe:
     early_part: float = 0.5
     seed: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def network(self, size: int | None = None, *, fused: bool = False) -> Any:
+        """The untrained network in Keras, for pictures of a side in pixels, or of any.
+
+        Raises:
+            DataError: the recipe describes no network.
+            ToolMissing: TensorFlow is not installed.
+        """
+        from vww_deploy.training.mobilenet import build_mobilenet_v1, build_network
+
+        if self.architecture is not None:
+            return build_network(self.architecture, (size, size), fused=fused)
+        return build_mobilenet_v1(self.depth_multiplier, (size, size, self.channels), fused=fused)

@@ -13,6 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.graph.architecture import Architecture
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, PictureArrays, joined, load_arrays, read_dataset
 from vww_deploy.training.recipe import Recipe
@@ -127,6 +128,8 @@ def read_recipe(folder: Path) -> Recipe:
     try:
         values = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         augmentation = values.pop("augmentation")
+        if values.get("architecture") is not None:
+            values["architecture"] = Architecture.from_json(values["architecture"])
         known = {field.name for field in fields(Recipe)}
         pairs: dict[str, Any] = {
             name: tuple(one) if isinstance(one, list) else one for name, one in augmentation.items()

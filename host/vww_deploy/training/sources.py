@@ -53,18 +53,20 @@ def open_source(path: Path, dataset: Dataset) -> DataSource:
     pixels, labels = pixels_of(dataset.split("val"), spec)
     found = calibrate(model, pixels, labels)
 
-    def fine_tune() -> Any:
+    def fine_tune() -> Any:  # of MobileNet v1 alone
         from vww_deploy.training.finetune import fine_tune_int8
 
         return fine_tune_int8(model, pixels_of(dataset.split("train"), spec)[0], seed=recipe.seed)
 
     colour = "gray" if recipe.channels == 1 else "RGB"
     size = f"{recipe.size}x{recipe.size}x{recipe.channels}"
+    other = recipe.architecture
+    name = f"MobileNet v1 {recipe.depth_multiplier:g}" if other is None else f"{other.kind} network {other.key}"
     return DataSource(
         model,
-        f"MobileNet v1 {recipe.depth_multiplier:g}, {size} {colour}: person or no person",
+        f"{name}, {size} {colour}: person or no person",
         {"training": {**asdict(recipe), "calibration": asdict(found), "log": _last_row(path / "log.csv")}},
-        fine_tune,
+        fine_tune if other is None else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from vww_deploy.errors import ModelError
-from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
+from vww_deploy.training.mobilenet import require_tensorflow
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.views import ViewCache
 from vww_deploy.training.weights import adopt_weights
@@ -25,18 +25,17 @@ class Student:
 
     def __init__(self, recipe: Recipe, views: ViewCache, initial: Path | None) -> None:
         tf = require_tensorflow()
-        shape = (None, None, recipe.channels)
-        self.model = build_mobilenet_v1(recipe.depth_multiplier, shape, fused=True)
-        self.averaged = build_mobilenet_v1(recipe.depth_multiplier, shape, fused=True)
+        self.model, self.averaged = recipe.network(fused=True), recipe.network(fused=True)
         if initial is not None:
             adopt_weights(self.model, initial)
         self.averaged.set_weights(self.model.get_weights())
         # While it learns, the network also tells the teacher's inner maps from its own, through a linear head each:
         # they say more about a picture than one bit does.
-        outputs = [self.model.get_layer(name).output for name in FEATURE_LAYERS]
+        maps = views.get(0).maps if recipe.feature_loss and recipe.architecture is None else ()
+        outputs = [self.model.get_layer(name).output for name in FEATURE_LAYERS] if maps else []
         self._inside = tf.keras.Model(self.model.input, [self.model.output, *outputs])
         self._heads = []
-        for output, like in zip(outputs, views.get(0).maps if recipe.feature_loss else (), strict=False):
+        for output, like in zip(outputs, maps, strict=False):
             head = tf.keras.layers.Conv2D(like.shape[3], 1)
             head.build(output.shape)
             self._heads.append(head)

@@ -11,7 +11,12 @@ import numpy as np
 from vww_deploy.errors import ModelError
 from vww_deploy.graph.costs import BLOCKS
 from vww_deploy.training.augment import BT601
-from vww_deploy.training.mobilenet import build_mobilenet_v1, require_tensorflow
+from vww_deploy.training.mobilenet import (
+    MOBILENET_V1_NAME,
+    build_mobilenet_v1,
+    require_tensorflow,
+    with_plain_normalisation,
+)
 from vww_deploy.training.narrow import take_channels
 from vww_deploy.training.recipe import Recipe
 
@@ -24,7 +29,7 @@ _OVERHEAD: Final = 1 << 19  # bytes that HDF5 adds to the numbers, and room to s
 
 def load_network(recipe: Recipe, weights: Path) -> Any:
     """The trained network for pictures of the recipe's size, from the weights that ``train`` wrote."""
-    model = build_mobilenet_v1(recipe.depth_multiplier, (recipe.size, recipe.size, recipe.channels))
+    model = recipe.network(recipe.size)
     adopt_weights(model, weights)
     return model
 
@@ -44,6 +49,10 @@ def adopt_weights(model: Any, weights: Path) -> None:
     """
     if weights != IMAGENET:
         _check_readable(weights)
+    if not model.name.startswith(MOBILENET_V1_NAME):
+        if not _load_own(model, weights):
+            raise ModelError(f"{weights} holds no weights of {model.name}", hint="Give the weights of that network.")
+        return
     multiplier, own = float(model.name.rsplit("_", 1)[1]), int(model.input_shape[3])
     widths = (multiplier, *(one for one in WIDTHS if one > multiplier))
     for channels in dict.fromkeys((own, 1, 3)):
@@ -68,16 +77,8 @@ def adopt_weights(model: Any, weights: Path) -> None:
 def _load(source: Any, weights: Path) -> bool:
     """Fill a network with weights if they are of one like it."""
     width = float(source.name.rsplit("_", 1)[1])
-    if weights != IMAGENET:
-        try:
-            with warnings.catch_warnings():
-                # Keras looks for a second copy of every layer that its own files do not have.
-                warnings.filterwarnings("ignore", "Skipping nested container")
-                source.load_weights(weights)
-        except (ValueError, OSError, KeyError):
-            pass
-        else:
-            return True
+    if weights != IMAGENET and _load_own(source, weights):
+        return True
     if width not in WIDTHS or source.input_shape[3] != 3:
         return False
     try:
@@ -89,6 +90,18 @@ def _load(source: Any, weights: Path) -> bool:
         for mine, theirs in kinds:
             for ending in ("", "_bn"):
                 source.get_layer(mine + ending).set_weights(published.get_layer(theirs + ending).get_weights())
+    return True
+
+
+def _load_own(model: Any, weights: Path) -> bool:
+    """Fill a network with weights that ``train`` wrote, if they are of one like it."""
+    try:
+        with warnings.catch_warnings():
+            # Keras looks for a second copy of every layer that its own files do not have.
+            warnings.filterwarnings("ignore", "Skipping nested container")
+            model.load_weights(weights)
+    except (ValueError, OSError, KeyError):
+        return False
     return True
 
 
@@ -131,7 +144,7 @@ def _check_readable(weights: Path) -> None:
 def save_weights(model: Any, path: Path) -> None:
     """Write a network's weights, whole or not at all; raises OSError."""
     # Keras files weights under the classes of layers: those of a network in training under its own normalisation's.
-    plain = build_mobilenet_v1(float(model.name.rsplit("_", 1)[1]), model.input_shape[1:], model.output_shape[1])
+    plain = with_plain_normalisation(model)
     plain.set_weights(model.get_weights())
     unfinished = path.with_name(f"next.{path.name}")
     try:

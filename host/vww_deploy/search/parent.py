@@ -1,0 +1,138 @@
+"""A wide network whose slices are the candidates: trained once, its weights tell them apart (Cai et al., 2020).
+
+Channels are sliced from the first on, kernels around their middle, and each stage gives its first blocks. Each step is
+a sandwich (Yu and Huang, 2019): the largest network, the smallest, and two of the candidates at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from vww_deploy.errors import DataError
+from vww_deploy.graph.architecture import Architecture, Block, Kind
+from vww_deploy.training.augment import to_student
+from vww_deploy.training.mobilenet import NORMALISATION_EPSILON, build_network, require_tensorflow
+from vww_deploy.training.student import LARGEST_GRADIENT
+
+Values = Mapping[str, Any]
+"""Weights by ``layer/weight``."""
+_TRAINED: Final = ("kernel", "gamma", "beta", "bias")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An architecture and how many of its blocks are in each stage."""
+
+    architecture: Architecture
+    depths: tuple[int, ...]
+
+    def stages(self) -> list[tuple[Block, ...]]:
+        """Its blocks by stage."""
+        ends = np.cumsum(self.depths)
+        blocks = self.architecture.blocks
+        return [blocks[end - depth : end] for end, depth in zip(ends, self.depths, strict=True)]
+
+
+def covering(networks: Sequence[Staged], choose: Callable[[Iterable[int]], int]) -> Staged:
+    """The network of one kind that has the largest (``max``) or smallest (``min``) of each size of some networks."""
+    architectures = [one.architecture for one in networks]
+    blocks: list[Block] = []
+    depths = []
+    for stages in zip(*(one.stages() for one in networks), strict=True):
+        firsts = [stage[0] for stage in stages]
+        depth = choose(len(stage) for stage in stages)
+        block = Block(
+            *(choose(getattr(one, name) for one in firsts) for name in ("channels", "kernel")),
+            stride=max(one.stride for one in firsts),
+            expansion=choose(one.expansion for one in firsts),
+        )
+        blocks += [block, *[Block(block.channels, block.kernel, 1, block.expansion)] * (depth - 1)]
+        depths.append(depth)
+    whole = Architecture(
+        architectures[0].kind,
+        choose(one.side for one in architectures),
+        3,
+        choose(one.stem for one in architectures),
+        tuple(blocks),
+    )
+    return Staged(whole, tuple(depths))
+
+
+def inherited(parent: Staged, values: Values, child: Staged) -> dict[str, Any]:
+    """The slices of the parent's weights that are a child's; gradients flow back through them."""
+    tf = require_tensorflow()
+    place = [0]
+    for stage, depth in enumerate(child.depths):
+        before = sum(parent.depths[:stage])
+        place += [before + index + 1 for index in range(depth)]
+    found: dict[str, Any] = {}
+    for one in child.architecture.convolutions():
+        theirs = f"{one.name.rstrip('0123456789')}{place[one.block]}"
+        kernel = values[f"{theirs}/kernel"]
+        border = (kernel.shape[0] - one.kernel) // 2
+        kernel = kernel[border : border + one.kernel, border : border + one.kernel]
+        if one.name == "conv0" and one.inputs == 1:
+            kernel = tf.reduce_sum(kernel, axis=2, keepdims=True)  # gray is the same in all three colours
+        sizes = (one.inputs, 1) if one.depthwise else (one.inputs, one.outputs)
+        found[f"{one.name}/kernel"] = kernel[:, :, : sizes[0], : sizes[1]]
+        for name in ("gamma", "beta"):
+            found[f"{one.name}/{name}"] = values[f"{theirs}/{name}"][: one.outputs]
+    found["classes/kernel"] = values["classes/kernel"][: child.architecture.blocks[-1].channels]
+    found["classes/bias"] = values["classes/bias"]
+    return found
+
+
+def first_values(architecture: Architecture) -> dict[str, Any]:
+    """Untrained weights, as the Keras network begins with."""
+    model = build_network(architecture, (None, None))
+    found = {}
+    for one in architecture.convolutions():
+        found[f"{one.name}/kernel"] = model.get_layer(one.name).kernel.numpy()
+        found[f"{one.name}/gamma"] = np.ones(one.outputs, np.float32)
+        found[f"{one.name}/beta"] = np.zeros(one.outputs, np.float32)
+    found["classes/kernel"], found["classes/bias"] = model.get_layer("classes").get_weights()
+    return found
+
+
+def forward(
+    architecture: Architecture, values: Values, x: Any, statistics: dict[str, tuple[Any, Any]] | None = None
+) -> Any:
+    """Log odds of a person, ``[N]``, of pictures ``[N, side, side, channels]`` in -1..1.
+
+    Args:
+        statistics: mean and variance of each normalisation. None takes the batch's own; an empty dictionary as well,
+            and is filled with them.
+    """
+    tf = require_tensorflow()
+    block, block_input = 0, x
+    measuring = not statistics
+    for one in architecture.convolutions():
+        if one.block != block:
+            block, block_input = one.block, x
+        kernel, strides = values[f"{one.name}/kernel"], [1, one.stride, one.stride, 1]
+        convolve = tf.nn.depthwise_conv2d if one.depthwise else tf.nn.conv2d
+        x = convolve(x, kernel, strides, "SAME")
+        scale, offset = values[f"{one.name}/gamma"], values[f"{one.name}/beta"]
+        mean, variance = ([], []) if measuring else statistics[one.name]  # type: ignore[index]
+        x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=scale,
+            offset=offset,
+            mean=tf.constant(mean, tf.float32) if measuring else mean,
+            variance=tf.constant(variance, tf.float32) if measuring else variance,
+            epsilon=NORMALISATION_EPSILON,
+            is_training=measuring,
+        )
+        if statistics is not None and measuring:
+            statistics[one.name] = mean, variance
+        if one.relu6:
+            x = tf.nn.relu6(x)
+        if one.residual:
+            x = x + block_input
+    logits = tf.reduce_mean(x, axis=[1, 2]) @ values["classes/kernel"] + values["classes/bias"]
+    return logits[:, 1] - logits[:, 0]
