@@ -1,4 +1,4 @@
-"""``vww-deploy search``: which architectures a board can run, and which of them can learn most."""
+"""``vww-deploy search``: which architectures a board can run, and which of them learn most."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.cli.data_options import PicturesOption
 
 if TYPE_CHECKING:
     from vww_deploy.search.costs import Limits
-    from vww_deploy.search.study import Candidate
+    from vww_deploy.search.finals import Verdict
+    from vww_deploy.search.study import Candidate, Learned, SearchStudy
 
 _TABLE_TRIALS: Final = 1500
 _PLANNED: Final = 60
 _COUNTED: Final = 12
+"""Without data; with it, as many as are ranked."""
 _SHOWN: Final = 10
 
 
 def command(
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
+    ] = None,
+    *,
     board: Annotated[str, typer.Option("--board", "-b", help="The board of the catalogue that is to run it.")],
     latency: Annotated[
         str | None, typer.Option("--latency", help="The longest inference; default: a second.", metavar="150ms")
@@ -42,27 +49,49 @@ def command(
     csv: Annotated[
         Path | None, typer.Option("--csv", help="All candidates as a table.", metavar="FILE.csv", dir_okay=False)
     ] = None,
+    budget: Annotated[str, typer.Option("--budget", help="CPU time for all that learns.", metavar="4h")] = "4h",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only which architectures fit: no data, no training.")
+    ] = False,
+    pictures: PicturesOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Find the architectures that fit a board: by cost, without data and without training.
+    """Find the network that learns most within a board's limits.
 
     A genetic algorithm proposes networks, a table of measured costs sieves them, the memory planner says their exact
-    RAM and flash, and the emulator counts the best. They are ordered by a prior of capacity (arithmetic, weights and
-    colour), which is no accuracy: train the first few to know.
+    RAM and flash, and the emulator counts the best. A wide network is trained whose slices they are, which ranks them;
+    the best are trained beside MobileNet v1 and made int8. With --dry-run all ends before the training.
 
-    Example: vww-deploy search --board nano33ble --latency 150ms --ram 64K
+    Example: vww-deploy search photos/ --board nano33ble --latency 150ms --ram 64K
     """
     from vww_deploy.boards.catalogue import get_board
     from vww_deploy.errors import DataError
-    from vww_deploy.search.costs import limits_of
+    from vww_deploy.search.costs import limits_of, parse_time
     from vww_deploy.search.report import write_csv, write_page
     from vww_deploy.search.study import SearchStudy, mobilenet_within
 
     if html is not None and html.suffix != ".html":
         raise typer.BadParameter("the page is a web page: name it something.html", param_hint="--html")
+    if data is None and not dry_run:
+        raise typer.BadParameter("give the pictures to learn from, or --dry-run", param_hint="DATA")
     limits = limits_of(get_board(board), latency=latency, ram=ram, flash=flash)
+    seconds = parse_time(budget, "--budget")
+    dataset = None
+    if data is not None and not dry_run:
+        from vww_deploy.cli.data_options import read
+        from vww_deploy.training.mobilenet import require_tensorflow
+
+        require_tensorflow()
+        dataset = read(data, pictures)
+        for split in ("train", "val"):
+            dataset.split(split)
     search = SearchStudy(study, limits, seed=seed, resume=resume)
+    if dataset is not None:
+        from vww_deploy.search.finals import RANKED
+        from vww_deploy.training.package import describe_data
+
+        search.use_data(describe_data(dataset))
     with common.progress() as bar:
         tasks: dict[str, Any] = {}
 
@@ -73,9 +102,24 @@ def command(
 
         search.run_table(_TABLE_TRIALS, show)
         search.run_plan(_PLANNED, show)
-        search.run_counted(_COUNTED, show)
+        search.run_counted(_COUNTED if dataset is None else RANKED, show)
         baseline = mobilenet_within(limits, show)
     found = search.best(_SHOWN)
+    verdict = None
+    if dataset is not None and found:
+        from vww_deploy.search.finals import Budget, learn
+
+        folder = study.with_name(f"{study.stem}_networks")
+        with common.err.status("Reading") as status:
+            verdict = learn(
+                search,
+                baseline,
+                dataset,
+                folder,
+                Budget(seconds, search.cpu_seconds),
+                seed=seed,
+                step=lambda text: status.update(text.capitalize()),
+            )
     if html is not None:
         write_page(html, search, baseline)
         common.notice(f"wrote {html}")
@@ -95,11 +139,15 @@ def command(
                 "limits": limits.to_json(),
                 "candidates": [_plain(one) for one in found],
                 "mobilenet_v1": _plain(baseline) if baseline else None,
+                "trained": [_plain_trained(one) for one in search.learned("trained")],
+                "ranking": _plain_verdict(verdict),
                 "rejected": [_plain(one) for one in search.candidates("plan") if one.broken],
             }
         )
         return
     _print(limits, found, baseline)
+    if verdict is not None:
+        _print_trained(limits, search, verdict, folder)
     common.notice(f"every candidate is kept in {study}; go on with --resume")
 
 
@@ -129,6 +177,7 @@ def _print(limits: Limits, found: list[Candidate], baseline: Candidate | None) -
     for name in ("key", "capacity", "M cycles", "ms", "RAM B", "flash B", "how"):
         table.add_column(name, justify="left" if name in ("key", "how") else "right", no_wrap=True)
     rows = [(one.architecture.key, one) for one in found] + ([("MobileNet v1", baseline)] if baseline else [])
+    rows.sort(key=lambda row: -row[1].prior)
     for name, one in rows:
         cost = one.cost
         table.add_row(
@@ -143,3 +192,52 @@ def _print(limits: Limits, found: list[Candidate], baseline: Candidate | None) -
     common.out.print(table)
     for name, one in rows:
         common.out.print(f"{name}: {describe(one.architecture)}", soft_wrap=True)
+
+
+def _print_trained(limits: Limits, search: SearchStudy, verdict: Verdict, folder: Path) -> None:
+    from vww_deploy.search.finals import BASELINE
+
+    trained = sorted(search.learned("trained"), key=lambda one: -one.figures["top1"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("network", "as", "top-1", "ROC area", "M cycles", "RAM B"):
+        table.add_column(name, justify="left" if name in ("network", "as") else "right", no_wrap=True)
+    for one in trained:
+        told = one.figures
+        table.add_row(
+            one.architecture.key,
+            told["role"],
+            f"{told['top1']:.1%}",
+            f"{told['auc']:.3f}",
+            f"{(told['cycles'] or one.cost.cycles) / 1e6:.2f}",
+            common.count(told["ram_bytes"]),
+        )
+    common.out.print("trained alike, int8 on val:")
+    common.out.print(table)
+    for text in verdict.cut:
+        common.notice(f"the budget is used up; left out: {escape(text)}. Go on with --resume and a larger --budget.")
+    if verdict.correlation is None:
+        common.notice("too few networks were both ranked and trained to say how good the ranking is")
+    else:
+        common.out.print(
+            f"rank correlation of the ranking with {verdict.compared} networks trained: {verdict.correlation:.2f}"
+        )
+        if verdict.proxy_failed:
+            common.notice("the ranking failed: go by what the trained networks reached, not by who is a finalist")
+    if trained and trained[0].figures["role"] == BASELINE:
+        common.notice("no network that was trained is better than MobileNet v1 within the same limits")
+    common.out.print(f"models, cards and recipes are in {escape(str(folder))}", soft_wrap=True)
+
+
+def _plain_trained(one: Learned) -> dict[str, Any]:
+    return {"key": one.architecture.key, "architecture": one.architecture.to_json(), **one.figures}
+
+
+def _plain_verdict(verdict: Verdict | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    return {
+        "correlation": verdict.correlation,
+        "compared": verdict.compared,
+        "failed": verdict.proxy_failed,
+        "cut": list(verdict.cut),
+    }

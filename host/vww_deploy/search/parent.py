@@ -1,41 +1,21 @@
 """A wide network whose slices are the candidates: trained once, its weights tell them apart (Cai et al., 2020).
 
-Channels are sliced from the first on, kernels around their middle, and each stage gives its first blocks. Each step is
-a sandwich (Yu and Huang, 2019): the largest network, the smallest, and two of the candidates at random.
+Channels are sliced from the first on, kernels around their middle, and each stage gives its first blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from vww_deploy.errors import DataError
-from vww_deploy.graph.architecture import Architecture, Block, Kind
-from vww_deploy.training.augment import to_student
+from vww_deploy.graph.architecture import Architecture, Block
+from vww_deploy.search.space import Staged
 from vww_deploy.training.mobilenet import NORMALISATION_EPSILON, build_network, require_tensorflow
-from vww_deploy.training.student import LARGEST_GRADIENT
 
 Values = Mapping[str, Any]
 """Weights by ``layer/weight``."""
-_TRAINED: Final = ("kernel", "gamma", "beta", "bias")
-
-
-@dataclass(frozen=True)
-class Staged:
-    """An architecture and how many of its blocks are in each stage."""
-
-    architecture: Architecture
-    depths: tuple[int, ...]
-
-    def stages(self) -> list[tuple[Block, ...]]:
-        """Its blocks by stage."""
-        ends = np.cumsum(self.depths)
-        blocks = self.architecture.blocks
-        return [blocks[end - depth : end] for end, depth in zip(ends, self.depths, strict=True)]
 
 
 def covering(networks: Sequence[Staged], choose: Callable[[Iterable[int]], int]) -> Staged:
@@ -47,7 +27,8 @@ def covering(networks: Sequence[Staged], choose: Callable[[Iterable[int]], int])
         firsts = [stage[0] for stage in stages]
         depth = choose(len(stage) for stage in stages)
         block = Block(
-            *(choose(getattr(one, name) for one in firsts) for name in ("channels", "kernel")),
+            channels=choose(one.channels for one in firsts),
+            kernel=choose(one.kernel for one in firsts),
             stride=max(one.stride for one in firsts),
             expansion=choose(one.expansion for one in firsts),
         )
@@ -114,17 +95,16 @@ def forward(
     for one in architecture.convolutions():
         if one.block != block:
             block, block_input = one.block, x
-        kernel, strides = values[f"{one.name}/kernel"], [1, one.stride, one.stride, 1]
         convolve = tf.nn.depthwise_conv2d if one.depthwise else tf.nn.conv2d
-        x = convolve(x, kernel, strides, "SAME")
-        scale, offset = values[f"{one.name}/gamma"], values[f"{one.name}/beta"]
-        mean, variance = ([], []) if measuring else statistics[one.name]  # type: ignore[index]
+        x = convolve(x, values[f"{one.name}/kernel"], [1, one.stride, one.stride, 1], "SAME")
+        none = tf.zeros([0])
+        mean, variance = (none, none) if measuring or statistics is None else statistics[one.name]
         x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=scale,
-            offset=offset,
-            mean=tf.constant(mean, tf.float32) if measuring else mean,
-            variance=tf.constant(variance, tf.float32) if measuring else variance,
+            scale=values[f"{one.name}/gamma"],
+            offset=values[f"{one.name}/beta"],
+            mean=mean,
+            variance=variance,
             epsilon=NORMALISATION_EPSILON,
             is_training=measuring,
         )

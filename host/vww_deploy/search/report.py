@@ -13,8 +13,9 @@ from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.files import write_whole
 from vww_deploy.search.costs import table_cost
 from vww_deploy.search.space import describe, mobilenets
-from vww_deploy.search.study import STAGES, Candidate, SearchStudy
+from vww_deploy.search.study import LEARNING_STAGES, STAGES, Candidate, SearchStudy
 
+_ROLES: Final = {"finalist": "#00897b", "control": "#4c8bf5", "MobileNet v1": "#e65100"}
 _COLOURS: Final = {"table": "#bbbbbb", "plan": "#4c8bf5", "counted": "#00897b"}
 
 
@@ -29,7 +30,7 @@ def write_csv(path: Path, search: SearchStudy) -> None:
     writer.writerow(
         [
             *("key", "stage", "description", "macs", "parameters", "cycles", "ram_bytes", "flash_bytes"),
-            *("capacity_prior", "breaks", "architecture"),
+            *("capacity_prior", "breaks", "architecture", "val_roc_auc", "val_top1", "role"),
         ]
     )
     for stage in STAGES:
@@ -39,7 +40,25 @@ def write_csv(path: Path, search: SearchStudy) -> None:
                 [
                     *(one.architecture.key, stage, describe(one.architecture), cost.macs, cost.parameters, cost.cycles),
                     *("" if cost.ram_bytes is None else cost.ram_bytes, cost.flash_bytes, f"{one.prior:.3f}"),
-                    *(" ".join(one.broken), json.dumps(one.architecture.to_json())),
+                    *(" ".join(one.broken), json.dumps(one.architecture.to_json()), "", "", ""),
+                ]
+            )
+    for stage in LEARNING_STAGES:
+        for learned in search.learned(stage):
+            cost, figures = learned.cost, learned.figures
+            name = stage if stage == "trained" else f"tuned {figures['rung'] + 1}"
+            writer.writerow(
+                [
+                    *(learned.architecture.key, name, describe(learned.architecture), cost.macs, cost.parameters),
+                    *(
+                        cost.cycles,
+                        cost.ram_bytes,
+                        cost.flash_bytes,
+                        "",
+                        "",
+                        json.dumps(learned.architecture.to_json()),
+                    ),
+                    *(f"{learned.score:.4f}", figures.get("top1", ""), figures.get("role", "")),
                 ]
             )
     _write(path, text.getvalue())
@@ -58,7 +77,9 @@ def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> N
     except ImportError as error:
         raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
     limits = search.limits
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    trained = search.learned("trained")
+    rows = 2 if trained else 1
+    figure = make_subplots(rows=rows, cols=2, shared_yaxes="rows", horizontal_spacing=0.04, vertical_spacing=0.12)
     for stage in STAGES:
         found = search.candidates(stage)
         figure.add_trace(_points(Scatter, found, stage, [one.cost.cycles / 1e6 for one in found]), row=1, col=1)
@@ -97,6 +118,32 @@ def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> N
                 row=1,
                 col=column,
             )
+    for role in dict.fromkeys(one.figures["role"] for one in trained):
+        own = [one for one in trained if one.figures["role"] == role]
+        costs_of = (
+            [(one.figures["cycles"] or one.cost.cycles) / 1e6 for one in own],
+            [one.figures["ram_bytes"] / 1024 for one in own],
+        )
+        for column, x in enumerate(costs_of, start=1):
+            figure.add_trace(
+                Scatter(
+                    x=x,
+                    y=[100 * one.figures["top1"] for one in own],
+                    text=[f"{one.architecture.key}<br>{describe(one.architecture)}" for one in own],
+                    mode="markers",
+                    name=f"trained: {role}",
+                    marker={"color": _ROLES.get(role, "#7b1fa2"), "size": 11},
+                    showlegend=column == 1,
+                ),
+                row=2,
+                col=column,
+            )
+    if trained:
+        figure.add_vline(x=limits.cycles / 1e6, line_dash="dash", line_color="#c62828", row=2, col=1)
+        figure.add_vline(x=limits.ram_bytes / 1024, line_dash="dash", line_color="#c62828", row=2, col=2)
+        figure.update_xaxes(title="million cycles, modelled", range=[0, 2 * limits.cycles / 1e6], row=2, col=1)
+        figure.update_xaxes(title="RAM, KiB", rangemode="tozero", row=2, col=2)
+        figure.update_yaxes(title="top-1 on val, int8, %", row=2, col=1)
     figure.add_vline(x=limits.cycles / 1e6, line_dash="dash", line_color="#c62828", row=1, col=1)
     figure.add_vline(x=limits.ram_bytes / 1024, line_dash="dash", line_color="#c62828", row=1, col=2)
     figure.update_xaxes(title="million cycles, modelled", range=[0, 2 * limits.cycles / 1e6], row=1, col=1)
@@ -105,6 +152,7 @@ def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> N
     figure.update_layout(
         title=f"Architectures for {limits.board}: dashed red lines are the limits",
         template="plotly_white",
+        height=500 * rows,
         legend={"orientation": "h", "y": -0.2},
     )
     _write(path, figure.to_html(include_plotlyjs=True, full_html=True))

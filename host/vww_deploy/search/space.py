@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, cast
 
 from vww_deploy.graph.architecture import Architecture, Block, Kind
@@ -21,6 +23,19 @@ _WIDTHS: Final = ((8, 32, 4), (8, 64, 4), (16, 96, 4), (24, 160, 4), (32, 288, 4
 _DEPTH: Final = (1, 4)
 _EXPANSIONS: Final = (2, 3, 4)
 _LARGEST_FINAL_SIDE: Final = 8
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An architecture and how many of its blocks are in each stage."""
+
+    architecture: Architecture
+    depths: tuple[int, ...]
+
+    def stages(self) -> list[tuple[Block, ...]]:
+        """Its blocks by stage."""
+        blocks, ends = self.architecture.blocks, accumulate(self.depths)
+        return [blocks[end - depth : end] for end, depth in zip(ends, self.depths, strict=True)]
 
 
 def suggest(trial: optuna.trial.BaseTrial) -> Architecture:

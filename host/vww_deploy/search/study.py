@@ -1,8 +1,9 @@
 """A search's memory: every candidate, what it took and why it was left out, in one file that a kill does not damage.
 
 The file is a journal of Optuna's (a line an event). It holds a study for each stage: ``table`` (NSGA-II over the
-table's cycles and a prior of capacity), ``plan`` (exact memory), ``counted`` (exact time). A candidate is in a stage
-once; a stage that was killed goes on with those that it has not.
+table's cycles and a prior of capacity), ``plan`` (exact memory), ``counted`` (exact time), ``tuned`` (the ranking by
+inherited weights) and ``trained``. A candidate is in a stage once, in ``tuned`` once for each halving; a stage that was
+killed goes on with those that it has not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import optuna
 
 STAGES: Final = ("table", "plan", "counted")
+LEARNING_STAGES: Final = ("tuned", "trained")
 _POPULATION: Final = 60
 
 Progress = Callable[[str, int, int], None]
@@ -43,6 +45,16 @@ class Candidate:
         return prior(self.architecture, self.cost)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """An architecture with what a training of it gave: ``score`` is the area under the ROC curve on ``val``."""
+
+    architecture: Architecture
+    cost: Cost
+    score: float
+    figures: dict[str, Any]
+
+
 class SearchStudy:
     """A search on disk."""
 
@@ -55,6 +67,7 @@ class SearchStudy:
             ToolMissing: Optuna is not installed.
         """
         self.limits = limits
+        self._path = path
         self._seed = seed
         self._optuna = _require_optuna()
         if path.exists() and not resume:
@@ -66,7 +79,7 @@ class SearchStudy:
 
         try:
             self._storage = JournalStorage(JournalFileBackend(str(path)))
-            self._studies = {name: self._open(name) for name in STAGES}
+            self._studies = {name: self._open(name) for name in (*STAGES, *LEARNING_STAGES)}
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}", hint="Give another --study.") from error
         except (ValueError, KeyError, AssertionError, TypeError) as error:
@@ -101,7 +114,7 @@ class SearchStudy:
             trial.set_constraint("cycles", cost.cycles / self.limits.cycles - TABLE_MARGIN)
             trial.set_constraint("flash", cost.flash_bytes / self.limits.flash_bytes - 1.0)
             trial.set_constraint("map", 0.0 if space.is_reasonable(architecture) else 1.0)
-            kept.add_trial(working.tell(trial, [float(cost.cycles), prior(architecture, cost)]))
+            self._add("table", working.tell(trial, [float(cost.cycles), prior(architecture, cost)]))
         progress("table", trials, trials)
 
     def run_plan(self, most: int, progress: Progress, *, workers: int | None = None) -> None:
@@ -138,6 +151,67 @@ class SearchStudy:
         breaking = [one for one in self.candidates(stage) or self.candidates("table") if one.broken]
         return min(breaking, key=lambda one: max(one.broken.values()), default=None)
 
+    def use_data(self, data: dict[str, Any]) -> None:
+        """Say which pictures the search learns from.
+
+        Raises:
+            DataError: it has learned from others.
+        """
+        if self.decided("data", lambda: data) != data:
+            raise DataError(f"{self._path} is a search with other pictures", hint="Give them, or another --study.")
+
+    def keep(self, stage: str, one: Candidate, score: float, figures: dict[str, Any]) -> None:
+        """Keep what a training gave."""
+        attributes = {"architecture": one.architecture.to_json(), "cost": one.cost.to_json(), "figures": figures}
+        values = [float(one.cost.cycles), score]
+        self._add(stage, self._optuna.trial.create_trial(values=values, user_attrs=attributes))
+
+    def learned(self, stage: str) -> list[Learned]:
+        """What the trainings of a stage gave, in their order."""
+        found = []
+        for trial in self._studies[stage].get_trials(deepcopy=False):
+            cost, figures = Cost(**trial.user_attrs["cost"]), trial.user_attrs["figures"]
+            architecture = Architecture.from_json(trial.user_attrs["architecture"])
+            found.append(Learned(architecture, cost, trial.values[1], figures))
+        return found
+
+    def staged(self, architecture: Architecture) -> space.Staged:
+        """An architecture of the search with its stages, which only the trial that proposed it knows."""
+        for trial in self._studies["table"].get_trials(deepcopy=False):
+            if trial.user_attrs["architecture"] == architecture.to_json():
+                return space.Staged(architecture, tuple(trial.params[f"depth{n}"] for n in range(1, space.STAGES + 1)))
+        raise DataError(f"{architecture.key} is no candidate of {self._path}")
+
+    def decided(self, name: str, decide: Callable[[], Any]) -> Any:
+        """What was decided once, and holds when the search is gone on with."""
+        study = self._studies["trained"]
+        if name not in study.user_attrs:
+            self._written(lambda: study.set_user_attr(name, decide()))
+        return study.user_attrs[name]
+
+    def spend(self, seconds: float) -> None:
+        """Note CPU time that belongs to no candidate."""
+        study = self._studies["trained"]
+        self._written(lambda: study.set_user_attr("spent", seconds + study.user_attrs.get("spent", 0.0)))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What all runs of the search have used for learning."""
+        kept = [one.figures["cpu_seconds"] for stage in LEARNING_STAGES for one in self.learned(stage)]
+        return float(sum(kept) + self._studies["trained"].user_attrs.get("spent", 0.0))
+
+    def _add(self, stage: str, trial: Any) -> None:
+        self._written(lambda: self._studies[stage].add_trial(trial))
+
+    def _written(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            raise DataError(
+                f"{self._path} cannot be written: {error.strerror}",
+                hint="Free some disk space; --resume then goes on with what is kept.",
+            ) from error
+
     def _within(self, stage: str, margin: float) -> list[Candidate]:
         found = self.candidates(stage)
         return [one for one in found if all(factor <= margin for factor in one.broken.values())]
@@ -159,7 +233,7 @@ class SearchStudy:
                 values=[float(cost.cycles), prior(architecture, cost)],
                 user_attrs={"architecture": architecture.to_json(), "cost": cost.to_json()},
             )
-            self._studies[stage].add_trial(trial)
+            self._add(stage, trial)
             done += 1
             progress(stage, done, total)
 

@@ -50,9 +50,7 @@ def build_mobilenet_v1(
     if channels < 1 or classes < 1 or any(side is not None and side < 1 for side in (height, width)):
         raise DataError(f"no network has input {height}x{width}x{channels} and {classes} classes")
     architecture = Architecture.mobilenet_v1(depth_multiplier, height or 0, channels, classes)
-    return build_network(
-        architecture, (height, width), fused=fused, name=f"{MOBILENET_V1_NAME}{depth_multiplier:g}"
-    )
+    return build_network(architecture, (height, width), fused=fused, name=f"{MOBILENET_V1_NAME}{depth_multiplier:g}")
 
 
 def build_network(

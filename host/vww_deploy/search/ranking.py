@@ -1,0 +1,192 @@
+"""How well a candidate learns, before anybody trains it: a short tuning of the weights that it inherits.
+
+The parent is trained by the sandwich rule (Yu and Huang, 2019): each step takes the largest network, the smallest and
+two of the candidates at random.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vww_deploy.errors import DataError
+from vww_deploy.graph.architecture import Architecture
+from vww_deploy.search.parent import Values, covering, first_values, forward, inherited
+from vww_deploy.search.space import Staged
+from vww_deploy.training import metrics
+from vww_deploy.training.augment import Augmentation, random_views, to_student
+from vww_deploy.training.datasets import PictureArrays
+from vww_deploy.training.mobilenet import require_tensorflow
+from vww_deploy.training.student import LARGEST_GRADIENT
+
+TRUSTED_CORRELATION: Final = 0.6
+"""Below this rank correlation with networks that were trained, the ranking is not believed."""
+_PARENT_RATE: Final = 2e-3
+_TUNING_RATE: Final = 5e-4
+_AUGMENTATION: Final = Augmentation(paste=0.0)
+_MEASURED_BATCHES: Final = 4
+_KEPT_EVERY: Final = 50
+
+Networks = Callable[[np.random.Generator], list[tuple[Architecture, Values]]]
+"""What a step is to train, with weights that depend on the variables."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Pictures to learn from and to be judged by, and how many a step sees."""
+
+    training: PictureArrays
+    judged: PictureArrays
+    batch: int
+    seed: int
+
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[Any, Any]:
+        """Random views, float32 ``[N, side, side, 3]`` in 0..255, and labels float32 ``[N]``."""
+        tf = require_tensorflow()
+        rows = rng.integers(0, len(self.training.labels), self.batch)
+        pictures = self.training.pictures[rows]
+        flips = rng.random(self.batch) < 0.5
+        pictures[flips] = pictures[flips, :, ::-1]
+        seed = tf.constant(rng.integers(0, 2**31, 2), tf.int32)
+        x, _ = random_views(tf.constant(pictures), side, seed, _AUGMENTATION)
+        return x, tf.constant(self.training.labels[rows].astype(np.float32))
+
+
+def train_parent(
+    parent: Staged,
+    candidates: Sequence[Staged],
+    lessons: Lessons,
+    steps: int,
+    path: Path,
+    step: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """The parent's weights after some steps; ``path`` keeps them, and a stopped training goes on from there.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    tf = require_tensorflow()
+    tf.keras.utils.set_random_seed(lessons.seed)
+    kept, first = _kept(path)
+    values = kept or first_values(parent.architecture)
+    variables = {name: tf.Variable(value) for name, value in values.items()}
+    smallest = covering(candidates, min)
+
+    def sandwich(rng: np.random.Generator) -> list[tuple[Architecture, Values]]:
+        some = [candidates[at] for at in rng.integers(0, len(candidates), 2)]
+        return [(one.architecture, inherited(parent, variables, one)) for one in (parent, smallest, *some)]
+
+    def after(done: int) -> None:
+        step(f"training the parent: step {done} of {steps}")
+        if done % _KEPT_EVERY == 0 or done == steps:
+            _keep(path, {name: one.numpy() for name, one in variables.items()}, done)
+
+    _learn(variables, sandwich, lessons, parent.architecture.side, _PARENT_RATE, first, steps, after)
+    return {name: one.numpy() for name, one in variables.items()}
+
+
+def tuned_auc(parent: Staged, values: Values, candidate: Staged, lessons: Lessons, pictures: int) -> float:
+    """The area under the ROC curve of a candidate that inherited its weights and was tuned on some pictures."""
+    tf = require_tensorflow()
+    architecture = candidate.architecture
+    variables = {name: tf.Variable(value) for name, value in inherited(parent, values, candidate).items()}
+    steps = max(1, pictures // lessons.batch)
+    _learn(variables, lambda rng: [(architecture, variables)], lessons, architecture.side, _TUNING_RATE, 0, steps)
+    return metrics.roc_auc(_predict(architecture, variables, lessons), lessons.judged.labels)
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """The rank correlation; equal values share their mean rank. NaN where all of one side are equal."""
+    ranks = [_ranks(np.asarray(values, np.float64)) for values in (one, other)]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return float("nan")
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return ranks
+
+
+def _learn(
+    variables: dict[str, Any],
+    networks: Networks,
+    lessons: Lessons,
+    side: int,
+    rate: float,
+    first: int,
+    steps: int,
+    after: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Steps of AdamW with a cosine; each step's pictures are the same in every run."""
+    tf = require_tensorflow()
+    trained = list(variables.values())
+    optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=0.01)
+    optimizer.build(trained)
+    for at in range(first, steps):
+        rng = np.random.default_rng((lessons.seed, at))
+        x, labels = lessons.draw(rng, side)
+        optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * at / steps)))
+        with tf.GradientTape() as tape:
+            losses = []
+            for architecture, values in networks(rng):
+                seen = to_student(x, architecture.side, architecture.channels)
+                told = forward(architecture, values, seen)
+                losses.append(tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, told)))
+            loss = tf.add_n(losses) / len(losses)
+        gradients = tape.gradient(loss, trained, unconnected_gradients="zero")
+        gradients, _ = tf.clip_by_global_norm(gradients, LARGEST_GRADIENT)
+        optimizer.apply_gradients(zip(gradients, trained, strict=True))
+        after(at + 1)
+
+
+def _predict(architecture: Architecture, values: Values, lessons: Lessons) -> npt.NDArray[np.float64]:
+    """Log odds of the judged pictures, with statistics measured on some of those that were learned from."""
+    tf = require_tensorflow()
+    rng = np.random.default_rng(lessons.seed)
+    measured: list[dict[str, tuple[Any, Any]]] = []
+    for _ in range(_MEASURED_BATCHES):
+        x, _ = lessons.draw(rng, architecture.side)
+        measured.append({})
+        forward(architecture, values, to_student(x, architecture.side, architecture.channels), measured[-1])
+    statistics = {
+        name: (tf.add_n([one[name][0] for one in measured]) / len(measured),
+               tf.add_n([one[name][1] for one in measured]) / len(measured))
+        for name in measured[0]
+    }  # fmt: skip
+    pictures = lessons.judged.pictures
+    parts = []
+    for start in range(0, len(pictures), lessons.batch):
+        x = tf.cast(pictures[start : start + lessons.batch], tf.float32)
+        parts.append(forward(architecture, values, to_student(x, architecture.side, architecture.channels), statistics))
+    return np.concatenate([one.numpy() for one in parts]).astype(np.float64)
+
+
+def _kept(path: Path) -> tuple[dict[str, Any], int]:
+    """Weights and step of a parent on disk; a damaged file counts as none."""
+    try:
+        with np.load(path) as kept:
+            return {name: kept[name] for name in kept.files if name != "step"}, int(kept["step"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}, 0
+
+
+def _keep(path: Path, values: Values, step: int) -> None:
+    unfinished = path.with_suffix(".part")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, step=np.array(step), **values)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise DataError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="Free some disk space; --resume then goes on from the last kept step.",
+        ) from error
