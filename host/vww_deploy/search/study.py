@@ -178,7 +178,7 @@ class SearchStudy:
     def staged(self, architecture: Architecture) -> space.Staged:
         """An architecture of the search with its stages, which only the trial that proposed it knows."""
         for trial in self._studies["table"].get_trials(deepcopy=False):
-            if trial.user_attrs["architecture"] == architecture.to_json():
+            if Architecture.from_json(trial.user_attrs["architecture"]) == architecture:
                 return space.Staged(architecture, tuple(trial.params[f"depth{n}"] for n in range(1, space.STAGES + 1)))
         raise DataError(f"{architecture.key} is no candidate of {self._path}")
 
