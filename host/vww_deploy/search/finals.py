@@ -16,15 +16,14 @@ from vww_deploy.errors import DataError
 from vww_deploy.search.parent import covering
 from vww_deploy.search.ranking import TRUSTED_CORRELATION, Lessons, spearman, train_parent, tuned_auc
 from vww_deploy.search.space import Staged
-from vww_deploy.search.study import Candidate, Learned, SearchStudy
+from vww_deploy.search.study import Candidate, SearchStudy
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, load_arrays
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import picture_side
 from vww_deploy.training.sources import quantise_source
-from vww_deploy.training.train import predict, train
+from vww_deploy.training.train import train
 from vww_deploy.training.views import ViewCache
-from vww_deploy.training.weights import load_network
 
 RANKED: Final = 24
 _TUNED_PICTURES: Final = 2500
@@ -115,6 +114,9 @@ def learn(
     judged = load_arrays(dataset.split("val"), held, step=step)
     lessons = Lessons(training, judged, min(how.batch, len(training.labels)), seed)
     cut = _rank(search, candidates, lessons, folder, budget, how, step)
+    if budget.left <= 0 and not search.learned("trained"):
+        # How long the networks are trained is decided once: not while there is no time for any.
+        return verdict(search, (*cut, "all trainings"))
     wanted = _to_train(search, candidates, baseline, how)
     epochs = _epochs(search, len(wanted), len(training.labels), budget, how)
     views = ViewCache(
@@ -144,11 +146,9 @@ def learn(
         def tell(text: str, name: str = name) -> None:
             step(f"{name}: {text}")
 
-        weights = train(recipe, views, judged, folder / name, step=tell)
+        train(recipe, views, judged, folder / name, step=tell)
         packed = quantise_source(folder / name, dataset, folder / f"{name}.tflite", say=tell)
         shutil.copyfile(folder / name / "recipe.json", folder / f"{name}.recipe.json")
-        told = predict(load_network(recipe, weights), judged.pictures, recipe.size, recipe.channels)
-        np.save(folder / name / "val.npy", told)
         details, val = packed.card.details, packed.int8_figures["val"]
         figures = {
             "role": role,
@@ -175,18 +175,6 @@ def verdict(search: SearchStudy, cut: tuple[str, ...] = ()) -> Verdict:
         return Verdict(None, len(both), cut)
     found = spearman([ranked[one.architecture.key] for one in both], [one.score for one in both])
     return Verdict(None if np.isnan(found) else found, len(both), cut)
-
-
-def against(folder: Path, one: Learned, other: Learned, dataset: Dataset) -> tuple[float, float, float]:
-    """Points of top-1 on ``val`` that a network gains on another, before int8, and the paired 95 % interval."""
-    labels = np.array([picture.label for picture in dataset.split("val").pictures])
-    told = [np.load(folder / Path(each.figures["model"]).stem / "val.npy") for each in (one, other)]
-    if any(len(each) != len(labels) for each in told):
-        return float("nan"), float("nan"), float("nan")
-    right = [((each >= 0.5) == (labels == 1)).astype(np.float64) for each in told]
-    gains = 100.0 * (right[0] - right[1])
-    half = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains))
-    return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
 
 
 def _rank(
