@@ -119,7 +119,7 @@ class Student:
         def step(x: Any, target: Any, weight: Any, maps: Any, rate: Any, decay: Any, inner: Any) -> tuple[Any, Any]:
             self._optimizer.learning_rate.assign(rate)
             with tf.GradientTape() as tape:
-                out, *own = self._inside(x, training=True)
+                out, *own = tf.nest.flatten(self._inside(x, training=True))
                 loss = tf.reduce_mean(weight * tf.keras.losses.binary_crossentropy(target[:, None], out[:, 1:]))
                 apart = tf.constant(0.0)
                 for head, mine, wanted in zip(self._heads, own, maps, strict=False):
