@@ -50,7 +50,7 @@ class Learned:
     """An architecture with what a training of it gave: ``score`` is the area under the ROC curve on ``val``."""
 
     architecture: Architecture
-    cost: Cost
+    cost: CandidateCost
     score: float
     figures: dict[str, Any]
 
@@ -170,7 +170,7 @@ class SearchStudy:
         """What the trainings of a stage gave, in their order."""
         found = []
         for trial in self._studies[stage].get_trials(deepcopy=False):
-            cost, figures = Cost(**trial.user_attrs["cost"]), trial.user_attrs["figures"]
+            cost, figures = CandidateCost(**trial.user_attrs["cost"]), trial.user_attrs["figures"]
             architecture = Architecture.from_json(trial.user_attrs["architecture"])
             found.append(Learned(architecture, cost, trial.values[1], figures))
         return found
