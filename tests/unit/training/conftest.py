@@ -15,8 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 SHORT_NETWORK = """
-from vww_deploy.training import finetune, mobilenet, narrow, student, weights
-for module in (finetune, mobilenet, narrow, weights):
+from vww_deploy.graph import architecture
+from vww_deploy.training import finetune, narrow, student, weights
+for module in (architecture, finetune, narrow, weights):
     module.BLOCKS = ((64, 1), (128, 2), (256, 2), (512, 2), (1024, 2))
 student.FEATURE_LAYERS = ("pw3_relu", "pw4_relu", "pw5_relu")
 """
@@ -25,12 +26,13 @@ student.FEATURE_LAYERS = ("pw3_relu", "pw4_relu", "pw5_relu")
 @pytest.fixture(scope="module")
 def short_network() -> Iterator[None]:
     """MobileNet of 5 blocks instead of 13: TensorFlow builds its graphs in a third of the time."""
-    from vww_deploy.training import finetune, mobilenet, narrow, student, weights
+    from vww_deploy.graph import architecture
+    from vww_deploy.training import finetune, narrow, student, weights
 
-    before = mobilenet.BLOCKS, student.FEATURE_LAYERS
+    before = architecture.BLOCKS, student.FEATURE_LAYERS
     exec(SHORT_NETWORK, {})
     yield
-    for module in (finetune, mobilenet, narrow, weights):
+    for module in (architecture, finetune, narrow, weights):
         module.BLOCKS = before[0]  # type: ignore[attr-defined]
     student.FEATURE_LAYERS = before[1]  # type: ignore[misc]
 
