@@ -83,8 +83,9 @@ def told(store: Store, run: int) -> dict[str, Any]:
 @pytest.fixture
 def alone(vww_board: BoardUnderTest, vww_model: Model, pictures: list[Picture], tmp_path: Path) -> dict[str, Any]:
     """The run on one board."""
-    assert vww_board._virtual is not None
-    image = hashlib.sha256(vww_board._virtual.firmware.read_bytes()).hexdigest()
+    firmware = vww_board.driver.firmware_image()
+    assert firmware is not None
+    image = hashlib.sha256(firmware.read_bytes()).hexdigest()
     with Store(tmp_path / "alone") as store, Device.connect(open_transport(vww_board.port)) as device:
         session = Session(device, vww_model, firmware_sha256=image)
         writer = store.begin(run_header(session), pictures)
