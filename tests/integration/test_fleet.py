@@ -20,6 +20,7 @@ from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, FleetError
 from vww_deploy.fleet import client, local, scheduler, worker
 from vww_deploy.fleet.client import Fleet
+from vww_deploy.fleet.each import on_each
 from vww_deploy.fleet.run import FleetRun, work_of
 from vww_deploy.fleet.shards import Outcome, Work
 from vww_deploy.graph.model import Model
@@ -136,6 +137,16 @@ def test_a_killed_emulator_and_a_killed_worker_lose_nothing_and_add_nothing(
 def kill_emulator(serial: str) -> None:
     process = psutil.Process(int((VirtualBoard(serial).folder / "qemu.pid").read_text()))
     process.kill()
+
+
+def test_each_board_is_verified_and_benched(fleet: Fleet, vww_model: Model) -> None:
+    serials = {place.serial for place in fleet.places()}
+    verified = list(on_each(fleet, vww_model, "verify"))
+    assert {outcome.board for outcome in verified} == serials
+    assert all(check.layers and not check.differing for outcome in verified for check in outcome.report)
+    benched = list(on_each(fleet, vww_model, "bench", repeats=1))
+    assert {outcome.board for outcome in benched} == serials
+    assert len({outcome.report.total.median for outcome in benched}) == 1  # instructions, the same on each
 
 
 def test_a_board_that_nobody_has_is_an_error_within_five_seconds(fleet: Fleet) -> None:
