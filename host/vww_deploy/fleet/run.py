@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +13,15 @@ from typing import Final
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.flash import check_fits
 from vww_deploy.compiler import compile_model
-from vww_deploy.errors import DataError, StoreError, VwwError
+from vww_deploy.errors import DataError
 from vww_deploy.fleet.client import Fleet
 from vww_deploy.fleet.firmware import firmware_of
 from vww_deploy.fleet.shards import DEFAULT_SIZE, Item, Outcome, Shard, Work, split
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.store import RunHeader, RunWriter, State, Store, StoredSkip
+from vww_deploy.runs.store import RunHeader, RunWriter, Store, StoredSkip
+from vww_deploy.runs.stream import check_same_model, finishing
 
 
 def work_of(model: Model, kind: str, *, compare: bool = True, raw_camera: str = "") -> Work:
@@ -79,12 +79,7 @@ class FleetRun:
         Raises:
             StoreError: it is a run of another model.
         """
-        header = self._store.run(run).header
-        if header.model_sha256 != self._model.sha256:
-            raise StoreError(
-                f"run {run} is of {header.model}, not of {self._model.name}",
-                hint="Start a new run instead of continuing it.",
-            )
+        check_same_model(run, self._store.run(run).header, self._model)
         self.writer, left = self._store.resume(run)
         return self._stream([], left)
 
@@ -93,10 +88,8 @@ class FleetRun:
 
         The run is marked complete at the end, interrupted when the caller stops early (Ctrl-C too), failed on an error.
         """
-        state: State = "failed"
-        note = ""
         waiting: list[Outcome] = []
-        try:
+        with finishing(lambda: self.writer):
             self._fleet.put({self._model.sha256: self._model.path.read_bytes()})
             first = [Shard(self._work)] if self.writer is None else []
             shards = chain(first, self._shards(pictures))
@@ -109,18 +102,6 @@ class FleetRun:
                     yield self._record(self.writer, waiting.pop(0))
             if self.writer is not None:
                 self.writer.record_shard([], self._unread)
-            state = "complete"
-        except VwwError as error:
-            note = error.message
-            raise
-        except (GeneratorExit, KeyboardInterrupt):
-            state = "interrupted"
-            raise
-        finally:
-            if self.writer is not None:
-                # A store that failed a moment ago fails here, too: the first error is the one to report.
-                with contextlib.suppress(StoreError) if state == "failed" else contextlib.nullcontext():
-                    self.writer.finish(state, note)
 
     def _record(self, writer: RunWriter, outcome: Outcome) -> Outcome:
         unread, self._unread = self._unread, []

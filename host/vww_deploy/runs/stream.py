@@ -8,12 +8,13 @@ with Store() as store, open_session(model, board="virtual") as session:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vww_deploy.errors import StoreError, VwwError
+from vww_deploy.graph.model import Model
 from vww_deploy.pictures.gather import Picture, gather
 from vww_deploy.runs.store import RunHeader, RunWriter, State, Store, StoredResult
 from vww_deploy.session import events
@@ -48,18 +49,9 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
         StoreError: the run store cannot be written, or the run to continue was one of another model.
     """
     model = session.model
-    if writer.header.model_sha256 != model.sha256:
-        was, now = writer.header.model, model.name
-        if was == now:
-            was, now = f"{was} ({writer.header.model_sha256[:12]})", f"{now} ({model.sha256[:12]})"
-        raise StoreError(
-            f"run {writer.run} is of {was}, not of {now}",
-            hint="Start a new run instead of continuing it.",
-        )
-    state: State = "failed"
-    note = ""
+    check_same_model(writer.run, writer.header, model)
     frame: events.ShownPicture | None = None
-    try:
+    with finishing(lambda: writer):
         for event in session.stream(pictures):
             if isinstance(event, events.ShownPicture):
                 frame = event
@@ -68,6 +60,22 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
             elif isinstance(event, events.Skipped) and event.number is not None:
                 writer.skip(event.number, event.reason)
             yield event
+
+
+@contextlib.contextmanager
+def finishing(writer: Callable[[], RunWriter | None]) -> Iterator[None]:
+    """Mark a run at the end of the block: complete, interrupted when it is left early (Ctrl-C too), failed on an error.
+
+    Args:
+        writer: of the run; None as long as it has not begun.
+
+    Raises:
+        StoreError: the run store cannot be written.
+    """
+    state: State = "failed"
+    note = ""
+    try:
+        yield
         state = "complete"
     except VwwError as error:
         note = error.message
@@ -76,9 +84,21 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
         state = "interrupted"
         raise
     finally:
-        # A store that failed a moment ago fails here, too: the first error is the one to report.
-        with contextlib.suppress(StoreError) if state == "failed" else contextlib.nullcontext():
-            writer.finish(state, note)
+        begun = writer()
+        if begun is not None:
+            # A store that failed a moment ago fails here, too: the first error is the one to report.
+            with contextlib.suppress(StoreError) if state == "failed" else contextlib.nullcontext():
+                begun.finish(state, note)
+
+
+def check_same_model(run: int, header: RunHeader, model: Model) -> None:
+    """Raise StoreError if a run that is to go on was one of another model."""
+    if header.model_sha256 == model.sha256:
+        return
+    was, now = header.model, model.name
+    if was == now:
+        was, now = f"{was} ({header.model_sha256[:12]})", f"{now} ({model.sha256[:12]})"
+    raise StoreError(f"run {run} is of {was}, not of {now}", hint="Start a new run instead of continuing it.")
 
 
 def run_header(session: Session) -> RunHeader:
