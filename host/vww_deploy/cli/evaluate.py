@@ -14,7 +14,7 @@ from vww_deploy.cli.data_options import DataArgument, PicturesOption
 
 if TYPE_CHECKING:
     from vww_deploy.graph.model import Model
-    from vww_deploy.training.datasets import Dataset
+    from vww_deploy.training.datasets import Dataset, LabelledPicture
     from vww_deploy.training.degradation import Degraded
     from vww_deploy.training.evaluate import Answer, Evaluation, Group, ThresholdChoice
 
@@ -126,13 +126,11 @@ def _on_board(
     model: Model, dataset: Dataset, board: str, port: str | None, store: Path | None
 ) -> tuple[list[Answer], list[str]]:
     """The board's answers, recorded as a run; the pictures go over the same session that ``run`` uses."""
-    from vww_deploy.pictures import preprocess
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import Store
     from vww_deploy.runs.stream import run_header, stream_run
     from vww_deploy.session import events
     from vww_deploy.session.connect import open_session
-    from vww_deploy.training.evaluate import Answer, brightness_of
 
     pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]
     answers: list[Answer] = []
@@ -146,9 +144,7 @@ def _on_board(
         writer = opened.begin(run_header(session), pictures)
         for event in stream_run(session, writer, dict(enumerate(pictures))):
             if isinstance(event, events.Prediction):
-                own = dataset.pictures[event.number]
-                image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
-                answers.append(Answer(own, event.p_person, brightness_of(image)))
+                answers.append(_answer(dataset.pictures[event.number], event.p_person))
                 bar.advance(task)
             elif isinstance(event, events.Skipped):
                 skipped.append(event.reason)
@@ -161,10 +157,8 @@ def _on_fleet(
 ) -> tuple[list[Answer], list[str]]:
     """The same over the boards of a fleet."""
     from vww_deploy.fleet.run import FleetRun, work_of
-    from vww_deploy.pictures import preprocess
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import Store
-    from vww_deploy.training.evaluate import Answer, brightness_of
 
     pictures = [Picture(str(one.path), one.label) for one in dataset.pictures]
     with Store(store) as opened, fleet_options.joined(cluster) as fleet:
@@ -172,12 +166,18 @@ def _on_fleet(
         run = FleetRun(fleet, model, work_of(model, kind, compare=False), number, opened, shard)
         fleet_options.follow(run, run.start(pictures), len(pictures), quiet=True)
         assert run.writer is not None
-        answers = []
-        for result in opened.results(run.writer.run):
-            own = dataset.pictures[result.position]
-            image = preprocess.open_picture(preprocess.read_picture_file(own.path), str(own.path))
-            answers.append(Answer(own, result.p_person, brightness_of(image)))
+        stored = opened.results(run.writer.run)
+        answers = [_answer(dataset.pictures[one.position], one.p_person) for one in stored]
         return answers, [one.reason for one in opened.skipped(run.writer.run)]
+
+
+def _answer(picture: LabelledPicture, p_person: float) -> Answer:
+    """A board's answer beside what the evaluation asks of the picture itself."""
+    from vww_deploy.pictures import preprocess
+    from vww_deploy.training.evaluate import Answer, brightness_of
+
+    image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
+    return Answer(picture, p_person, brightness_of(image))
 
 
 def _save(model: Model, wanted: ThresholdChoice) -> None:

@@ -28,13 +28,13 @@ def layer_table(report: Report) -> Table:
         "weights B": [f"{layer.constant_bytes:,}" for layer in report.layers],
         "scratch B": [f"{layer.scratch_bytes:,}" for layer in report.layers],
     }
+    widths = {title: 2 + max(len(title), *map(len, cells)) for title, cells in columns.items()}
     taken = 2 + 2 + max(map(len, operators)) + 1 + 2  # number, operator and its mark
+    room = common.out.width - taken - sum(widths.values())
     for name in ("scratch B", "weights B", "MACs"):
-        room = common.out.width - taken - sum(2 + max(len(title), *map(len, cells)) for title, cells in columns.items())
-        if room >= _NAME_WIDTH:
-            break
-        del columns[name]
-    room = common.out.width - taken - sum(2 + max(len(title), *map(len, cells)) for title, cells in columns.items())
+        if room < _NAME_WIDTH:
+            del columns[name]
+            room += widths[name]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("operator", no_wrap=True)

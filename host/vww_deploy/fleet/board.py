@@ -29,7 +29,6 @@ from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.resources import cache_dir
 from vww_deploy.runs.store import StoredResult, StoredSkip
 from vww_deploy.runs.stream import run_header, stored
 from vww_deploy.session import events
@@ -225,6 +224,6 @@ def remove(name: str) -> None:
 
 def sweep() -> None:
     """Remove virtual boards whose worker was killed: those that nobody offers."""
-    for folder in (cache_dir() / "virtual").glob("fleet-*"):
+    for folder in driver_for(default_board()).folder.parent.glob("fleet-*"):
         if not portlock.offered_by(folder.name):
             remove(folder.name)

@@ -36,6 +36,8 @@ _PARENTS_SHARE: Final = 0.3
 _MOST_STEPS: Final = 6000
 _MOST_EPOCHS: Final = 40
 _FEWEST_EPOCHS: Final = 1
+_SECONDS_A_PICTURE: Final = 3.5e-3
+"""CPU time of a step for a network of some 7 million multiply-accumulates; an estimate, not measured for parents."""
 _AUGMENTATION: Final = Augmentation(paste=0.0, degraded=0.5, shift=0.05)
 BASELINE: Final = "MobileNet v1"
 
@@ -119,9 +121,7 @@ def learn(
         return verdict(search, (*cut, "all trainings"))
     wanted = _to_train(search, candidates, baseline, how)
     epochs = _epochs(search, len(wanted), len(training.labels), budget, how)
-    views = ViewCache(
-        training, folder / "views", None, size=side, seed=seed, augmentation=_AUGMENTATION, step=step
-    )  # fmt: skip
+    views = ViewCache(training, folder / "views", None, size=side, seed=seed, augmentation=_AUGMENTATION, step=step)
     done = {one.architecture.key for one in search.learned("trained")}
     for role, one in wanted:
         if one.architecture.key in done:
@@ -245,7 +245,7 @@ def _to_train(
 
 def _steps(budget: Budget, share: float, how: Sizes) -> int:
     """Of a parent's training within its share of the budget; a sandwich takes about four networks' time."""
-    seconds = 4 * 3.5e-3 * how.batch
+    seconds = 4 * _SECONDS_A_PICTURE * how.batch
     return int(min(how.most_steps, max(2, share * budget.left / seconds)))
 
 

@@ -6,6 +6,7 @@ two of the candidates at random.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.graph.architecture import Architecture
 from vww_deploy.search.parent import Values, covering, first_values, forward, inherited
 from vww_deploy.search.space import Staged
@@ -157,10 +159,9 @@ def _predict(architecture: Architecture, values: Values, lessons: Lessons) -> np
         measured.append({})
         forward(architecture, values, to_student(x, architecture.side, architecture.channels), measured[-1])
     statistics = {
-        name: (tf.add_n([one[name][0] for one in measured]) / len(measured),
-               tf.add_n([one[name][1] for one in measured]) / len(measured))
+        name: tuple(tf.add_n([one[name][i] for one in measured]) / len(measured) for i in range(2))
         for name in measured[0]
-    }  # fmt: skip
+    }
     pictures = lessons.judged.pictures
     parts = []
     for start in range(0, len(pictures), lessons.batch):
@@ -179,13 +180,11 @@ def _kept(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def _keep(path: Path, values: Values, step: int) -> None:
-    unfinished = path.with_suffix(".part")
+    packed = io.BytesIO()
+    np.savez(packed, step=np.array(step), **values)
     try:
-        with unfinished.open("wb") as file:
-            np.savez(file, step=np.array(step), **values)
-        unfinished.replace(path)
+        write_whole(path, packed.getvalue())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise DataError(
             f"{path} cannot be written: {error.strerror}",
             hint="Free some disk space; --resume then goes on from the last kept step.",

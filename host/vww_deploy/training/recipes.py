@@ -139,5 +139,7 @@ def _as_teacher(stage: Path, smoke: bool) -> Path:
     """The network of a stage that is done, as a file that :class:`vww_deploy.training.teacher.Teacher` reads."""
     trained = _trained(stage, smoke)
     recipe, path = read_recipe(trained), trained / "teacher.tflite"
+    if path.is_file():  # views are of this very file
+        return path
     write_whole(path, float_tflite(load_network(recipe, trained / WEIGHTS_FILE), size=(recipe.size, recipe.size)))
     return path

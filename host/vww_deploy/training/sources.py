@@ -21,7 +21,7 @@ from vww_deploy.training.weights import load_network, save_weights
 
 
 @dataclass(frozen=True)
-class DataSource:
+class FloatNetwork:
     """A float network, what is known about it, and how to fine-tune it (only if it was trained here)."""
 
     model: Any
@@ -35,7 +35,7 @@ def is_training(path: Path) -> bool:
     return (path / "recipe.json").is_file()
 
 
-def open_source(path: Path, dataset: Dataset) -> DataSource:
+def open_source(path: Path, dataset: Dataset) -> FloatNetwork:
     """Open a training's folder, or hand on the path of a Keras model, SavedModel or float ``.tflite``.
 
     Raises:
@@ -46,7 +46,7 @@ def open_source(path: Path, dataset: Dataset) -> DataSource:
             f"there is no {path}", hint="Give a training's folder or a Keras, SavedModel or .tflite model."
         )
     if not is_training(path):
-        return DataSource(path)
+        return FloatNetwork(path)
     recipe = read_recipe(path)
     model = load_network(recipe, path / WEIGHTS_FILE)
     spec = InputSpec(recipe.size, recipe.size, recipe.channels)
@@ -62,7 +62,7 @@ def open_source(path: Path, dataset: Dataset) -> DataSource:
     size = f"{recipe.size}x{recipe.size}x{recipe.channels}"
     other = recipe.architecture
     name = f"MobileNet v1 {recipe.depth_multiplier:g}" if other is None else f"{other.kind} network {other.key}"
-    return DataSource(
+    return FloatNetwork(
         model,
         f"{name}, {size} {colour}: person or no person",
         {"training": {**asdict(recipe), "calibration": asdict(found), "log": _last_row(path / "log.csv")}},
