@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 from distributed.security import Security
-from PIL import Image
 
+from tests.support.pictures import noise_pictures
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.errors import BoardError, FleetError
 from vww_deploy.fleet import client, local, scheduler, worker
@@ -58,12 +57,7 @@ def work(vww_model: Model) -> Work:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
     """The last two cannot be used: one is no picture, one is empty."""
     folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(3)
-    out = []
-    for number in range(PICTURES):
-        path = folder / f"{number:03}.png"
-        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(path)
-        out.append(Picture(str(path), number % 2))
+    out = [Picture(str(path), number % 2) for number, path in enumerate(noise_pictures(folder, PICTURES))]
     for name, content in (("text.png", b"no picture"), ("empty.png", b"")):
         (folder / name).write_bytes(content)
         out.append(Picture(str(folder / name)))

@@ -9,10 +9,10 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.pictures import noise_pictures
 from vww_deploy.graph.model import Model
 from vww_deploy.graph.reference import Reference
 from vww_deploy.hil import BoardUnderTest
@@ -32,14 +32,7 @@ LONGEST_LIFE_S = 0.6
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(3)
-    out = []
-    for number in range(PICTURES):
-        path = folder / f"{number:03}.png"
-        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(path)
-        out.append(Picture(str(path), None))
-    return out
+    return [Picture(str(path), None) for path in noise_pictures(tmp_path_factory.mktemp("pictures"), PICTURES)]
 
 
 def stream(store: Path, port: str, model: Model, pictures: list[Picture]) -> None:
