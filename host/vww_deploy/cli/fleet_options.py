@@ -30,12 +30,12 @@ ClusterOption = Annotated[
 ]
 BoardsOption = Annotated[
     str | None,
-    typer.Option("--boards", help="Of --cluster: all, nano33ble, or nano33ble=4 for four of them.", metavar="KIND[=N]"),
+    typer.Option("--boards", help="With --cluster: all, nano33ble, or nano33ble=4 for four of them.", metavar="KIND[=N]"),
 ]
 SHARD_DEFAULT = 50
 """As :data:`vww_deploy.fleet.shards.DEFAULT_SIZE`, which ``--help`` need not import."""
 ShardOption = Annotated[
-    int, typer.Option("--shard", help="Of --cluster: pictures that a board gets at a time.", min=1, metavar="N")
+    int, typer.Option("--shard", help="With --cluster: pictures that a board gets at a time.", min=1, metavar="N")
 ]
 
 _LOCAL_BOARDS = 2
@@ -43,7 +43,7 @@ _MOST_LOCAL_BOARDS = 64
 
 
 def refuse_beside(cluster: str | None, **others: Any) -> None:
-    """DataError where an option is given that means nothing with ``--cluster``, or nothing without it."""
+    """Raise DataError where an option is given that means nothing with ``--cluster``."""
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if cluster is not None and given:
         raise DataError(f"{given[0]} and --cluster do not go together", hint="--boards says which boards of a fleet")
