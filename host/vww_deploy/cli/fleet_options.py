@@ -30,7 +30,9 @@ ClusterOption = Annotated[
 ]
 BoardsOption = Annotated[
     str | None,
-    typer.Option("--boards", help="With --cluster: all, nano33ble, or nano33ble=4 for four of them.", metavar="KIND[=N]"),
+    typer.Option(
+        "--boards", help="With --cluster: all, nano33ble, or nano33ble=4 for four of them.", metavar="KIND[=N]"
+    ),
 ]
 SHARD_DEFAULT = 50
 """As :data:`vww_deploy.fleet.shards.DEFAULT_SIZE`, which ``--help`` need not import."""
