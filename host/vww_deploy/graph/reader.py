@@ -19,6 +19,7 @@ from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.refused import Refusal, advice_on
+from vww_deploy.graph.shapes import check_shape
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
 _MOST_OPERATORS: Final = 2_000
@@ -121,6 +122,7 @@ def read_operator(reader: Reader, operator: FileOperator) -> None:
         ):
             # Fed by an operator that was refused already: mark its output unknown and stay silent.
             return
+        check_shape(reader, operator)
         rule(reader, operator)
     except RefusedError as refusal:
         reader.refusals.append(Refusal(operator.index, operator.kind, name, str(refusal)))

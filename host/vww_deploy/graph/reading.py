@@ -321,6 +321,8 @@ class Reader:
         dilation = (1, 1)
         if hasattr(options, "DilationHFactor"):
             dilation = (options.DilationHFactor(), options.DilationWFactor())
+        if options.Padding() not in (tflite.Padding.SAME, tflite.Padding.VALID):
+            raise RefusedError(f"padding {options.Padding()}; SAME and VALID are known")
         if min(*stride, *dilation, *kernel) < 1:
             raise RefusedError(f"kernel {kernel}, stride {stride}, dilation {dilation}")
         sides = []

@@ -41,8 +41,9 @@ def _names(enum: type) -> dict[int, str]:
 _OPERATORS: Final = _names(tflite.BuiltinOperator)
 _TYPES: Final = _names(tflite.TensorType)
 _OPTION_NAMES: Final = _names(tflite.BuiltinOptions)
-_OPTIONS: Final[dict[str, Any]] = {
+_OPTIONS: Final[dict[str, Any]] = {  # of the operators whose options LiteRT reads; it passes over those of others
     "ADD": tflite.AddOptions,
+    "ARG_MAX": tflite.ArgMaxOptions,
     "AVERAGE_POOL_2D": tflite.Pool2DOptions,
     "CONCATENATION": tflite.ConcatenationOptions,
     "CONV_2D": tflite.Conv2DOptions,
@@ -56,10 +57,15 @@ _OPTIONS: Final[dict[str, Any]] = {
     "MUL": tflite.MulOptions,
     "PACK": tflite.PackOptions,
     "REDUCE_MAX": tflite.ReducerOptions,
+    "RESHAPE": tflite.ReshapeOptions,
     "RESIZE_BILINEAR": tflite.ResizeBilinearOptions,
     "RESIZE_NEAREST_NEIGHBOR": tflite.ResizeNearestNeighborOptions,
+    "SHAPE": tflite.ShapeOptions,
     "SOFTMAX": tflite.SoftmaxOptions,
     "SPACE_TO_DEPTH": tflite.SpaceToDepthOptions,
+    "SPLIT": tflite.SplitOptions,
+    "SPLIT_V": tflite.SplitVOptions,
+    "SQUEEZE": tflite.SqueezeOptions,
     "STRIDED_SLICE": tflite.StridedSliceOptions,
     "SUB": tflite.SubOptions,
 }

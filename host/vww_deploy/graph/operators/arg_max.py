@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import tflite
 
 from vww_deploy.graph.ir import Graph, Op, Quantization, RowMap
 from vww_deploy.graph.ranges import Range
@@ -42,6 +43,8 @@ def read(reader: Reader, op: FileOperator) -> None:
         raise RefusedError(f"{source.channels} classes; at most {_MOST_CLASSES} can be numbered in 8 bits")
     if out.index not in reader.file.outputs:
         raise RefusedError("ARG_MAX inside the model; only the output may be the number of a class")
+    if reader.options(op).OutputType() not in (tflite.TensorType.INT32, tflite.TensorType.INT64):
+        raise RefusedError("its options name no type of whole numbers for the output")
     if out.shape != shape[:-1]:
         raise RefusedError(f"output {list(out.shape)} does not follow from input {list(shape)}")
     output = reader.new(out, axes[:-1], Quantization(1.0, 0))

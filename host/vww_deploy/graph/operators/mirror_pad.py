@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import tflite
+
 from vww_deploy.graph.operators.gather import add_gather
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
@@ -12,7 +14,10 @@ from vww_deploy.graph.tflite_file import FileOperator
 def read(reader: Reader, op: FileOperator) -> None:
     shape = reader.tensors[op.inputs[0]].shape
     amounts = reader.whole_numbers(op.inputs[1]).reshape(-1, 2).tolist()
-    inner = 0 if reader.options(op).Mode() == 1 else 1  # SYMMETRIC repeats the edge, REFLECT does not
+    mode = reader.options(op).Mode()
+    if mode not in (tflite.MirrorPadMode.REFLECT, tflite.MirrorPadMode.SYMMETRIC):
+        raise RefusedError(f"mode {mode}; REFLECT and SYMMETRIC are known")
+    inner = 0 if mode == tflite.MirrorPadMode.SYMMETRIC else 1  # SYMMETRIC repeats the edge, REFLECT does not
     if len(amounts) != len(shape) or any(
         not 0 <= amount <= size - inner for pair, size in zip(amounts, shape, strict=True) for amount in pair
     ):

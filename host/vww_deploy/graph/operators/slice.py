@@ -26,6 +26,8 @@ def read_slice(reader: Reader, op: FileOperator) -> None:
 
 def read_split(reader: Reader, op: FileOperator) -> None:
     by_sizes = op.kind == "SPLIT_V"
+    if reader.options(op).NumSplits() != len(op.outputs):
+        raise RefusedError(f"it splits into {reader.options(op).NumSplits()}, and has {len(op.outputs)} outputs")
     source, axis_input = (op.inputs[0], op.inputs[2]) if by_sizes else (op.inputs[1], op.inputs[0])
     shape = reader.tensors[source].shape
     axis = int(reader.whole_numbers(axis_input).reshape(-1)[0])
