@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vww_deploy.search.study import Candidate, Learned, SearchStudy
 
 _TABLE_TRIALS: Final = 1500
-_PLANNED: Final = 60
+_PLANNED: Final = 100
 _COUNTED: Final = 12
 """Without data; with it, as many as are ranked."""
 _SHOWN: Final = 10

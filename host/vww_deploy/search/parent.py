@@ -6,6 +6,7 @@ Channels are sliced from the first on, kernels around their middle, and each sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,11 @@ Values = Mapping[str, Any]
 
 
 def covering(networks: Sequence[Staged], choose: Callable[[Iterable[int]], int]) -> Staged:
-    """The network of one kind that has the largest (``max``) or smallest (``min``) of each size of some networks."""
+    """The network of one kind that has the largest (``max``) or smallest (``min``) of each size of some networks.
+
+    Its pictures have the median side: weights do not depend on it, and the widest network on the largest pictures
+    would take most of the time.
+    """
     architectures = [one.architecture for one in networks]
     blocks: list[Block] = []
     depths = []
@@ -36,7 +41,7 @@ def covering(networks: Sequence[Staged], choose: Callable[[Iterable[int]], int])
         depths.append(depth)
     whole = Architecture(
         architectures[0].kind,
-        choose(one.side for one in architectures),
+        median_low(one.side for one in architectures),
         3,
         choose(one.stem for one in architectures),
         tuple(blocks),

@@ -89,7 +89,8 @@ def train_parent(
         if done % _KEPT_EVERY == 0 or done == steps:
             _keep(path, {name: one.numpy() for name, one in variables.items()}, done)
 
-    _learn(variables, sandwich, lessons, parent.architecture.side, _PARENT_RATE, first, steps, after)
+    side = max(one.architecture.side for one in candidates)
+    _learn(variables, sandwich, lessons, side, _PARENT_RATE, first, steps, after)
     return {name: one.numpy() for name, one in variables.items()}
 
 

@@ -13,8 +13,8 @@ from vww_deploy.graph.costs import STEM_CHANNELS
 if TYPE_CHECKING:
     import optuna
 
-VERSION: Final = 1
-"""Of the space: a study of another one cannot go on."""
+VERSION: Final = 2
+"""Of the space and of what the table's study aims at: a study of another one cannot go on."""
 SIDES: Final = (48, 128, 8)
 """First, last and step of the picture's side in pixels."""
 STAGES: Final = 5

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 STAGES: Final = ("table", "plan", "counted")
 LEARNING_STAGES: Final = ("tuned", "trained")
 _POPULATION: Final = 60
+_COSTS_AND_GAIN: Final = ["minimize", "maximize"]
+_AIMS: Final = {"table": [*_COSTS_AND_GAIN, "maximize"]} | dict.fromkeys(
+    (*STAGES[1:], *LEARNING_STAGES), _COSTS_AND_GAIN
+)
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how many of its candidates are done, and how many there will be."""
@@ -79,7 +83,7 @@ class SearchStudy:
 
         try:
             self._storage = JournalStorage(JournalFileBackend(str(path)))
-            self._studies = {name: self._open(name) for name in (*STAGES, *LEARNING_STAGES)}
+            self._studies = {name: self._open(name, aims) for name, aims in _AIMS.items()}
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}", hint="Give another --study.") from error
         except (ValueError, KeyError, AssertionError, TypeError) as error:
@@ -98,7 +102,11 @@ class SearchStudy:
             )
 
     def run_table(self, trials: int, progress: Progress) -> None:
-        """NSGA-II: the least cycles for the most capacity, with the limits as constraints."""
+        """NSGA-II: the least cycles, the most capacity and the largest picture, with the limits as constraints.
+
+        The side is an aim of its own because the prior does not know what it is worth: how small a person may be that
+        is to be found depends on the pictures. So the training chooses it.
+        """
         kept = self._studies["table"]
         # The sampler works in memory, and a trial is written when it is whole: a journal that is synced for each of
         # a trial's thirty values would take most of the time.
@@ -114,19 +122,27 @@ class SearchStudy:
             trial.set_constraint("cycles", cost.cycles / self.limits.cycles - TABLE_MARGIN)
             trial.set_constraint("flash", cost.flash_bytes / self.limits.flash_bytes - 1.0)
             trial.set_constraint("map", 0.0 if space.is_reasonable(architecture) else 1.0)
-            self._add("table", working.tell(trial, [float(cost.cycles), prior(architecture, cost)]))
+            self._add("table", working.tell(trial, [float(cost.cycles), prior(architecture, cost), architecture.side]))
         progress("table", trials, trials)
 
     def run_plan(self, most: int, progress: Progress, *, workers: int | None = None) -> None:
-        """The exact plan of the most promising candidates of the table, as many of each kind of input as of others."""
+        """The exact plan of the most promising candidates of the table, as many of each kind as of others."""
         chosen = _spread(self._within("table", TABLE_MARGIN), most)
         self._run("plan", chosen, planned_cost, progress, workers or os.cpu_count() or 1)
 
     def run_counted(self, most: int, progress: Progress, *, workers: int = 1) -> None:
-        """The best that fit by plan, counted in the emulator."""
+        """The best that fit by plan, counted in the emulator until so many keep the limits or no more are left."""
         fitting = [one for one in self.candidates("plan") if not set(one.broken) - {"cycles"}]
         near = [one for one in fitting if one.cost.cycles <= TABLE_MARGIN * self.limits.cycles]
-        self._run("counted", _spread(near, most), counted_cost, progress, workers)
+        ordered = _spread(near, len(near))
+        count = most
+        while True:
+            chosen = ordered[:count]
+            self._run("counted", chosen, counted_cost, progress, workers)
+            missing = most - sum(not one.broken for one in self.candidates("counted"))
+            if missing <= 0 or len(chosen) == len(ordered):
+                return
+            count = len(chosen) + missing
 
     def candidates(self, stage: str) -> list[Candidate]:
         """What a stage found, in its order."""
@@ -237,12 +253,12 @@ class SearchStudy:
             done += 1
             progress(stage, done, total)
 
-    def _open(self, name: str) -> optuna.Study:
+    def _open(self, name: str, aims: list[str]) -> optuna.Study:
         sampler = self._optuna.samplers.NSGAIISampler(population_size=_POPULATION, seed=self._seed)
         study: optuna.Study = self._optuna.create_study(
             storage=self._storage,
             study_name=name,
-            directions=["minimize", "maximize"],
+            directions=aims,
             sampler=sampler,
             load_if_exists=True,
         )
@@ -267,17 +283,23 @@ def mobilenet_within(limits: Limits, progress: Progress) -> Candidate | None:
 
 
 def _spread(candidates: list[Candidate], most: int) -> list[Candidate]:
-    """The candidates of most capacity, in turn from each side and colour of the input; each architecture once."""
+    """The candidates of most capacity, in turn of each kind, colour and third of the sides; each architecture once."""
     groups: dict[tuple[object, ...], list[Candidate]] = {}
     seen: set[str] = set()
     for one in sorted(candidates, key=lambda one: -one.prior):
         if one.architecture.key not in seen:
             seen.add(one.architecture.key)
-            groups.setdefault((one.architecture.kind, one.architecture.channels), []).append(one)
+            groups.setdefault(_group(one.architecture), []).append(one)
     chosen: list[Candidate] = []
     for turn in range(max((len(group) for group in groups.values()), default=0)):
         chosen += [group[turn] for group in groups.values() if turn < len(group)]
     return chosen[:most]
+
+
+def _group(architecture: Architecture) -> tuple[object, ...]:
+    first, last, _ = space.SIDES
+    third = min(2, 3 * (architecture.side - first) // (last - first))
+    return architecture.kind, architecture.channels, third
 
 
 def _measured(
