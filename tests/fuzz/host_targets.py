@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from cobs import cobs
@@ -357,7 +357,7 @@ def header(data: bytes) -> None:
 def row(data: bytes) -> None:
     """A result of a run store."""
     with contextlib.suppress(ValueError, TypeError):
-        store_module._result(Draw(data).changed(_RESULT))
+        store_module._result(cast(Any, Draw(data).changed(_RESULT)))
 
 
 def event(data: bytes) -> None:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -289,7 +289,7 @@ def test_a_camera_that_never_starts_ends_the_wait(clock: Clock) -> None:
     def lie(request: m.Message) -> m.Message | None:
         if isinstance(request, m.OpenCamera):
             return m.CameraOpened(7, request.opening, m.CameraStatus.OK, 0, "")
-        return m.LiveSet(7, 0, 0) if isinstance(request, m.Live) else m.Shot(7, *[0] * 11, b"")
+        return m.LiveSet(7, 0, 0) if isinstance(request, m.Live) else m.Shot(*cast(Any, (7, *[0] * 11, b"")))
 
     lens = camera.DeviceCamera.open(Device.connect(LyingBoard(clock, lie, features=int(ALL))), parse_format("qcif"))
     lens.start()
@@ -516,7 +516,7 @@ def test_a_store_with_other_json_is_read_or_refused(store: bytes, recording: byt
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.sqlite"
         if data.draw(st.booleans()):
-            said = {"board": "b", "port": "p", "model": "m", "model_sha256": "0"}
+            said: dict[str, Any] = {"board": "b", "port": "p", "model": "m", "model_sha256": "0"}
             said |= {data.draw(st.sampled_from(sorted(RunHeader.__dataclass_fields__))): data.draw(JSON)}
             changed(store, path, "runs", "header", json.dumps(said))
         else:

@@ -90,7 +90,7 @@ def test_a_bad_line_costs_no_result(
     vww_board: BoardUnderTest, vww_reference: Reference, samples: Samples, kind: LineFault | str
 ) -> None:
     """One fault in 20,000 bytes, each way: about one in two pictures; resets by the board's button, if it has one."""
-    faults = Faults(5e-5, LineFault if kind == "all" else {LineFault(kind)}, seed=2)
+    faults = Faults(5e-5, list(LineFault) if kind == "all" else {LineFault(kind)}, seed=2)
     port = open_transport(vww_board.port, vww_board.board.baudrate)
     transport = FaultyTransport(port, faults, reset=vww_board.press_reset)
     with BoardDevice.connect(transport, expect_model=vww_board.model.sha256) as device:

@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ FLAGS = [
 
 def objects(sources: Iterable[Path], library: Path, folder: Path) -> list[str]:
     folder.mkdir(exist_ok=True)
-    made = []
+    made: list[Any] = []
     for source in sources:
         target = folder / f"{len(made)}.o"
         includes = [f"-I{CORE}", f"-I{library / 'src'}"]

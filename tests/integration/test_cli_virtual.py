@@ -106,16 +106,16 @@ def test_verify_names_the_first_layer_that_differs(
     place: Workplace, board: VirtualBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vww_deploy.compiler import compile_model
+    from vww_deploy.compiler.digest import layer_digest
     from vww_deploy.graph.model import Model
     from vww_deploy.session import verify as module
     from vww_deploy.session.connect import open_device
 
     model = Model.load()
     compiled = compile_model(model.graph)
-    digest = module.layer_digest
     third = compiled.layers[3]
     calls = iter(range(10_000))
-    monkeypatch.setattr(module, "layer_digest", lambda output: digest(output) ^ (next(calls) >= 3))
+    monkeypatch.setattr(module, "layer_digest", lambda output: layer_digest(output) ^ (next(calls) >= 3))
     with open_device(model, board="virtual") as device:
         (check,) = module.verify(device, compiled, module.noise_inputs(device.info.input_shape, 1))
     assert check.differing[0] == third

@@ -128,7 +128,8 @@ def requantize(acc: npt.NDArray[np.int64], scale: Scale) -> npt.NDArray[np.int8]
     remainder = high & ((1 << right) - 1)
     threshold = (((1 << right) - 1) >> 1) + (high < 0)
     scaled = (high >> right) + (remainder > threshold)
-    return np.clip(scaled + scale.output_zero_point, scale.clamp_min, scale.clamp_max).astype(np.int8)
+    clipped: np.ndarray = np.clip(scaled + scale.output_zero_point, scale.clamp_min, scale.clamp_max)
+    return clipped.astype(np.int8)
 
 
 def conv_accumulators(

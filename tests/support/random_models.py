@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -339,7 +340,7 @@ class RandomModel:
         """RESIZE of either kind, in any of the ways to count pixels."""
         _, h, w, c = self.now.shape
         kind = kind or str(self.random.choice(["RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR"]))
-        size = np.array([int(self.random.choice([n, 2 * n, self.random.integers(1, 2 * n + 2)])) for n in (h, w)])
+        size = np.array([int(self.random.choice([n, 2 * n, int(self.random.integers(1, 2 * n + 2))])) for n in (h, w)])
         corners, centers = ((False, False), (True, False), (False, True))[int(self.random.integers(3))]
         name = "ResizeNearestNeighborOptions" if kind == "RESIZE_NEAREST_NEIGHBOR" else "ResizeBilinearOptions"
         table = options(name, AlignCorners=corners, HalfPixelCenters=centers)
@@ -494,20 +495,22 @@ class RandomModel:
         scales = (10 ** self.random.uniform(-3.5, -1.5) * self.random.uniform(0.2, 2.0, count)).astype(np.float32)
         data = self.random.integers(-128 if self.dtype == "UINT8" or self.random.random() < 0.2 else -127, 128, shape)
         if self.dead_channels:
-            index = [slice(None)] * len(shape)
+            index: list[Any] = [slice(None)] * len(shape)
             index[axis] = self.random.random(channels) < 0.5
             data[tuple(index)] = 0
         if self.dtype == "UINT8":
             zero_point = int(self.random.choice([128, 128, 0, 255, int(self.random.integers(256))]))
-            weights = self.writer.tensor(shape, dtype="UINT8", scale=scales, zero_point=zero_point, data=data + 128)
+            weights = self.writer.tensor(
+                shape, dtype="UINT8", scale=scales.tolist(), zero_point=zero_point, data=data + 128
+            )
         else:
-            weights = self.writer.tensor(shape, scale=scales, data=data, axis=axis if count > 1 else 0)
+            weights = self.writer.tensor(shape, scale=scales.tolist(), data=data, axis=axis if count > 1 else 0)
         if axis == 3 and self.random.random() < 0.15:  # LiteRT's int8 CONV_2D wants a bias
             return weights, -1, scales
         spread = 127 * 60 * np.sqrt(taps)
         bias = self.random.normal(0, spread, channels)
-        index = self.writer.tensor((channels,), dtype="INT32", scale=scales * np.float32(self.now.scale), data=bias)
-        return weights, index, scales
+        bias_scales = (scales * np.float32(self.now.scale)).tolist()
+        return weights, self.writer.tensor((channels,), dtype="INT32", scale=bias_scales, data=bias), scales
 
     def _output_quantization(self, scales: np.ndarray) -> tuple[float, int | None]:
         """An output scale that makes most multipliers ordinary ones, and now and then an extreme."""

@@ -154,18 +154,18 @@ class ModelWriter:
         tflite.BufferStart(b)
         if vector is not None:
             tflite.BufferAddData(b, vector)
-        return tflite.BufferEnd(b)
+        return int(tflite.BufferEnd(b))
 
     @staticmethod
     def _offsets(b: flatbuffers.Builder, offsets: Sequence[int]) -> int:
         b.StartVector(4, len(offsets), 4)
         for offset in reversed(offsets):
             b.PrependUOffsetTRelative(offset)
-        return b.EndVector()
+        return int(b.EndVector())
 
     @staticmethod
     def _ints(b: flatbuffers.Builder, values: Sequence[int]) -> int:
-        return b.CreateNumpyVector(np.asarray(values, np.int32))
+        return int(b.CreateNumpyVector(np.asarray(values, np.int32)))
 
     def _tensor(self, b: flatbuffers.Builder, tensor: dict[str, Any], buffer: int) -> int:
         quantization = None
@@ -186,7 +186,7 @@ class ModelWriter:
         tflite.TensorAddName(b, name)
         if quantization is not None:
             tflite.TensorAddQuantization(b, quantization)
-        return tflite.TensorEnd(b)
+        return int(tflite.TensorEnd(b))
 
     def _operator(
         self,
@@ -206,7 +206,7 @@ class ModelWriter:
         if options and table is not None:
             tflite.OperatorAddBuiltinOptionsType(b, options[0])
             tflite.OperatorAddBuiltinOptions(b, table)
-        return tflite.OperatorEnd(b)
+        return int(tflite.OperatorEnd(b))
 
 
 def options(name: str, **fields: float) -> Options:
@@ -216,6 +216,6 @@ def options(name: str, **fields: float) -> Options:
         getattr(tflite, f"{name}Start")(b)
         for field, value in fields.items():
             getattr(tflite, f"{name}Add{field}")(b, value)
-        return getattr(tflite, f"{name}End")(b)
+        return int(getattr(tflite, f"{name}End")(b))
 
     return getattr(tflite.BuiltinOptions, name), build

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import serial
 
 from vww_deploy.advice import advice
 from vww_deploy.link import transport
@@ -106,9 +107,9 @@ def test_keys_of_the_windows_console_are_those_of_every_terminal() -> None:
     ],
 )
 def test_what_windows_says_of_a_port_is_understood(said: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport.sys, "platform", "win32")
+    monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setattr(transport, "_exists", lambda port: True)
-    error = transport._unopened("COM7", transport.serial.SerialException(said))
+    error = transport._unopened("COM7", serial.SerialException(said))
     assert error.message.startswith("COM7: ") and meant in error.message
 
 

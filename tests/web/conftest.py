@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from selenium import webdriver
@@ -149,12 +150,17 @@ def generated_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         yield servers.start()
 
 
+def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
+    """What Chromium has logged of a kind since it was asked last."""
+    return list(cast(Any, browser).get_log(kind))
+
+
 @pytest.fixture
 def page(generated_page: Server, browser: webdriver.Chrome) -> Iterator[Server]:
     """The generated board's page as it was at the beginning, opened anew in the browser."""
     generated_page.tell("reset")
-    browser.get_log("performance")
-    browser.get_log("browser")
+    logged(browser, "performance")
+    logged(browser, "browser")
     browser.get(generated_page.url)
     yield generated_page
     browser.get("about:blank")

@@ -26,6 +26,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.generated_source import PICTURES, GeneratedSource
+from tests.web.conftest import logged
 from vww_deploy.runs.recording import Recorder, Recording
 from vww_deploy.session.events import Prediction
 from vww_deploy.session.source import Control
@@ -110,12 +111,12 @@ def test_nothing_is_fetched_from_anywhere_else(page: Any, browser: webdriver.Chr
     wait_for(lambda: browser.execute_script("return document.querySelectorAll('.vww-chart canvas').length == 2"))
     asked = [
         json.loads(entry["message"])["message"]["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
+        for entry in logged(browser, "performance")
         if '"Network.requestWillBeSent"' in entry["message"]
     ]
     assert len(asked) > 5
     assert [url for url in asked if url.startswith(("http", "ws")) and not url.startswith(page.url)] == []
-    errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    errors = [entry["message"] for entry in logged(browser, "browser") if entry["level"] == "SEVERE"]
     assert errors == []
 
 
@@ -167,9 +168,8 @@ def test_the_slider_moves_the_threshold_in_every_browser(
     ActionChains(browser).move_to_element_with_offset(slider, int(0.45 * slider.size["width"]), 0).click().perform()
     wait_for(lambda: text(browser, "#threshold") == text(other, "#threshold") and text(browser, "#threshold") > "0.90")
     wait_for(lambda: moment(browser)["source"] == "camera" and moment(browser)["prediction"] == "no person")
-    for one in (browser, other):  # both see the same board
-        first = number(one)
-        wait_for(lambda one=one, first=first: number(one) > first + 5)
+    first = number(browser), number(other)  # both see the same board
+    wait_for(lambda: number(browser) > first[0] + 5 and number(other) > first[1] + 5)
 
 
 def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser: webdriver.Chrome) -> None:
@@ -186,9 +186,10 @@ def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser
     assert np.array_equal(np.asarray(Image.open(table.parent / row["file"])), raw)
     find(browser, "#label-none").click()
     wait_for(lambda: [r["label"] for r in csv.DictReader(table.open())] == ["0"])
-    for said in ("This frame: person. Labelled: 1 person, 0 no person", "Labelled: 0 person, 0 no person"):
-        press(browser, "take the last label back (u)")
-        wait_for(lambda said=said: text(browser, "#truth") == said)
+    press(browser, "take the last label back (u)")
+    wait_for(lambda: text(browser, "#truth") == "This frame: person. Labelled: 1 person, 0 no person")
+    press(browser, "take the last label back (u)")
+    wait_for(lambda: text(browser, "#truth") == "Labelled: 0 person, 0 no person")
     assert list(csv.DictReader(table.open())) == []
 
 
@@ -394,10 +395,10 @@ def test_a_hostile_page_on_another_port_reaches_nothing(start_page: Any, new_bro
         assert "vww-deploy" not in browser.page_source
         browser.get(f"{root}/%1b%5d0;owned%07")  # the user is sent there
         assert "Not found" in browser.page_source
-        assert "frame-ancestors" in str(browser.get_log("browser"))  # why it was not framed
+        assert "frame-ancestors" in str(logged(browser, "browser"))  # why it was not framed
         browser.get(root + "/")
         wait_for(lambda: number(browser) >= 0)  # the page itself lives with its policy
-        assert [e["message"] for e in browser.get_log("browser") if "Content Security Policy" in e["message"]] == []
+        assert [e["message"] for e in logged(browser, "browser") if "Content Security Policy" in e["message"]] == []
     finally:
         site.shutdown()
     server.process.terminate()

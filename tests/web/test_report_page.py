@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from tests.support.generated_source import GeneratedSource
+from tests.web.conftest import logged
 from tests.web.test_page import serious
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.runs.report import write_report
@@ -39,8 +40,8 @@ def test_a_report_draws_itself_without_any_network(new_browser: Any, tmp_path: P
     assert loaded
     asked = [
         json.loads(entry["message"])["message"]["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
+        for entry in logged(browser, "performance")
         if '"Network.requestWillBeSent"' in entry["message"]
     ]
     assert [url for url in asked if url.startswith(("http", "ws"))] == []
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert [entry for entry in logged(browser, "browser") if entry["level"] == "SEVERE"] == []

@@ -76,7 +76,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, board: str) -> dict[str, Any]:
         asked["model"] = expect_model
         return Connected()
 
-    monkeypatch.setattr(flash_module.Device, "connect", connect)
+    monkeypatch.setattr("vww_deploy.boards.flash.Device.connect", connect)
     return asked
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vww_deploy.compiler import compile_model, plan_cache
+from vww_deploy.compiler.planner import choose_plan
 
 Changed = Callable[[Path], object]
 
@@ -17,7 +18,7 @@ def searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A cache of the test's own, and a list that grows with every search."""
     monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / "cache"))
     done: list[str] = []
-    search = plan_cache.choose_plan
+    search = choose_plan
 
     def counted(*arguments: object, optimize: str) -> object:
         done.append(optimize)
@@ -78,5 +79,5 @@ def test_old_plans_are_forgotten(
 ) -> None:
     monkeypatch.setattr(plan_cache, "_KEPT", 1)
     for optimize in ("speed", "ram", "speed"):
-        compile_model(mobilenet, optimize=optimize)  # type: ignore[arg-type]
+        compile_model(mobilenet, optimize=optimize)
     assert len(searches) == 3 and len(list((tmp_path / "cache" / "plans").iterdir())) == 1

@@ -13,7 +13,7 @@ import pytest
 from vww_deploy.errors import FleetError, LinkError
 from vww_deploy.fleet import machine as module
 from vww_deploy.fleet.blobs import Blobs
-from vww_deploy.fleet.board import Offer
+from vww_deploy.fleet.board import LentBoard, Offer
 from vww_deploy.fleet.machine import Machine
 from vww_deploy.fleet.shards import Item, Outcome, Shard, Work, split
 from vww_deploy.link import portlock
@@ -30,15 +30,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def machine(
-    monkeypatch: pytest.MonkeyPatch, do: Callable[[str, Shard], None], boards: int = 1, **options: object
+    monkeypatch: pytest.MonkeyPatch, do: Callable[[str, Shard], object], boards: int = 1, **options: object
 ) -> Machine:
     """A machine whose boards do what ``do`` says, told the serial number."""
 
-    def done(board: module.LentBoard, shard: Shard) -> Outcome:
+    def done(board: LentBoard, shard: Shard) -> Outcome:
         do(board.offer.serial, shard)
         return Outcome(board.offer.serial, 0, 0)
 
-    monkeypatch.setattr(module.LentBoard, "do", done)
+    monkeypatch.setattr(LentBoard, "do", done)
     offers = [Offer("virtual", f"v{number}") for number in range(boards)]
     return Machine(offers, Blobs(), lambda sha256: MODEL, **options)  # type: ignore[arg-type]
 
@@ -48,14 +48,19 @@ def test_shards_are_the_pictures_in_order_and_the_same_shard_has_the_same_key() 
     shards = list(split(WORK, items, 2))
     assert [[item.position for item in shard.items] for shard in shards] == [[0, 1], [2, 3], [4]]
     assert [shard.key for shard in split(WORK, items, 2)] == [shard.key for shard in shards]
-    others = [replace(shards[0], work=replace(WORK, firmware="e" * 64)), replace(shards[0], items=items[:1])]
+    others = [replace(shards[0], work=replace(WORK, firmware="e" * 64)), replace(shards[0], items=tuple(items[:1]))]
     assert len({shard.key for shard in [*shards, *others]}) == 5
 
 
 def test_what_a_machine_has_already_is_not_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched = []
+    fetched: list[str] = []
+
+    def fetch(sha256: str) -> bytes:
+        fetched.append(sha256)
+        return MODEL
+
     one = machine(monkeypatch, lambda serial, shard: None)
-    monkeypatch.setattr(one, "_fetch", lambda sha256: fetched.append(sha256) or MODEL)
+    monkeypatch.setattr(one, "_fetch", fetch)
     for _ in range(3):
         assert one.do(Shard(WORK)).error == ""
     assert fetched == [WORK.model_sha256]
@@ -63,7 +68,7 @@ def test_what_a_machine_has_already_is_not_fetched_again(monkeypatch: pytest.Mon
 
 def test_two_shards_are_on_two_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     both = threading.Barrier(2, timeout=5)
-    two = machine(monkeypatch, lambda serial, shard: both.wait() and None, boards=2)
+    two = machine(monkeypatch, lambda serial, shard: both.wait(), boards=2)
     outcomes: list[Outcome] = []
     threads = [threading.Thread(target=lambda: outcomes.append(two.do(Shard(WORK)))) for _ in range(2)]
     for thread in threads:

@@ -156,7 +156,7 @@ def test_a_model_of_which_some_layers_are_float() -> None:
     w = ModelWriter()
     table = options("Conv2DOptions", StrideH=1, StrideW=1, Padding=0)
     tensors = [w.tensor([1, 4, 4, 1], dtype=dtype, scale=0.5) for dtype in ("FLOAT32", "FLOAT32", "INT8", "INT8")]
-    for dtype, source, result in (("FLOAT32", *tensors[:2]), ("INT8", *tensors[2:])):
+    for dtype, (source, result) in (("FLOAT32", tensors[:2]), ("INT8", tensors[2:])):
         kernel = w.tensor([1, 1, 1, 1], dtype=dtype, scale=0.5, data=np.ones((1, 1, 1, 1)))
         w.op("CONV_2D", [source, kernel], [result], table)
         if dtype == "FLOAT32":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,7 +220,7 @@ def edges(dtype: str) -> bytes:
     inner = RandomModel(np.random.default_rng(2), 6, 6, 3)
     writer = inner.writer
     first = inner.now
-    scales = {} if dtype == "FLOAT32" else {"scale": first.scale, "zero_point": first.zero_point + 128}
+    scales: dict[str, Any] = {} if dtype == "FLOAT32" else {"scale": first.scale, "zero_point": first.zero_point + 128}
     source = writer.tensor(first.shape, dtype=dtype, **scales)
     writer.op("QUANTIZE", [source], [first.index], options("QuantizeOptions"))
     inner.conv()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_which_board_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_board_that_is_away_for_a_moment_is_not_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Attached(get_board("nano33ble"), "/dev/ttyACM0", None)]
     monkeypatch.setattr(drivers, "attached", lambda: found)
-    options = {"vww_board": None, "vww_port": []}
+    options: dict[str, Any] = {"vww_board": None, "vww_port": []}
     config = cast(pytest.Config, SimpleNamespace(getoption=options.__getitem__, stash=pytest.Stash()))
     before = _board_of_session(config)
     found.clear()

@@ -36,7 +36,7 @@ def pictures(number: int, seed: int = 1) -> list[npt.NDArray[np.int8]]:
 
 def expected(picture: npt.NDArray[np.int8]) -> list[int]:
     """What host_device.cpp's engine makes of a picture."""
-    return np.frombuffer(zlib.crc32(picture.tobytes()).to_bytes(4, "little")[:2], np.int8).tolist()
+    return [int(one) for one in np.frombuffer(zlib.crc32(picture.tobytes()).to_bytes(4, "little")[:2], np.int8)]
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["one buffer", "two buffers"])
@@ -229,6 +229,7 @@ def hang(board: Any, transport: SerialTransport) -> None:
     board.process.send_signal(signal.SIGSTOP)
     with contextlib.suppress(BlockingIOError):
         while True:
+            assert transport._serial.fd is not None
             os.write(transport._serial.fd, b"\0" * 256)
 
 

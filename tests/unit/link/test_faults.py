@@ -95,7 +95,7 @@ def test_a_rate_must_be_a_probability() -> None:
 def test_resets_need_a_button(start_board: StartBoard) -> None:
     transport = open_transport(start_board().port)
     with pytest.raises(ValueError, match="reset"):
-        FaultyTransport(transport, Faults(1e-4, LineFault))
+        FaultyTransport(transport, Faults(1e-4, list(LineFault)))
     transport.close()
 
 
@@ -165,7 +165,7 @@ def test_each_fault_alone_costs_no_result(stream: Stream, kind: LineFault, stage
 def test_all_faults_together_cost_no_result(stream: Stream, staged: bool, baudrate: int | None) -> None:
     images = pictures(20)
     for seed in range(2):
-        streamed = stream(images, Faults(TOGETHER, LineFault, seed), staged=staged, baudrate=baudrate)
+        streamed = stream(images, Faults(TOGETHER, list(LineFault), seed), staged=staged, baudrate=baudrate)
         assert streamed.outputs == right_outputs(images)
         assert streamed.transport.counts.total() > 10
 
@@ -226,7 +226,7 @@ def small_pictures(count: int) -> list[npt.NDArray[np.int8]]:
 @pytest.mark.parametrize("staged", [("staged",), ()], ids=["staged", "plain"])
 def test_all_faults_together_on_a_tty(start_board: StartBoard, staged: tuple[str, ...]) -> None:
     images = small_pictures(20)
-    with connected(start_board(*staged), Faults(2e-4, LineFault, 1)) as (device, transport):
+    with connected(start_board(*staged), Faults(2e-4, list(LineFault), 1)) as (device, transport):
         results = [result.output.tolist() for result in device.infer_many(images)]
     assert results == right_outputs(images)
     assert transport.counts.total() > 5

@@ -58,7 +58,7 @@ def test_half_blocks_in_true_colour_are_the_picture(picture: np.ndarray) -> None
             if code != "0":
                 values = [int(v) for v in code.split(";")]
                 assert (values[0], values[1], values[5], values[6]) == (38, 2, 48, 2)
-                upper, lower = tuple(values[2:5]), tuple(values[7:10])
+                upper, lower = (values[2], values[3], values[4]), (values[7], values[8], values[9])
             for _ in text:
                 drawn[2 * y, x], drawn[2 * y + 1, x] = upper, lower
                 x += 1

@@ -74,7 +74,7 @@ def test_the_board_goes_and_comes_back(monitor: Monitor, source: GeneratedSource
 
 def test_another_board_can_be_chosen(monitor: Monitor) -> None:
     monitor.control.choose("/dev/another")
-    wait_for(lambda: monitor.view().board is not None and monitor.view().board.port == "/dev/another")
+    wait_for(lambda: (board := monitor.view().board) is not None and board.port == "/dev/another")
 
 
 def test_a_snapshot_is_what_was_shown(monitor: Monitor) -> None:
@@ -105,7 +105,7 @@ def test_labelled_frames_are_read_back_by_the_readers_of_folders_and_of_tables(m
     assert gather([str(path)], labels=folder / "labels.csv")[0].truth == 1
     shown = monitor.view().shown
     assert shown is not None
-    assert np.array_equal(np.asarray(Image.open(path)), shown.frame.raw)
+    assert shown.frame.raw is not None and np.array_equal(np.asarray(Image.open(path)), shown.frame.raw)
 
     again = monitor.label(False)  # a slip of the finger is mended by the other label
     assert not path.exists()

@@ -27,7 +27,8 @@ def test_the_newest_frame_with_a_result_is_shown() -> None:
     show(state, 0, 0.9)
     state.apply(ShownPicture(1, PIXELS))
     assert state.view().shown is not None
-    assert state.view().shown.frame.number == 0
+    shown = state.view().shown
+    assert shown is not None and shown.frame.number == 0
 
 
 def test_a_result_without_its_frame_is_left_out() -> None:

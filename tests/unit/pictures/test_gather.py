@@ -60,7 +60,8 @@ def test_labels_that_name_none_of_the_pictures_are_an_error(tree: Path) -> None:
 
 
 def test_what_has_no_counterpart_and_kinds_that_are_not_read_are_counted(tree: Path) -> None:
-    labels, told = tree / "labels.csv", []
+    labels = tree / "labels.csv"
+    told: list[str] = []
     labels.write_text("file,label\nperson/a.PNG,1\ngone.png,0\n")
     for name in ("a.heic", "b.HEIC", "deep/c.avif"):
         (tree / name).touch()

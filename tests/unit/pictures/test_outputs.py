@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from vww_deploy.pictures.outputs import Cell, OutputSpec, places
 
-SOFTMAX = {"scale": 1 / 256, "zero_point": -128}
+SOFTMAX: dict[str, Any] = {"scale": 1 / 256, "zero_point": -128}
 TWO = OutputSpec(("no person", "person"), 1, **SOFTMAX)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,9 @@ def exact_area_average(pixels: npt.NDArray[np.uint8], height: int, width: int) -
         for j in range(width):
             total = Fraction(0)
             for y in range(h):
-                dy = min(Fraction((i + 1) * h, height), y + 1) - max(Fraction(i * h, height), y)
+                dy = min(Fraction((i + 1) * h, height), Fraction(y + 1)) - max(Fraction(i * h, height), Fraction(y))
                 for x in range(w):
-                    dx = min(Fraction((j + 1) * w, width), x + 1) - max(Fraction(j * w, width), x)
+                    dx = min(Fraction((j + 1) * w, width), Fraction(x + 1)) - max(Fraction(j * w, width), Fraction(x))
                     if dy > 0 and dx > 0:
                         total += dy * dx * int(pixels[y, x])
             mean = total * Fraction(height * width, h * w)
@@ -141,7 +142,7 @@ def test_every_exif_orientation_is_turned_upright(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "I"])
 def test_every_colour_mode_becomes_a_frame(mode: str) -> None:
-    white = {"I;16": 65535, "I": 65535, "LA": (255, 255), "RGBA": (255, 255, 255, 255)}
+    white: dict[str, Any] = {"I;16": 65535, "I": 65535, "LA": (255, 255), "RGBA": (255, 255, 255, 255)}
     if mode in white:
         image = Image.new(mode, (20, 10), white[mode])
     else:

@@ -31,6 +31,7 @@ from vww_deploy.training.datasets import PictureArrays, read_dataset
 from vww_deploy.training.mobilenet import build_network
 from vww_deploy.training.recipe import Recipe
 from vww_deploy.training.run import read_recipe
+from vww_deploy.training.train import train
 from vww_deploy.training.views import ViewCache
 
 pytestmark = pytest.mark.train
@@ -112,7 +113,7 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
     assert go_on(search, 0.0).cut == ("the ranking of 3 candidates", "all trainings")
     assert not search.learned("tuned")
 
-    whole = finals.train
+    whole = train
     begun: list[Path] = []
 
     def stopped(recipe: Recipe, views: ViewCache, judged: PictureArrays, place: Path, **rest: Any) -> Path:

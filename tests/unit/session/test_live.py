@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ class Place:
         return [] if self.device.gone.is_set() else [("/dev/ttyTEST", "nano33ble")]
 
     @contextmanager
-    def _connect(self, port: str | None) -> Iterator[Program]:
+    def _connect(self, port: str | None) -> Iterator[Any]:
         self.asked.append(port)
         self.device._check()
         self.device.port = port or "/dev/ttyTEST"

@@ -26,10 +26,10 @@ student.FEATURE_LAYERS = ("pw3_relu", "pw4_relu", "pw5_relu")
 @pytest.fixture(scope="module")
 def short_network() -> Iterator[None]:
     """MobileNet of 5 blocks instead of 13: TensorFlow builds its graphs in a third of the time."""
-    from vww_deploy.graph import architecture
+    from vww_deploy.graph import architecture, costs
     from vww_deploy.training import finetune, narrow, student, weights
 
-    before = architecture.BLOCKS, student.FEATURE_LAYERS
+    before = costs.BLOCKS, student.FEATURE_LAYERS
     exec(SHORT_NETWORK, {})
     yield
     for module in (architecture, finetune, narrow, weights):

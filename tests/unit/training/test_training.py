@@ -194,14 +194,16 @@ def test_views_are_the_same_every_time_and_of_one_data_set(discs: Path, tmp_path
     other = dataclasses.replace(arrays, pictures=arrays.pictures[::-1].copy())  # as many, and each of them
     with pytest.raises(DataError, match="made in another way: of other pictures"):
         ViewCache(other, tmp_path / "a", None, size=32)
-    for changes in ({"size": 40}, {"seed": 2}, {"augmentation": Augmentation(aspect=0.1)}):
+    changed: list[dict[str, Any]] = [{"size": 40}, {"seed": 2}, {"augmentation": Augmentation(aspect=0.1)}]
+    for changes in changed:
         with pytest.raises(DataError, match="made in another way"):
             ViewCache(arrays, tmp_path / "a", None, **{"size": 32, **changes})
     ViewCache(arrays, tmp_path / "a", None, size=32, augmentation=Augmentation(brightness=0.4))  # no matter of views
 
 
 def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
-    arrays, said = load_arrays(read_dataset(discs).split("val"), 40), []
+    arrays = load_arrays(read_dataset(discs).split("val"), 40)
+    said: list[str] = []
     whole = ViewCache(arrays, tmp_path, None, size=32).get(0)
     for size in (1000, 0):
         os.truncate(tmp_path / "view-000.npz", size)
@@ -211,7 +213,8 @@ def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
 
 
 def test_a_view_that_another_training_is_making_is_waited_for(discs: Path, tmp_path: Path) -> None:
-    arrays, said = load_arrays(read_dataset(discs).split("val"), 40), []
+    arrays = load_arrays(read_dataset(discs).split("val"), 40)
+    said: list[str] = []
     both = [ViewCache(arrays, tmp_path, None, size=32, step=said.append) for _ in "ab"]
     for views in both:
         views._awaited = 0
@@ -308,7 +311,7 @@ def test_mixed_pictures_and_all_that_belongs_to_them() -> None:
 def test_cut_out_rectangles_are_one_gray() -> None:
     import tensorflow as tf
 
-    plain = dict.fromkeys(("brightness", "contrast", "blur", "low_resolution", "noise"), 0.0)
+    plain: dict[str, Any] = dict.fromkeys(("brightness", "contrast", "blur", "low_resolution", "noise"), 0.0)
     x = np.full((64, 40, 40, 1), 300.0, np.float32)  # whiter than any gray that hides
     hidden = np.asarray(degrade(x, tf.constant([5, 6]), Augmentation(**plain, cutout=1.0)))
     share = (hidden < 255.0).mean(axis=(1, 2, 3))
@@ -411,7 +414,8 @@ def predict_model(model: Any, pixels: np.ndarray) -> np.ndarray:
 
 def _odds(person: np.ndarray) -> np.ndarray:
     person = np.clip(person.astype(np.float64), 0.01, 0.99)
-    return np.log(person / (1 - person))
+    odds: np.ndarray = np.log(person / (1 - person))
+    return odds
 
 
 def test_equal_channels_say_the_same_with_less_noise(trained: Path, discs: Path) -> None:
@@ -610,7 +614,7 @@ def test_without_tensorflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_pictures_are_held_at_a_third_more_than_the_network_sees(
     size: int, side: int, discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = []
+    held: list[tuple[int, ...]] = []
 
     def watch(recipe: Recipe, views: ViewCache, validation: PictureArrays, *_: object, **__: object) -> Path:
         held.extend(one.pictures.shape[1:] for one in (views.training, validation))

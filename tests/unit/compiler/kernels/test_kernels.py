@@ -62,10 +62,10 @@ def depthwise(rng: np.random.Generator) -> list[Case]:
             layer = Layer(rng, (size // 2, size), 2, 2, kernel=(3, 3), stride=(stride, stride), depthwise=True)
             cases.append(layer.case(f"depthwise wide {size} {stride}"))
             cases.append(layer.case(f"depthwise rows {size} {stride}", rows=3))
-    for size in ((7, 9), (8, 10)):
+    for map_size in ((7, 9), (8, 10)):
         for stride in (1, 2):
-            layer = Layer(rng, size, 3, 3, kernel=(3, 3), stride=(stride, stride), same=False, depthwise=True)
-            cases.append(layer.case(f"depthwise valid {size} {stride}"))
+            layer = Layer(rng, map_size, 3, 3, kernel=(3, 3), stride=(stride, stride), same=False, depthwise=True)
+            cases.append(layer.case(f"depthwise valid {map_size} {stride}"))
     for kernel in ((5, 5), (7, 7), (2, 3), (1, 5), (4, 4)):
         for stride in (1, 2, 3):
             layer = Layer(rng, (11, 13), 3, 3, kernel=kernel, stride=(stride, stride), depthwise=True, kind="saturate")
