@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from vww_deploy.fleet.board import remove
 from vww_deploy.fleet.run import FleetRun, work_of
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures.gather import gather
-from vww_deploy.runs.export import run_to_json
+from vww_deploy.runs.export import exported
 from vww_deploy.runs.store import Store
 
 MODEL = "person_96_gray"
@@ -120,9 +121,9 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> str:
     return ", ".join([*names, *(f"{name} of {count} pictures" for name, count in fields.items())])
 
 
-def exported(store: Path, run: int) -> dict[str, Any]:
+def run_of(store: Path, run: int) -> dict[str, Any]:
     with Store(store) as opened:
-        return run_to_json(opened, run)
+        return asdict(exported(opened, run))
 
 
 def main() -> int:
@@ -153,7 +154,7 @@ def measure(machines: Machines, folder: Path, arguments: argparse.Namespace) -> 
     alone = ("run", pictures, "--model", MODEL, "--board", "virtual", "--store", store)
     subprocess.run(command(*alone), check=True, stdout=subprocess.DEVNULL)
     print(f"one board alone: {arguments.pictures} pictures in {time.monotonic() - started:.1f} s")
-    expected = told(exported(store, 1))
+    expected = told(run_of(store, 1))
     until(lambda: answers(machines.address))
     machines.wait()
     ok = compare(machines, pictures, store, expected)
@@ -184,7 +185,7 @@ def compare(machines: Machines, pictures: Path, store: Path, expected: dict[str,
             busy = sum(one.finished - one.started for one in outcomes)
             idle = 1 - busy / (span * len(boards))
             assert run.writer is not None
-            differs = differing(expected, told(exported(store, run.writer.run)))
+            differs = differing(expected, told(run_of(store, run.writer.run)))
             same &= not differs and len(boards) == 2
             print(
                 f"{len(boards)} boards, {what}: {len(planned)} pictures in {wall:.1f} s, {len(outcomes)} shards, "
@@ -240,7 +241,7 @@ def campaign(
             done = bool(new) and new[-1].state == "complete"
             if new and not done:
                 resume = ("--resume", "--run", new[-1].id)
-        run = exported(store, new[-1].id)
+        run = run_of(store, new[-1].id)
         positions = Counter(one["position"] for one in run["results"])
         lost += sum(position not in positions for position in range(arguments.pictures))
         twice += sum(number > 1 for number in positions.values())

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+import typer
+
+from tests.support.json_shapes import assert_documented, json_page
+from vww_deploy.cli import common
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -17,6 +23,26 @@ def shared() -> Path:
     if not (_SHARED / "models").is_dir():
         pytest.skip("needs ../shared, which only the team has")
     return _SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def json_as_documented() -> Iterator[None]:
+    """Whatever a command prints with ``--json`` in this process is compared with docs/json.md."""
+    print_json, echo = common.print_json, typer.echo
+
+    def checked(value: Any) -> None:
+        def compare(text: str) -> None:
+            assert any(type(value) in kinds for kinds in json_page().COMMANDS.values()), type(value)
+            assert_documented(text, (type(value),))
+            echo(text)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(typer, "echo", compare)
+            print_json(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common, "print_json", checked)
+        yield
 
 
 # A deadline is a time by the wall clock, which says nothing on a shared machine.

@@ -38,7 +38,7 @@ from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.pictures.preprocess import read_picture_file
 from vww_deploy.resources import models_dir
-from vww_deploy.runs.export import run_to_json
+from vww_deploy.runs.export import exported
 from vww_deploy.runs.recording import Recorder, Recording, to_json
 from vww_deploy.runs.rundata import load_run
 from vww_deploy.runs.store import RunHeader, Store, StoredResult
@@ -454,7 +454,7 @@ def read_everything(path: Path) -> None:
             with contextlib.suppress(StoreError):
                 tables.print_summary(opened, run.id, "nano33ble")
             with contextlib.suppress(StoreError):
-                run_to_json(opened, run.id)
+                exported(opened, run.id)
             with contextlib.suppress(StoreError):
                 opened.resume(run.id)
             with contextlib.suppress(StoreError, DataError):

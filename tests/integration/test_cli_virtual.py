@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.json_shapes import assert_command_documented
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.graph.model import shipped_models
 from vww_deploy.pictures.samples import write_samples
@@ -43,9 +44,12 @@ class Workplace:
         return [sys.executable, "-c", main, *map(str, arguments)]
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        ran = subprocess.run(
             self.command(*arguments), capture_output=True, text=True, env=self.environment, timeout=240, check=False
         )
+        if "--json" in arguments:
+            assert_command_documented(arguments, ran.stdout)
+        return ran
 
     def store(self) -> Store:
         return Store(self.folder / "state" / "runs.sqlite", create=False)

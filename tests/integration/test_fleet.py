@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from vww_deploy.hil import BoardUnderTest
 from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.export import run_to_json
+from vww_deploy.runs.export import exported
 from vww_deploy.runs.store import Store
 from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session.session import Session
@@ -66,7 +67,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
 
 def told(store: Store, run: int) -> dict[str, Any]:
     """The run's JSON without times and boards."""
-    values = run_to_json(store, run)
+    values = asdict(exported(store, run))
     for name in OWN_TO_A_RUN:
         del values[name]
     for result in values["results"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common, fleet_options
+from vww_deploy.cli import board_outputs, common, fleet_options
 
 if TYPE_CHECKING:
     from vww_deploy.session.bench import Bench
@@ -50,7 +50,7 @@ def command(
         found = bench(device, compiled, runs, lambda: progress.advance(task))
     made = None if found.latency_us is not None else estimate(found.total.median, estimate_for)
     if as_json:
-        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "bench": found, "estimate": made})
+        common.print_json(board_outputs.BenchOutput(loaded.name, loaded.sha256, _figures(found), made))
         return
     common.out.print(_table(found))
     total = found.total
@@ -70,24 +70,34 @@ def _bench_fleet(
 
     loaded = fleet_options.model_named(model)
     outcomes = sorted(fleet_options.each(cluster, loaded, "bench", boards, runs), key=lambda one: one.board)
-    found: list[dict[str, Any]] = []
+    found = []
     table = Table("board", "median", "min", "p95", "", "", box=None, pad_edge=False)
     for one in outcomes:
         if one.error:
-            found.append({"board_serial": one.board, "error": one.error})
+            found.append(board_outputs.FleetBench(one.board, error=one.error))
             table.add_row(escape(one.board), "", "", "", "", f"[red]{escape(one.error)}[/]")
             continue
         bench: Bench = one.report
         made = None if bench.latency_us is not None else estimate(bench.total.median, estimate_for)
-        found.append({"board_serial": one.board, "bench": bench, "estimate": made})
+        found.append(board_outputs.FleetBench(one.board, _figures(bench), made))
         counts = (common.count(value) for value in (bench.total.median, bench.total.minimum, bench.total.p95))
         table.add_row(escape(one.board), *counts, bench.clock, _time(bench) if made is None else str(made))
     if as_json:
-        common.print_json({"model": loaded.name, "model_sha256": loaded.sha256, "boards": found})
+        common.print_json(board_outputs.FleetBenchOutput(loaded.name, loaded.sha256, found))
     else:
         common.out.print(table)
     if any(one.error for one in outcomes):
         raise typer.Exit(1)
+
+
+def _figures(found: Bench) -> board_outputs.BenchFigures:
+    layers = [
+        board_outputs.LayerTicks(one.layer.index, one.layer.kind, one.layer.name, one.layer.macs, one.ticks)
+        for one in found.layers
+    ]
+    return board_outputs.BenchFigures(
+        found.clock, found.clock_hz, found.runs, found.macs, found.total, found.latency_us, layers
+    )
 
 
 def _time(found: Bench) -> str:

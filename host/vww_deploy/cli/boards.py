@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.cli.board_outputs import AttachedRow, BoardRow, BoardsOutput
+
+if TYPE_CHECKING:
+    from vww_deploy.boards.catalogue import Board, UsbId
 
 
 def command(as_json: common.JsonOption = False) -> None:
@@ -21,20 +25,8 @@ def command(as_json: common.JsonOption = False) -> None:
     boards = load_boards()
     found = attached()
     if as_json:
-        # Hexadecimal, as the catalogue, lsusb and udev rules have them.
-        boards_json = [
-            {
-                **asdict(board),
-                "usb_ids": [f"{vendor:04x}:{product:04x}" for vendor, product in board.usb_ids],
-                "bootloader_usb_ids": [f"{vendor:04x}:{product:04x}" for vendor, product in board.bootloader_usb_ids],
-            }
-            for board in boards
-        ]
-        attached_json = [
-            {"board": a.board.name, "port": a.port, "serial_number": a.serial_number, "in_bootloader": a.in_bootloader}
-            for a in found
-        ]
-        common.print_json({"boards": boards_json, "attached": attached_json})
+        attached_json = [AttachedRow(a.board.name, a.port, a.serial_number, a.in_bootloader) for a in found]
+        common.print_json(BoardsOutput([_to_json(board) for board in boards], attached_json))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("board", no_wrap=True, min_width=34)
@@ -64,3 +56,29 @@ def command(as_json: common.JsonOption = False) -> None:
     if not found:
         start = "[bold]vww-deploy flash --board virtual[/]"
         common.out.print(f"Nothing is attached. The virtual board starts with: {start}", soft_wrap=True)
+
+
+def _to_json(board: Board) -> BoardRow:
+    return BoardRow(
+        name=board.name,
+        title=board.title,
+        mcu=board.mcu,
+        core=board.core,
+        driver=board.driver,
+        counts_instructions=board.counts_instructions,
+        clock_hz=board.clock_hz,
+        flash_bytes=board.flash_bytes,
+        ram_bytes=board.ram_bytes,
+        figures=board.figures,
+        usb_ids=_ids(board.usb_ids),
+        bootloader_usb_ids=_ids(board.bootloader_usb_ids),
+        bootloader=board.bootloader,
+        images=list(board.images),
+        baudrate=board.baudrate,
+        cameras=list(board.cameras),
+    )
+
+
+def _ids(found: tuple[UsbId, ...]) -> list[str]:
+    """Hexadecimal, as the catalogue, lsusb and udev rules have them."""
+    return [f"{vendor:04x}:{product:04x}" for vendor, product in found]

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
+from vww_deploy.cli.board_outputs import CameraCheckOutput, CameraOutput
 from vww_deploy.errors import DataError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def command(
             if not as_json:
                 common.out.print(escape(str(path)), soft_wrap=True)
         if as_json:
-            common.print_json({"frame": str(taken_as), "files": saved})
+            common.print_json(CameraOutput(str(taken_as), saved))
 
 
 def _samples() -> list[str]:
@@ -105,6 +106,6 @@ def _check(device: Device, model: Model, size: tuple[int, int], *, as_json: bool
             if finding.hint:
                 common.out.print(f"     [cyan]try:[/] {escape(finding.hint)}", soft_wrap=True)
     if as_json:
-        common.print_json({"findings": findings})
+        common.print_json(CameraCheckOutput(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -20,6 +20,7 @@ from vww_deploy.errors import VwwError
 from vww_deploy.files import shown
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.progress import Progress
     from rich.status import Status
 
@@ -185,13 +186,12 @@ SCHEMA: Final = 1
 """Of what ``--json`` prints (docs/json.md): goes up when a field goes away or means something else."""
 
 
-def print_json(value: Any) -> None:
-    """An object as JSON on stdout, with the version of its schema: indented for people, plain enough for programs.
+def print_json(value: DataclassInstance) -> None:
+    """A dataclass that docs/json_page.py names as JSON on stdout, with the version of its schema, indented for people.
 
-    Dataclasses, paths and arrays may be in it.
+    Other dataclasses, paths and arrays may be in it.
     """
-    fields = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    typer.echo(json.dumps({"schema": SCHEMA, **fields}, indent=2, default=_plain))
+    typer.echo(json.dumps({"schema": SCHEMA, **asdict(value)}, indent=2, default=_plain))
 
 
 def told(status: Status) -> Callable[[str], None]:

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
+from vww_deploy.cli.model_outputs import CompileArduinoOutput, CompileOutput
 from vww_deploy.errors import DataError
 
 OptimizeOption = Annotated[
@@ -67,7 +68,7 @@ def command(
     if arduino_library is not None:
         written = write_arduino_library(loaded, compiled, arduino_library)
         if as_json:
-            common.print_json({"file": str(written), "model_sha256": loaded.sha256})
+            common.print_json(CompileArduinoOutput(written, loaded.sha256))
             return
         common.out.print(f"[green]✓[/] {escape(str(written))}: the Arduino library {library_name(loaded)}")
         common.out.print("In the Arduino IDE: Sketch > Include Library > Add .ZIP Library; then File > Examples.")
@@ -75,7 +76,7 @@ def command(
     folder = output or Path(name)
     files = write_library(loaded, compiled, folder, name)
     if as_json:
-        common.print_json({"folder": str(folder), "files": sorted(files), "model_sha256": loaded.sha256})
+        common.print_json(CompileOutput(folder, sorted(files), loaded.sha256))
         return
     common.out.print(f"[green]✓[/] {escape(str(folder))}: {len(files)} files, {len(compiled.layers)} layers")
     common.out.print(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, model_outputs
 
 if TYPE_CHECKING:
     from vww_deploy.graph.costs import NetworkCost, Published
@@ -89,10 +90,9 @@ def command(
         common.notice(f"wrote {plot}")
     rows = rows or printed
     if as_json:
-        networks = [_plain(row) for row in rows]
-        if published:
-            networks = [row | _print_of(cost, one) for row, cost, one in zip(networks, rows, PUBLISHED, strict=True)]
-        common.print_json({"separable": _separable(), "networks": networks})
+        prints = [_print_of(row, one) for row, one in zip(rows, PUBLISHED, strict=True)] if published else []
+        networks = [_plain(row, print_) for row, print_ in zip_longest(rows, prints)]
+        common.print_json(model_outputs.CostsOutput(_separable(), networks))
     elif published:
         _print_published(rows)
     else:
@@ -118,31 +118,31 @@ def _row(network: NetworkCost) -> _Row:
     )
 
 
-def _separable() -> dict[str, Any]:
+def _separable() -> model_outputs.SeparableExample:
     """The worked example: block 7 at depth multiplier 1 and 224x224."""
     from vww_deploy.graph.costs import separable_macs, separable_ratio, standard_macs
 
-    return {
-        "kernel": 3,
-        "inputs": 512,
-        "outputs": 512,
-        "side": 14,
-        "standard_macs": standard_macs(3, 512, 512, 14),
-        "separable_macs": separable_macs(3, 512, 512, 14),
-        "ratio": separable_ratio(3, 512),
-        "separable_macs_by_depth_multiplier": {
+    return model_outputs.SeparableExample(
+        kernel=3,
+        inputs=512,
+        outputs=512,
+        side=14,
+        standard_macs=standard_macs(3, 512, 512, 14),
+        separable_macs=separable_macs(3, 512, 512, 14),
+        ratio=separable_ratio(3, 512),
+        separable_macs_by_depth_multiplier={
             str(alpha): separable_macs(3, 512, 512, 14, alpha) for alpha in (1.0, 0.75, 0.5, 0.25)
         },
-    }
+    )
 
 
 def _print_arithmetic() -> None:
     example = _separable()
     common.out.print("[bold]A 3x3 convolution, 512 to 512 channels, 14x14 out[/]")
-    common.out.print(f"standard   D_K·D_K·M·N·D_F·D_F            {example['standard_macs']:>13,} MACs")
-    common.out.print(f"separable  D_K·D_K·M·D_F·D_F + M·N·D_F·D_F  {example['separable_macs']:>11,} MACs")
-    common.out.print(f"ratio      1/N + 1/D_K²                   {example['ratio']:>13.4f}")
-    for alpha, macs in example["separable_macs_by_depth_multiplier"].items():
+    common.out.print(f"standard   D_K·D_K·M·N·D_F·D_F            {example.standard_macs:>13,} MACs")
+    common.out.print(f"separable  D_K·D_K·M·D_F·D_F + M·N·D_F·D_F  {example.separable_macs:>11,} MACs")
+    common.out.print(f"ratio      1/N + 1/D_K²                   {example.ratio:>13.4f}")
+    for alpha, macs in example.separable_macs_by_depth_multiplier.items():
         common.out.print(f"a = {alpha:<5}  D_K·D_K·aM·D_F·D_F + aM·aN·D_F·D_F {macs:>9,} MACs")
     common.out.print()
 
@@ -221,36 +221,32 @@ def _differences(row: _Row, print_: Published) -> list[str]:
     return found
 
 
-def _print_of(row: _Row, print_: Published) -> dict[str, Any]:
-    return {
-        "printed": {
-            "macs_m": print_.macs_m,
-            "parameters_m": print_.parameters_m,
-            "imagenet_top1": print_.imagenet_top1,
-        },
-        "differs": _differences(row, print_),
-    }
+def _print_of(row: _Row, print_: Published) -> model_outputs.PrintedFigures:
+    return model_outputs.PrintedFigures(
+        print_.macs_m, print_.parameters_m, print_.imagenet_top1, _differences(row, print_)
+    )
 
 
-def _plain(row: _Row) -> dict[str, Any]:
+def _plain(row: _Row, printed: model_outputs.PrintedFigures | None) -> model_outputs.NetworkRow:
     one = row.network
-    return {
-        "depth_multiplier": one.depth_multiplier,
-        "height": one.height,
-        "width": one.width,
-        "channels": one.channels,
-        "classes": one.classes,
-        "macs": one.macs,
-        "parameters": one.parameters,
-        "trained_parameters": one.trained_parameters,
-        "int8_bytes": one.int8_bytes,
-        "flash_bytes": row.flash_bytes,
-        "ram_bytes": row.ram_bytes,
-        "stack_bytes": row.stack_bytes,
-        "fits": row.fits,
-        "estimated_instructions": row.instructions,
-        "estimated_latency_ms": row.latency_ms,
-    }
+    return model_outputs.NetworkRow(
+        depth_multiplier=one.depth_multiplier,
+        height=one.height,
+        width=one.width,
+        channels=one.channels,
+        classes=one.classes,
+        macs=one.macs,
+        parameters=one.parameters,
+        trained_parameters=one.trained_parameters,
+        int8_bytes=one.int8_bytes,
+        flash_bytes=row.flash_bytes,
+        ram_bytes=row.ram_bytes,
+        stack_bytes=row.stack_bytes,
+        fits=row.fits,
+        estimated_instructions=row.instructions,
+        estimated_latency_ms=row.latency_ms,
+        printed=printed,
+    )
 
 
 def _plot(published: list[_Row], asked: list[_Row], path: Path) -> None:

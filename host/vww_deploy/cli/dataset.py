@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vww_deploy.cli import common, data_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
+from vww_deploy.cli.model_outputs import DatasetCheckOutput
 
 app = typer.Typer(help="Check, show and build sets of labelled pictures.")
 
@@ -29,13 +30,7 @@ def check_command(data: DataArgument, pictures: PicturesOption = None, as_json: 
         findings = check(dataset, lambda: bar.advance(task))
     if as_json:
         common.print_json(
-            {
-                "findings": findings,
-                "clean": findings.clean,
-                "dropped": dataset.dropped,
-                "left_out": dataset.left_out,
-                "held_out": dataset.held_out,
-            }
+            DatasetCheckOutput(findings, findings.clean, dataset.dropped, list(dataset.left_out), dataset.held_out)
         )
     else:
         table = Table("split", "no person", "person", box=None, pad_edge=False)

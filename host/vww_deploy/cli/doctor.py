@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.cli.board_outputs import DoctorOutput
 
 
 def command(as_json: common.JsonOption = False) -> None:
@@ -20,7 +21,7 @@ def command(as_json: common.JsonOption = False) -> None:
         checks = examine()
     missing = [check for check in checks if check.required and not check.ok]
     if as_json:
-        common.print_json({"checks": checks})
+        common.print_json(DoctorOutput(checks))
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(width=2)

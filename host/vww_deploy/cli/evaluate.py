@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vww_deploy.cli import common, data_options, fleet_options
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
+from vww_deploy.cli.model_outputs import EvaluateOutput
 
 if TYPE_CHECKING:
     from vww_deploy.graph.model import Model
@@ -92,7 +93,7 @@ def command(
     if save_threshold and wanted is not None:
         _save(loaded, wanted)
     if as_json:
-        common.print_json({"evaluation": result, "wanted": wanted, "degraded": degraded})
+        common.print_json(EvaluateOutput(result, wanted, list(degraded)))
     else:
         _print(result, wanted)
         _print_degraded(degraded)

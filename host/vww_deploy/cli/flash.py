@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common
+from vww_deploy.cli.board_outputs import FlashBuildOutput, FlashOutput
 from vww_deploy.cli.compile import OptimizeOption
 from vww_deploy.errors import BoardError, DataError, VwwError
 
@@ -80,7 +81,7 @@ def command(
             flashed = flash(compiled, chosen, port, progress=common.told(status))
     if output is not None:
         if as_json:
-            common.print_json({"file": output, "image": image, "board": chosen.name, "model_sha256": loaded.sha256})
+            common.print_json(FlashBuildOutput(chosen.name, loaded.name, loaded.sha256, image, output))
             return
         common.out.print(
             f"[green]✓[/] {escape(str(output))}: [bold]{escape(loaded.name)}[/] for [bold]{escape(chosen.name)}[/] "
@@ -93,7 +94,9 @@ def command(
     if Feature.STAGED_INPUT not in flashed.info.features:
         common.notice(common.NO_OVERLAP)
     if as_json:
-        common.print_json(flashed)
+        common.print_json(
+            FlashOutput(chosen.name, flashed.port, loaded.name, loaded.sha256, flashed.image, flashed.info)
+        )
         return
     common.out.print(
         f"[green]✓[/] [bold]{escape(chosen.name)}[/] runs [bold]{escape(loaded.name)}[/] on {escape(flashed.port)} "

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common, fleet_options
+from vww_deploy.cli import board_outputs, common, fleet_options
 
 app = typer.Typer(help="Many boards on many machines: the fleet's key, its scheduler, its boards.")
 
@@ -25,7 +25,7 @@ def init(as_json: common.JsonOption = False) -> None:
 
     certificate, key = make_key()
     if as_json:
-        common.print_json({"certificate": certificate, "key": key})
+        common.print_json(board_outputs.FleetInitOutput(certificate, key))
         return
     common.out.print(f"[green]✓[/] {escape(str(key.parent))}: certificate.pem, key.pem; valid for {LIFE.days} days")
     common.out.print(
@@ -77,7 +77,7 @@ def status(
     with fleet_options.joined(address) as fleet:
         places, working = fleet.places(), fleet.count()
     if as_json:
-        common.print_json({"address": address, "boards": places, "working": working})
+        common.print_json(board_outputs.FleetStatusOutput(address, places, working))
         return
     table = Table("board", "serial number", "machine", box=None, pad_edge=False)
     for place in places:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, model_outputs
 from vww_deploy.cli.compile import OptimizeOption
 from vww_deploy.cli.model_tables import fit_table, layer_table, print_memory
 
@@ -59,15 +59,10 @@ def command(
         report = compiled.report()
     fits = [report.fit(ram_bytes=b.ram_bytes, flash_bytes=b.flash_bytes) for b in boards]
     if as_json:
-        by_board = {b.name: {"fits": fit.ok, "over": fit} for b, fit in zip(boards, fits, strict=True)}
+        by_board = {b.name: model_outputs.BoardFit(fit.ok, fit) for b, fit in zip(boards, fits, strict=True)}
+        edges = _input(loaded), _outputs(loaded)
         common.print_json(
-            {
-                "report": report,
-                "flash_bytes": report.flash_bytes,
-                "boards": by_board,
-                "card": loaded.card.to_json(),
-                **_edges(loaded),
-            }
+            model_outputs.InspectOutput(report, report.flash_bytes, by_board, loaded.card.to_json(), *edges)
         )
     else:
         _print_model(loaded, report)
@@ -82,23 +77,24 @@ def command(
         raise typer.Exit(1)
 
 
-def _edges(model: Model) -> dict[str, Any]:
-    """Input and outputs as JSON values."""
+def _input(model: Model) -> model_outputs.ModelInput:
     from vww_deploy.pictures.preprocess import quantisation_table
 
     given = model.graph.input_activation
     table = quantisation_table(model.card.input, given.quantization)
-    return {
-        "input": {
-            "shape": given.shape,
-            "dtype": "int8",
-            "scale": given.quantization.scale,
-            "zero_point": given.quantization.zero_point,
-            "pixel_0": int(table[0]),
-            "pixel_255": int(table[255]),
-        },
-        "outputs": {**asdict(model.outputs), "kind": model.outputs.kind, "doubt": model.outputs.doubt},
-    }
+    return model_outputs.ModelInput(
+        shape=list(given.shape),
+        dtype="int8",
+        scale=given.quantization.scale,
+        zero_point=given.quantization.zero_point,
+        pixel_0=int(table[0]),
+        pixel_255=int(table[255]),
+    )
+
+
+def _outputs(model: Model) -> model_outputs.ModelOutputs:
+    meant = model.outputs
+    return model_outputs.ModelOutputs(**asdict(meant), kind=meant.kind, doubt=meant.doubt)
 
 
 def _print_plan(compiled: Compiled) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vww_deploy.cli import common
+from vww_deploy.cli.board_outputs import MlperfOutput, WindowRow
 from vww_deploy.errors import DataError
 
 
@@ -67,23 +68,26 @@ def command(
     counted, timed = (median, None) if dut.counts_instructions else (None, median)
     made = None if counted is None else estimate(counted.instructions, estimate_for)
     if as_json:
-        windows = performance.windows if performance is not None else ()
-        unit = "instructions" if dut.counts_instructions else "latency_us"
         common.print_json(
-            {
-                "device": name,
-                "median_throughput": timed and timed.throughput,
-                "median_latency_us": timed and timed.latency_us,
-                "median_instructions": counted and counted.instructions,
-                "estimate": made,
-                "windows": [
-                    {"inferences": window.inferences, unit: getattr(window, unit), "results": window.results}
-                    for window in windows
+            MlperfOutput(
+                device=name,
+                median_throughput=timed.throughput if timed else None,
+                median_latency_us=timed.latency_us if timed else None,
+                median_instructions=counted.instructions if counted else None,
+                estimate=made,
+                windows=[
+                    WindowRow(
+                        window.inferences,
+                        None if dut.counts_instructions else window.latency_us,
+                        window.instructions if dut.counts_instructions else None,
+                        list(window.results),
+                    )
+                    for window in (performance.windows if performance is not None else ())
                 ],
-                "samples": len(samples) if accuracy else None,
-                "top1_percent": accuracy and accuracy.top1_percent,
-                "auc": accuracy and accuracy.auc,
-            }
+                samples=len(samples) if accuracy else None,
+                top1_percent=accuracy.top1_percent if accuracy else None,
+                auc=accuracy.auc if accuracy else None,
+            )
         )
         return
     common.out.print(f"MLPerf Tiny {mlperf.MODEL_ID} on {name}", markup=False)

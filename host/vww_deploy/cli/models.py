@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
+from vww_deploy.cli.model_outputs import ModelsOutput
 
 
 def command(as_json: common.JsonOption = False) -> None:
@@ -19,7 +20,7 @@ def command(as_json: common.JsonOption = False) -> None:
 
     models = [Model.load(path) for path in shipped_models()]
     if as_json:
-        common.print_json({"models": [{"file": model.path.name, **model.card.to_json()} for model in models]})
+        common.print_json(ModelsOutput([{"file": model.path.name, **model.card.to_json()} for model in models]))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("model", "top-1", "person", "no person", "AUC", "flash B", "RAM B", "instr. M"):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vww_deploy.cli import common
 from vww_deploy.cli.compile import OptimizeOption
+from vww_deploy.cli.model_outputs import ProfileOutput
 
 if TYPE_CHECKING:
     from vww_deploy.compiler.profile import EngineProfile
@@ -54,7 +55,20 @@ def command(
         except OSError as error:
             raise DataError(f"{listing}: cannot be written: {error.strerror}", hint="choose another file") from error
     if as_json:
-        common.print_json(_json(found))
+        common.print_json(
+            ProfileOutput(
+                model=found.model,
+                target=found.target,
+                macs=found.macs,
+                instructions=found.instructions,
+                cycles=found.cycles,
+                ram_bytes=found.ram_bytes,
+                stack_bytes=found.stack_bytes,
+                flash_bytes=found.flash_bytes,
+                layers=found.layers,
+                functions=found.functions,
+            )
+        )
         return
     common.out.print(_layers(found))
     common.out.print(_functions(found, functions))
@@ -69,22 +83,6 @@ def command(
         f"flash {common.count(found.flash_bytes)} B",
         soft_wrap=True,
     )
-
-
-def _json(found: EngineProfile) -> dict[str, object]:
-    names = (
-        "model",
-        "target",
-        "macs",
-        "instructions",
-        "cycles",
-        "ram_bytes",
-        "stack_bytes",
-        "flash_bytes",
-        "layers",
-        "functions",
-    )
-    return {name: getattr(found, name) for name in names}
 
 
 def _layers(found: EngineProfile) -> Table:

@@ -84,7 +84,7 @@ def command(
     """
     from vww_deploy.pictures.camera_format import parse_format
     from vww_deploy.pictures.gather import gather
-    from vww_deploy.runs.export import run_to_json
+    from vww_deploy.runs.export import exported
     from vww_deploy.runs.store import Store
 
     if resume == bool(pictures):
@@ -121,7 +121,7 @@ def command(
             with fleet_options.joined(cluster) as fleet:
                 run = _on_fleet(fleet, boards, shard, opened, last, loaded, planned, reference, raw, quiet=as_json)
         if as_json:
-            common.print_json(run_to_json(opened, run, estimate_for))
+            common.print_json(exported(opened, run, estimate_for))
         else:
             tables.print_summary(opened, run, estimate_for)
         summary = opened.run(run)

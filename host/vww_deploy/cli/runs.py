@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common, tables
+from vww_deploy.cli.model_outputs import RunsListOutput
 from vww_deploy.errors import StoreError
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
 
     Example: vww-deploy runs list
     """
-    from vww_deploy.runs.export import summary_to_json
+    from vww_deploy.runs.export import listed
     from vww_deploy.runs.store import Store
 
     with Store(store, create=False) as opened:
         summaries = opened.runs()
         if as_json:
-            common.print_json({"runs": [summary_to_json(summary) for summary in summaries]})
+            common.print_json(RunsListOutput([listed(summary) for summary in summaries]))
             return
         if not summaries:
             common.err.print(f"{opened.path} holds no runs yet. Record one with: vww-deploy run PICTURES")
@@ -71,13 +71,13 @@ def show(
 
     Example: vww-deploy runs show 3
     """
-    from vww_deploy.runs.export import run_to_json
+    from vww_deploy.runs.export import exported
     from vww_deploy.runs.store import Store
 
     with Store(store, create=False) as opened:
         number = _number(opened, run)
         if as_json:
-            common.print_json(run_to_json(opened, number, estimate_for))
+            common.print_json(exported(opened, number, estimate_for))
             return
         summary = opened.run(number)
         common.out.print(tables.result_heading(summary.header), soft_wrap=True)
@@ -172,21 +172,13 @@ def compare_runs(
     Example: vww-deploy runs compare 3 4
     """
     from vww_deploy.runs.compare import compare
+    from vww_deploy.runs.export import exported_comparison
     from vww_deploy.runs.rundata import load_run
-    from vww_deploy.session.latency import estimate
 
     first, second = load_run(before, store), load_run(after, store)
     found = compare(first, second)
     if as_json:
-        estimates = {
-            "estimate_before": estimate(found.median_before_ticks, estimate_for)
-            if found.median_before_us is None
-            else None,
-            "estimate_after": estimate(found.median_after_ticks, estimate_for)
-            if found.median_after_us is None
-            else None,
-        }
-        common.print_json({**asdict(found), **estimates})
+        common.print_json(exported_comparison(found, estimate_for))
         return
     tables.print_comparison(first.title, second.title, found, estimate_for)
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common
+from vww_deploy.cli import common, model_outputs
 from vww_deploy.cli.data_options import PicturesOption
 
 if TYPE_CHECKING:
@@ -135,14 +135,14 @@ def command(
         raise DataError(f"no candidate keeps the limits{missed}", hint="Allow more time, RAM or flash.")
     if as_json:
         common.print_json(
-            {
-                "limits": limits.to_json(),
-                "candidates": [_plain(one) for one in found],
-                "mobilenet_v1": _plain(baseline) if baseline else None,
-                "trained": [_plain_trained(one) for one in search.learned("trained")],
-                "ranking": _plain_verdict(verdict),
-                "rejected": [_plain(one) for one in search.candidates("plan") if one.broken],
-            }
+            model_outputs.SearchOutput(
+                limits=limits,
+                candidates=[_plain(one) for one in found],
+                mobilenet_v1=_plain(baseline) if baseline else None,
+                trained=[_plain_trained(one) for one in search.learned("trained")],
+                ranking=_plain_verdict(verdict),
+                rejected=[_plain(one) for one in search.candidates("plan") if one.broken],
+            )
         )
         return
     _print(limits, found, baseline)
@@ -151,18 +151,17 @@ def command(
     common.notice(f"every candidate is kept in {study}; go on with --resume")
 
 
-def _plain(candidate: Candidate) -> dict[str, Any]:
+def _plain(one: Candidate) -> model_outputs.CandidateRow:
     from vww_deploy.search.space import describe
 
-    one = candidate
-    return {
-        "key": one.architecture.key,
-        "text": describe(one.architecture),
-        "architecture": one.architecture.to_json(),
-        "cost": one.cost.to_json(),
-        "capacity_prior": round(one.prior, 3),
-        "breaks": one.broken,
-    }
+    return model_outputs.CandidateRow(
+        key=one.architecture.key,
+        text=describe(one.architecture),
+        architecture=one.architecture,
+        cost=one.cost,
+        capacity_prior=round(one.prior, 3),
+        breaks=one.broken,
+    )
 
 
 def _print(limits: Limits, found: list[Candidate], baseline: Candidate | None) -> None:
@@ -228,16 +227,11 @@ def _print_trained(limits: Limits, search: SearchStudy, verdict: Verdict, folder
     common.out.print(f"models, cards and recipes are in {escape(str(folder))}", soft_wrap=True)
 
 
-def _plain_trained(one: Learned) -> dict[str, Any]:
-    return {"key": one.architecture.key, "architecture": one.architecture.to_json(), **one.figures}
+def _plain_trained(one: Learned) -> model_outputs.TrainedRow:
+    return model_outputs.TrainedRow(key=one.architecture.key, architecture=one.architecture, **one.figures)
 
 
-def _plain_verdict(verdict: Verdict | None) -> dict[str, Any] | None:
+def _plain_verdict(verdict: Verdict | None) -> model_outputs.RankingRow | None:
     if verdict is None:
         return None
-    return {
-        "correlation": verdict.correlation,
-        "compared": verdict.compared,
-        "failed": verdict.proxy_failed,
-        "cut": list(verdict.cut),
-    }
+    return model_outputs.RankingRow(verdict.correlation, verdict.compared, verdict.proxy_failed, list(verdict.cut))

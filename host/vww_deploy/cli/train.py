@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vww_deploy.cli import common
 from vww_deploy.cli.data_options import DataArgument, PicturesOption
+from vww_deploy.cli.model_outputs import TrainOutput
 from vww_deploy.cli.packed import show
 
 _SMALLEST = 8  # pixels; below, a picture has no room for what training does to it
@@ -160,7 +161,7 @@ def command(
                 step=lambda text: status.update(text.capitalize()),
             )
         if as_json:
-            common.print_json({"model": packed, "epochs": rows})
+            common.print_json(TrainOutput(weights=None, model=packed, epochs=rows))
         else:
             show(packed)
         return
@@ -169,7 +170,7 @@ def command(
         weights = run(job, smoke=smoke, say=say, note=common.notice, step=lambda text: status.update(text.capitalize()))
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
-        common.print_json({"weights": weights, "epochs": rows})
+        common.print_json(TrainOutput(weights=weights, model=None, epochs=rows))
     else:
         figure = f", top-1 on val {last['val_accuracy']:.2%}" if last else ": nothing left to do"
         common.out.print(f"[green]✓[/] {escape(str(weights))}{figure}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from vww_deploy.cli import common, fleet_options
+from vww_deploy.cli import board_outputs, common, fleet_options
 
 if TYPE_CHECKING:
-    from vww_deploy.graph.model import Model
     from vww_deploy.session.verify import InputCheck
 
 
@@ -56,7 +55,8 @@ def _verify_board(model: str | None, board: str | None, port: str | None, as_jso
                 common.out.print(_line(check), soft_wrap=True)
     clean = not any(check.differing for check in checks)
     if as_json:
-        common.print_json({**_model(loaded), "clean": clean, "inputs": [_to_json(check) for check in checks]})
+        inputs_json = [_to_json(check) for check in checks]
+        common.print_json(board_outputs.VerifyOutput(loaded.name, loaded.sha256, clean, inputs_json))
     elif clean:
         common.out.print(f"[bold green]{escape(loaded.name)} is bit-exact on the board.[/]")
     return clean
@@ -64,21 +64,21 @@ def _verify_board(model: str | None, board: str | None, port: str | None, as_jso
 
 def _verify_fleet(model: str | None, cluster: str, boards: str | None, as_json: bool) -> bool:
     loaded = fleet_options.model_named(model)
-    found: list[dict[str, Any]] = []
+    found = []
     clean = True
     for outcome in fleet_options.each(cluster, loaded, "verify", boards):
         checks: tuple[InputCheck, ...] = outcome.report or ()
         good = not outcome.error and not any(check.differing for check in checks)
         clean &= good
         inputs = [_to_json(check) for check in checks]
-        found.append({"board_serial": outcome.board, "clean": good, "inputs": inputs, "error": outcome.error})
+        found.append(board_outputs.FleetVerify(outcome.board, good, inputs, outcome.error))
         if not as_json:
             mark = "[green]✓[/]" if good else "[bold red]✗[/]"
             common.out.print(f"{mark} board [bold]{escape(outcome.board)}[/] {escape(outcome.error)}", soft_wrap=True)
             for check in checks if not good else ():
                 common.out.print(f"  {_line(check)}", soft_wrap=True)
     if as_json:
-        common.print_json({**_model(loaded), "clean": clean, "boards": found})
+        common.print_json(board_outputs.FleetVerifyOutput(loaded.name, loaded.sha256, clean, found))
     elif clean:
         common.out.print(f"[bold green]{escape(loaded.name)} is bit-exact on {len(found)} boards.[/]")
     return clean
@@ -97,10 +97,6 @@ def _line(check: InputCheck) -> str:
     )
 
 
-def _to_json(check: InputCheck) -> dict[str, Any]:
-    differing = [{"index": layer.index, "kind": layer.kind, "name": layer.name} for layer in check.differing]
-    return {"name": check.name, "layers": check.layers, "differing": differing}
-
-
-def _model(model: Model) -> dict[str, str]:
-    return {"model": model.name, "model_sha256": model.sha256}
+def _to_json(check: InputCheck) -> board_outputs.VerifiedInput:
+    differing = [board_outputs.DifferingLayer(layer.index, layer.kind, layer.name) for layer in check.differing]
+    return board_outputs.VerifiedInput(check.name, check.layers, differing)

@@ -5,58 +5,140 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
-from vww_deploy.runs.store import RunSummary, Store, StoredResult
-from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
+from vww_deploy.runs.compare import Comparison
+from vww_deploy.runs.store import RunHeader, RunSummary, State, Store, StoredResult, StoredSkip
+from vww_deploy.session.latency import ESTIMATE_BOARD, Estimate, estimate
 from vww_deploy.spread import Spread
 
-COLUMNS: Final = (
-    "position",
-    "path",
-    "sha256",
-    "truth",
-    "label",
-    "p_person",
-    "outputs",
-    "reference",
-    "equal",
-    "latency_us",
-    "ticks",
-    "retries",
-    "at",
-    "board_serial",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow(RunHeader):
+    """A run: its header, its state and its counts.
+
+    Attributes:
+        id: its number in the store.
+        started: UTC, ISO 8601.
+        finished: likewise; None while it runs.
+        state: ``running``, ``complete``, ``interrupted`` or ``failed``.
+        note: the user's.
+        pictures: how many it has.
+        skipped: how many could not be used.
+        compared: how many results the reference ran beside.
+        equal: how many of these are the reference's.
+    """
+
+    id: int
+    started: str
+    finished: str | None
+    state: State
+    note: str
+    pictures: int
+    skipped: int
+    compared: int
+    equal: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedRun(RunRow):
+    """A run in ``runs list``.
+
+    Attributes:
+        results: how many pictures were answered.
+    """
+
+    results: int
+
+
+@dataclass(frozen=True)
+class ExportedResult:
+    """One picture's inference; fields as those of :class:`~vww_deploy.runs.store.StoredResult`."""
+
+    position: int
+    path: str
+    sha256: str
+    truth: int | None
+    label: int
+    p_person: float
+    outputs: list[int]
+    reference: list[int] | None
+    equal: bool | None
+    """Whether both are the same; None without a reference."""
+    latency_us: int | None
+    ticks: int
+    retries: int
+    at: str
+    board_serial: str
+
+
+COLUMNS: Final = tuple(field.name for field in fields(ExportedResult))
 """Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between."""
 
 
-def run_to_json(store: Store, run: int, estimate_for: str = ESTIMATE_BOARD) -> dict[str, Any]:
-    """A whole run as JSON values: the summary, every result, every skipped picture.
+@dataclass(frozen=True, kw_only=True)
+class ExportedRun(RunRow):
+    """A whole run.
 
-    ``estimate`` is what the median of counted instructions would take on the board ``estimate_for``; None where the
-    board measured time itself.
+    Attributes:
+        estimate: of the median, where the board counts instructions; else None.
+        results: in the order of the pictures.
+        skipped_pictures: and why.
     """
-    summary = store.run(run)
-    results = list(store.results(run))
+
+    estimate: Estimate | None
+    results: list[ExportedResult]
+    skipped_pictures: list[StoredSkip]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedComparison(Comparison):
+    """A comparison, with estimates for a real board where a board counted instructions.
+
+    Attributes:
+        estimate_before: of the first run's median.
+        estimate_after: of the second run's median.
+    """
+
+    estimate_before: Estimate | None
+    estimate_after: Estimate | None
+
+
+def listed(summary: RunSummary) -> ListedRun:
+    """A run for ``runs list``."""
+    return ListedRun(**_row(summary), results=summary.results)
+
+
+def exported(store: Store, run: int, estimate_for: str = ESTIMATE_BOARD) -> ExportedRun:
+    """A whole run; estimates are for the board ``estimate_for``.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    results = [_result(result) for result in store.results(run)]
     counted = [result.ticks for result in results if result.latency_us is None]
-    made = estimate(Spread.of(counted).median, estimate_for) if counted else None
-    return {
-        **summary_to_json(summary),
-        "estimate": None if made is None else asdict(made),
-        "results": [_result_to_json(result) for result in results],
-        "skipped_pictures": [asdict(skipped) for skipped in store.skipped(run)],
-    }
+    return ExportedRun(
+        **_row(store.run(run)),
+        estimate=estimate(Spread.of(counted).median, estimate_for) if counted else None,
+        results=results,
+        skipped_pictures=store.skipped(run),
+    )
 
 
-def summary_to_json(summary: RunSummary) -> dict[str, Any]:
-    """A run's header and counts as JSON values."""
-    values = asdict(summary)
-    header = values.pop("header")
-    return {**values, **header}
+def exported_comparison(found: Comparison, estimate_for: str = ESTIMATE_BOARD) -> ExportedComparison:
+    """A comparison; estimates are for the board ``estimate_for``."""
+    before, after = (
+        estimate(ticks, estimate_for) if measured is None else None
+        for ticks, measured in (
+            (found.median_before_ticks, found.median_before_us),
+            (found.median_after_ticks, found.median_after_us),
+        )
+    )
+    return ExportedComparison(**vars(found), estimate_before=before, estimate_after=after)
 
 
 def export(store: Store, run: int, path: Path) -> None:
@@ -72,19 +154,24 @@ def export(store: Store, run: int, path: Path) -> None:
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for result in store.results(run):
-                row = _result_to_json(result)
+                row = asdict(_result(result))
                 for name in ("outputs", "reference"):
                     row[name] = None if row[name] is None else " ".join(map(str, row[name]))
                 writer.writerow(row)
             write_whole(path, text.getvalue().encode())
         else:
-            write_whole(path, (json.dumps(run_to_json(store, run), indent=2) + "\n").encode())
+            write_whole(path, (json.dumps(asdict(exported(store, run)), indent=2) + "\n").encode())
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _result_to_json(result: StoredResult) -> dict[str, Any]:
-    values = {name: getattr(result, name) for name in COLUMNS}
+def _row(summary: RunSummary) -> dict[str, Any]:
+    own = {name: value for name, value in vars(summary).items() if name not in ("header", "results")}
+    return {**vars(summary.header), **own}
+
+
+def _result(result: StoredResult) -> ExportedResult:
+    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS}
     values["outputs"] = result.outputs.tolist()
     values["reference"] = None if result.reference is None else result.reference.tolist()
-    return values
+    return ExportedResult(**values)

@@ -25,7 +25,7 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Findings:
-    """What :func:`check` found."""
+    """What is wrong with a set of pictures, and how many there are by split and class."""
 
     pictures: int
     counts: dict[str, dict[str, int]]

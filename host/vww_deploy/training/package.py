@@ -58,7 +58,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Packed:
-    """What :func:`pack` made."""
+    """A model that was quantised, beside the network that it was."""
 
     path: Path
     card: ModelCard

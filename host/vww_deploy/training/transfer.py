@@ -45,7 +45,7 @@ _AUGMENTATION: Final = Augmentation(
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What :func:`fine_tune_shipped` made; figures are int8's on the pictures held back."""
+    """A shipped model that was fine-tuned (``--from``); figures are int8's on the pictures held back."""
 
     path: Path | None
     """The int8 model; None if it is no better than the shipped one."""

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from tests.support import ROOT
 from tests.support.generated_source import PICTURES, GeneratedSource
+from tests.support.json_shapes import assert_documented, json_page
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
 from vww_deploy.monitor.state import MonitorView, State
@@ -256,7 +257,9 @@ def test_plain_is_a_line_a_result(recording: Path) -> None:
 def test_json_is_an_object_a_line(recording: Path) -> None:
     done = cli("monitor", str(recording), "--json", "--speed", "0")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    kinds = [event["event"] for event in events]
+    kinds = [event.pop("event") for event in events]
+    for kind, line in zip(kinds, events, strict=True):
+        assert_documented(json.dumps(line), (json_page().EVENTS[kind],))
     assert kinds[:4] == ["connection", "timing", "frame", "result"]
     assert kinds.count("result") == 11
     assert events[0]["board"]["firmware"] == "1.2.3"
