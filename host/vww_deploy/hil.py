@@ -19,11 +19,13 @@ from PIL import Image
 from vww_deploy.boards import flash
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
+from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
-from vww_deploy.errors import BoardError, LinkError, VwwError
+from vww_deploy.errors import BoardError, LinkError, ProtocolMismatch, VwwError
 from vww_deploy.graph.layer_names import short_name
 from vww_deploy.graph.model import Model
+from vww_deploy.link.channel import DEFAULT_TIMEOUTS, Timeouts
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.session.latency import COUNTED, ESTIMATE_BOARD, estimate
@@ -57,8 +59,8 @@ class HilError(AssertionError):
 class BoardDevice(Device):
     """The client, with a record of every inference that a test made."""
 
-    def __init__(self, transport: Transport, *, expect_model: str | None = None) -> None:
-        super().__init__(transport, expect_model=expect_model)
+    def __init__(self, transport: Transport, *, reconnect: bool = True, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        super().__init__(transport, reconnect=reconnect, timeouts=timeouts)
         self.inferences: list[Inference] = []
 
     def infer_many(self, images: Iterable[Int8Array]) -> Iterator[Inference]:
@@ -135,9 +137,13 @@ class BoardUnderTest:
         """The board's client; what the board prints goes to :attr:`console`."""
         self.port = self._locate() or self.port
         transport = open_transport(self.port, self.board.baudrate, self._locate)
-        return BoardDevice.connect(
-            transport, expect_model=self.model.sha256, expect_name=self.model.name, on_console=self._print
-        )
+        device = BoardDevice.connect(transport, on_console=self._print)
+        try:
+            check_model(device, self.model.name, self.model.sha256)
+        except ProtocolMismatch:
+            device.close()
+            raise
+        return device
 
     @property
     def emulator_log(self) -> list[str]:

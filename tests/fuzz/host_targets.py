@@ -21,7 +21,7 @@ from cobs import cobs
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.reader import read_model
-from vww_deploy.link import camera, device
+from vww_deploy.link import camera, channel, device, jobs
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import HEADER, Decoder, Frame, encode_frame
 from vww_deploy.link.transport import Line
@@ -64,8 +64,8 @@ def made_time() -> Iterator[Clock]:
     """The link lives in made time, an hour of which is for ever; an answer is too long after 96 bytes or 20 s."""
     clock = Clock()
     changes: list[tuple[Any, str, Any]] = [
-        *((module, "time", clock) for module in (device, camera, mlperf)),
-        *((module, "secrets", Secrets) for module in (device, camera)),
+        *((module, "time", clock) for module in (channel, jobs, device, camera, mlperf)),
+        *((module, "secrets", Secrets) for module in (channel, jobs, camera)),
         (mlperf, "_MAX_ANSWER_BYTES", 96),
         (mlperf, "WHOLE_ANSWER_TIMEOUT_S", 20),
     ]

@@ -28,8 +28,9 @@ from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
 from vww_deploy.link import messages as m
-from vww_deploy.link.device import MAX_LAYERS, Device
+from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
+from vww_deploy.link.info import MAX_LAYERS
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.link.transport import Line
 from vww_deploy.pictures.camera_format import parse_format

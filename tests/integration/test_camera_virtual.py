@@ -72,7 +72,7 @@ def board(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vi
 
 @pytest.fixture
 def device(board: VirtualBoard, model: Model) -> Iterator[Device]:
-    with Device.connect(open_transport(str(board.tty)), expect_model=model.sha256) as device:
+    with Device.connect(open_transport(str(board.tty))) as device:
         prepare(device, model)
         yield device
 
@@ -105,13 +105,14 @@ def reference(model: Model, data: bytes, frame: CameraFormat) -> npt.NDArray[np.
 
 def written(device: Device, picture: int, offset: int, data: bytes) -> int:
     """Writes a piece of a picture by hand; how much of it the board says it has."""
-    device._jobs.add(picture)
-    device._acks.pop(picture, None)
-    device._send_message(m.Write(picture, offset, data))
+    channel, jobs = device._channel, device._jobs
+    jobs._waiting.add(picture)
+    jobs._acks.pop(picture, None)
+    channel.send(m.Write(picture, offset, data))
     deadline = time.monotonic() + PATIENCE_S
-    while picture not in device._acks and time.monotonic() < deadline:
-        device._listen(0.2)
-    return device._acks[picture].received
+    while picture not in jobs._acks and time.monotonic() < deadline:
+        channel.listen(0.2)
+    return jobs._acks[picture].received
 
 
 def next_shot(camera: DeviceCamera) -> CameraShot:
@@ -243,11 +244,11 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     camera.start()
     next_shot(camera)
     lines: list[str] = []
-    device.on_console = lines.append
-    device.type_line("infer")
-    deadline = time.monotonic() + PATIENCE_S
-    while not lines and time.monotonic() < deadline:
-        device.poll(0.2)
+    with device.hearing(lines.append):
+        device.type_line("infer")
+        deadline = time.monotonic() + PATIENCE_S
+        while not lines and time.monotonic() < deadline:
+            device.poll(0.2)
     assert lines
     assert device.request(m.Poll(0, 0), m.Shot).run == 0
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vww_deploy.link import device, faults
+from vww_deploy.link import channel, device, faults, jobs
 from vww_deploy.link.transport import Line
 
 INPUT_SHAPE: Final = (96, 96, 1)
@@ -51,7 +51,7 @@ class Clock:
     def install(cls, monkeypatch: pytest.MonkeyPatch) -> Clock:
         """Has the client and the fault proxy live in made time; the client's ids repeat from run to run, too."""
         clock = cls()
-        for module in (device, faults):
+        for module in (channel, jobs, device, faults):
             monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr("secrets.randbelow", Random(1).randrange)
         return clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,10 +36,20 @@ class ReferenceDevice:
             features=Feature(features),
             input_shape=(spec.height, spec.width, spec.channels),
         )
-        self.on_console: Callable[[str], None] | None = None
+        self.listeners: list[Callable[[str], None]] = []
         self._model = model
         self._spoil = spoil
         self._fail_at = fail_at
+
+    @contextmanager
+    def hearing(self, listener: Callable[[str], None]) -> Iterator[None]:
+        self.listeners.append(listener)
+        yield
+        self.listeners.remove(listener)
+
+    def say(self, line: str) -> None:
+        for listener in self.listeners:
+            listener(line)
 
     def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
         for number, image in enumerate(images):
@@ -46,6 +57,5 @@ class ReferenceDevice:
                 raise LinkError("/dev/ttyTEST: the board is gone")
             output = self._model.reference.run(image).reshape(-1).copy()
             output[0] += self._spoil
-            assert self.on_console is not None
-            self.on_console(f"inference {number}")
+            self.say(f"inference {number}")
             yield Inference(number, output, 640_000, "cycles", 10_000, number % 2)

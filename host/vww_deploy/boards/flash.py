@@ -12,11 +12,13 @@ from vww_deploy.boards import platformio
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
 from vww_deploy.boards.platformio import FirmwareImage, Progress
+from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import DataError, DoesNotFit, LinkError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Device, DeviceInfo
+from vww_deploy.link.device import Device
+from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.transport import open_transport
 
 # The largest frame that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
@@ -66,7 +68,8 @@ def flash_through(
             if progress is not None:
                 progress(f"Asking the board on {where} what it runs")
             transport = open_transport(where, board.baudrate)
-            with Device.connect(transport, expect_model=graph.sha256, expect_name=graph.name) as device:
+            with Device.connect(transport) as device:
+                check_model(device, graph.name, graph.sha256)
                 if device.info.board != board.name:
                     raise LinkError(
                         f"{where}: the firmware there is for {device.info.board}, not {board.name}",

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
-from vww_deploy.link.device import MAX_TICKS, Device
+from vww_deploy.link.device import Device
+from vww_deploy.link.info import MAX_TICKS
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.pictures.camera_format import CameraFormat
 

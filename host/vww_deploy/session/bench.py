@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, Layer
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import Feature
-from vww_deploy.session.session import check_model
 from vww_deploy.spread import Spread
 
 

@@ -83,8 +83,7 @@ class CameraLive(LiveSource):
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         told: deque[Event] = deque()
-        device.on_console = listener(told)
-        with self._feed() as feed:
+        with device.hearing(listener(told)), self._feed() as feed:
             prepare(device, self._model)
             spec, quantization = self._model.card.input, self._model.graph.input_activation.quantization
             self._pixel_of = pixel_values(preprocess.quantisation_table(spec, quantization))

@@ -10,6 +10,7 @@ from pathlib import Path
 from vww_deploy.boards import drivers
 from vww_deploy.boards.catalogue import UNLISTED, Board, get_board, load_boards
 from vww_deploy.boards.drivers import driver_for
+from vww_deploy.boards.running import check_model
 from vww_deploy.errors import BoardError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
@@ -83,7 +84,8 @@ def open_device(
         transport = open_transport(port, chosen.baudrate)
     if faults is not None:
         transport = FaultyTransport(transport, faults)
-    with Device.connect(transport, expect_model=model.sha256, expect_name=model.name, reconnect=reconnect) as device:
+    with Device.connect(transport, reconnect=reconnect) as device:
+        check_model(device, model.name, model.sha256)
         yield device
 
 

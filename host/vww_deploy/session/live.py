@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.boards import drivers
+from vww_deploy.boards.running import check_model
 from vww_deploy.errors import BoardError, DataError, LinkError, ProtocolMismatch
 from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
@@ -36,7 +37,6 @@ from vww_deploy.session.events import (
     listener,
 )
 from vww_deploy.session.layers import measure_layers
-from vww_deploy.session.session import check_model
 from vww_deploy.session.source import Control
 
 _RETRY_S: Final = 1.0  # between two looks for a board that went away
@@ -191,30 +191,34 @@ class LiveSource:
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         """One connection: until it is lost, the source is stopped or another port chosen."""
         told: deque[Event] = deque()
-        device.on_console = listener(told)
-        yield Connection("connected", board=self._board(device))
-        yield from self._layer_times(device)
-        link_told = 0.0
-        while not control.leaving:
-            if taker := portlock.wanted_by(device.port):
-                raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
-            if (sent := control.take_picture()) is not None:
-                yield from self._show_sent(device, sent.name, sent.data)
-            elif control.paused and control.take_steps() > 0:
-                yield from self._show(device, self._fresh(told))
-            elif control.paused or not self._pictures:
-                device.poll(_IDLE_S)
-            elif self._fps:
-                due = time.monotonic() + 1 / self._fps
-                yield from self._show(device, self._fresh(told))
-                control.sleep(due - time.monotonic())
-            else:
-                yield from self._stream(device, control, told)
-            while told:
-                yield told.popleft()
-            if time.monotonic() - link_told >= _LINK_EVERY_S:
-                link_told = time.monotonic()
-                yield _link_stats(device)
+        with device.hearing(listener(told)):
+            yield Connection("connected", board=self._board(device))
+            yield from self._layer_times(device)
+            link_told = 0.0
+            while not control.leaving:
+                if taker := portlock.wanted_by(device.port):
+                    raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
+                yield from self._step(device, control, told)
+                while told:
+                    yield told.popleft()
+                if time.monotonic() - link_told >= _LINK_EVERY_S:
+                    link_told = time.monotonic()
+                    yield _link_stats(device)
+
+    def _step(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
+        """What viewers want now: what they sent, one picture, or pictures for a while."""
+        if (sent := control.take_picture()) is not None:
+            yield from self._show_sent(device, sent.name, sent.data)
+        elif control.paused and control.take_steps() > 0:
+            yield from self._show(device, self._fresh(told))
+        elif control.paused or not self._pictures:
+            device.poll(_IDLE_S)
+        elif self._fps:
+            due = time.monotonic() + 1 / self._fps
+            yield from self._show(device, self._fresh(told))
+            control.sleep(due - time.monotonic())
+        else:
+            yield from self._stream(device, control, told)
 
     def _stream(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
         """Pictures without a pause between them, the upload of one during the inference of the one before."""

@@ -18,10 +18,10 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.errors import DataError, ProtocolMismatch
-from vww_deploy.graph import known
+from vww_deploy.boards.running import check_model
+from vww_deploy.errors import DataError
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Device, Inference, flash_hint
+from vww_deploy.link.device import Device, Inference
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import CameraFormat, encode_frame, frame_to_pixels
 from vww_deploy.pictures.gather import Picture
@@ -33,15 +33,6 @@ from vww_deploy.session.layers import measure_layers
 class _Sent:
     frame: events.ShownPicture
     reference: npt.NDArray[np.int8] | None
-
-
-def check_model(device: Device, name: str, sha256: str) -> None:
-    """Raise ProtocolMismatch if the device runs another model than this one."""
-    if device.info.model_sha256 != sha256:
-        raise ProtocolMismatch(
-            f"the board runs {known.name_of(device.info.model_sha256)}, not {name}",
-            hint=flash_hint(device.info.board),
-        )
 
 
 def prepare(device: Device, model: Model) -> None:
@@ -105,14 +96,14 @@ class Session:
         """
         sent: deque[_Sent] = deque()
         waiting: deque[events.Event] = deque()
-        self.device.on_console = events.listener(waiting)
-        for inference in self._infer(self._inputs(pictures, sent, waiting)):
-            while waiting:
-                yield waiting.popleft()
-            current = sent.popleft()
-            yield current.frame
-            yield self._result(current, inference)
-        yield from waiting
+        with self.device.hearing(events.listener(waiting)):
+            for inference in self._infer(self._inputs(pictures, sent, waiting)):
+                while waiting:
+                    yield waiting.popleft()
+                current = sent.popleft()
+                yield current.frame
+                yield self._result(current, inference)
+            yield from waiting
 
     def _infer(self, inputs: Iterator[npt.NDArray[np.int8] | bytes]) -> Iterator[Inference]:
         if self.raw_camera is not None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, Layer, layer_digest
 from vww_deploy.errors import LinkError
 from vww_deploy.graph.reference import Reference
 from vww_deploy.link.device import Device
-from vww_deploy.session.session import check_model
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from vww_deploy.boards.bootloader import FlashTarget, pick
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.compiler import Compiled, compile_model
-from vww_deploy.errors import BoardError, BuildError, LinkError
+from vww_deploy.errors import BoardError, BuildError, LinkError, ProtocolMismatch
 from vww_deploy.graph.model import shipped_models
 
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
@@ -59,12 +59,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return done
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, board: str) -> dict[str, Any]:
-    """A board that says it is ``board``; returns what it was asked for."""
-    asked: dict[str, Any] = {}
+def answering(monkeypatch: pytest.MonkeyPatch, board: str, model_sha256: str) -> None:
+    """A board that says it is ``board`` and runs the model of that hash."""
 
     class Connected:
-        info = SimpleNamespace(board=board)
+        port = "/dev/ttyACM2"
+        info = SimpleNamespace(board=board, model_sha256=model_sha256)
 
         def __enter__(self) -> Connected:
             return self
@@ -72,18 +72,13 @@ def answering(monkeypatch: pytest.MonkeyPatch, board: str) -> dict[str, Any]:
         def __exit__(self, *_: object) -> None:
             pass
 
-    def connect(_: object, *, expect_model: str, expect_name: str) -> Connected:
-        asked["model"] = expect_model
-        return Connected()
-
-    monkeypatch.setattr("vww_deploy.boards.flash.Device.connect", connect)
-    return asked
+    monkeypatch.setattr("vww_deploy.boards.flash.Device.connect", lambda _: Connected())
 
 
 def test_build_then_bootloader_then_upload_then_ask(
     compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = answering(monkeypatch, "nano33ble")
+    answering(monkeypatch, "nano33ble", compiled.graph.sha256)
     flashed = flash(compiled, "nano33ble", "/dev/ttyACM0")
     assert told == [
         ("build",),
@@ -94,7 +89,6 @@ def test_build_then_bootloader_then_upload_then_ask(
         ("unlock",),
         ("open", "/dev/ttyACM2"),
     ]
-    assert asked == {"model": compiled.graph.sha256}
     assert flashed.port == "/dev/ttyACM2"
 
 
@@ -113,10 +107,20 @@ def test_what_does_not_build_leaves_the_board_alone(
 def test_another_board_that_answers(
     compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "portenta_h7_m7")
+    answering(monkeypatch, "portenta_h7_m7", compiled.graph.sha256)
     with pytest.raises(LinkError, match="for portenta_h7_m7, not nano33ble") as caught:
         flash(compiled, "nano33ble")
     assert "--port" in caught.value.hint
+
+
+def test_a_board_that_runs_another_model_afterwards(
+    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, "nano33ble", "01" * 32)
+    said = r"ACM2: the board runs an unknown model \(010101010101\), not person_96_gray"
+    with pytest.raises(ProtocolMismatch, match=said) as caught:
+        flash(compiled, "nano33ble")
+    assert "vww-deploy flash MODEL --board nano33ble" in caught.value.hint
 
 
 @pytest.mark.parametrize(("port", "said"), [(None, "no Arduino Nano 33 BLE"), ("/dev/ttyACM99", "no such port")])

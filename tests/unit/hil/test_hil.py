@@ -128,6 +128,7 @@ def test_a_board_that_comes_back_under_another_name_is_followed(
         def __init__(self, transport: Any) -> None:
             self._transport = transport
             self.port = transport.name
+            self.info = SimpleNamespace(model_sha256=board.model.sha256)
 
         def __enter__(self) -> Played:
             return self

@@ -12,6 +12,7 @@ import time
 import tty
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ import numpy.typing as npt
 import pytest
 
 from vww_deploy.errors import DataError, LinkError, ProtocolMismatch
-from vww_deploy.link import device as device_module
 from vww_deploy.link import messages as m
+from vww_deploy.link.channel import Timeouts
 from vww_deploy.link.device import Device
 from vww_deploy.link.frames import encode_frame
+from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.transport import SerialTransport, open_transport
 
 Start = Callable[..., Any]
@@ -81,9 +83,8 @@ def test_a_picture_of_another_shape_is_refused_before_it_is_sent(start_board: St
 
 def test_a_typed_line_outlives_a_pulled_cable(start_board: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     transport = open_transport(start_board().port)
-    with Device.connect(transport) as device:
-        lines: list[str] = []
-        device.on_console = lines.append
+    lines: list[str] = []
+    with Device.connect(transport) as device, device.hearing(lines.append):
         whole, pulled = transport.write, iter([True])
 
         def write(data: bytes) -> None:
@@ -97,18 +98,23 @@ def test_a_typed_line_outlives_a_pulled_cable(start_board: Start, monkeypatch: p
         assert "infer  run the model" in "\n".join(lines) and device.link.reconnects == 1
 
 
-def test_another_model_than_asked(start_board: Start) -> None:
-    with pytest.raises(
-        ProtocolMismatch, match="runs an unknown model \\(010203000000\\), not an unknown model \\(ffffffffffff\\)"
-    ) as caught:
-        Device.connect(open_transport(start_board().port), expect_model="ff" * 32)
-    assert "vww-deploy flash" in caught.value.hint
+def test_everybody_who_listens_hears_the_console_and_only_while_they_listen(start_board: Start) -> None:
+    always: list[str] = []
+    once: list[str] = []
+    with Device.connect(open_transport(start_board().port), on_console=always.append) as device:
+        with device.hearing(once.append):
+            device.type_line("stats")
+            device.poll(0.3)
+        heard = len(once)
+        assert heard and once == always
+        device.type_line("stats")
+        device.poll(0.3)
+    assert len(once) == heard < len(always)
 
 
 def test_the_console_between_frames(start_board: Start) -> None:
-    with Device.connect(open_transport(start_board().port)) as device:
-        lines: list[str] = []
-        device.on_console = lines.append
+    lines: list[str] = []
+    with Device.connect(open_transport(start_board().port)) as device, device.hearing(lines.append):
         for line in ("help", "info", "infer", "stats", "nonsense"):
             device.type_line(line)
         device.infer(pictures(1)[0])
@@ -140,11 +146,7 @@ class Bad(SerialTransport):
 
 @pytest.mark.parametrize("mode", MODES, ids=["one buffer", "two buffers"])
 @pytest.mark.parametrize("kind", ["flip", "drop", "hole", "twice"])
-def test_lost_damaged_and_doubled_bytes(
-    start_board: Start, mode: tuple[str, ...], kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device_module, "ANSWER_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(device_module, "BUSY_TIMEOUT_S", 0.2)
+def test_lost_damaged_and_doubled_bytes(start_board: Start, mode: tuple[str, ...], kind: str) -> None:
     random = np.random.default_rng(7)
 
     def damage(data: bytes) -> bytes:
@@ -159,7 +161,7 @@ def test_lost_damaged_and_doubled_bytes(
 
     images = pictures(20)
     transport = Bad(start_board(*mode).port, damage)
-    with Device.connect(transport) as device:
+    with Device.connect(transport, timeouts=Timeouts(answer_s=0.1, busy_s=0.2)) as device:
         results = [result.output.tolist() for result in device.infer_many(images)]
         assert results == [expected(image) for image in images]
         assert device.link.retries > 0 or kind == "twice"
@@ -190,6 +192,18 @@ def test_without_reconnecting_a_restart_is_an_error(start_board: Start) -> None:
         with pytest.raises(LinkError, match="the board restarted"):
             device.infer(pictures(1)[0])
         assert device.link.resets == 0
+
+
+def test_a_board_that_comes_back_with_another_model_is_an_error(
+    start_board: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = start_board()
+    with Device.connect(open_transport(board.port)) as device:
+        another = replace(device.info, model_sha256="ff" * 32)
+        monkeypatch.setattr(DeviceInfo, "of", lambda *_: another)
+        board.restart()
+        with pytest.raises(ProtocolMismatch, match="runs another model than before"):
+            device.infer(pictures(1)[0])
 
 
 def test_the_log_of_the_link_names_each_message(start_board: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -235,11 +249,10 @@ def hang(board: Any, transport: SerialTransport) -> None:
 
 def test_a_board_that_hangs_is_given_up_after_its_silence(start_board: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, not anew with each attempt: nothing that is tried meanwhile makes the wait longer."""
-    monkeypatch.setattr(device_module, "SILENCE_TIMEOUT_S", 2.0)
     monkeypatch.setattr("vww_deploy.link.transport.WRITE_TIMEOUT_S", 0.5)
     board = start_board("staged")
     transport = open_transport(board.port)
-    with Device.connect(transport) as device:
+    with Device.connect(transport, timeouts=Timeouts(silence_s=2.0)) as device:
         device.infer(pictures(1)[0])
         hang(board, transport)
         began = time.monotonic()
@@ -291,19 +304,17 @@ def stranger() -> Iterator[tuple[str, int]]:
     os.close(slave)
 
 
-def test_a_silent_port(stranger: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module, "HELLO_TIMEOUT_S", 0.3)
+def test_a_silent_port(stranger: tuple[str, int]) -> None:
     with pytest.raises(LinkError, match="nothing answers"):
-        Device.connect(open_transport(stranger[0]))
+        Device.connect(open_transport(stranger[0]), timeouts=Timeouts(hello_s=0.3))
 
 
-def test_something_else_on_the_port(stranger: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module, "HELLO_TIMEOUT_S", 0.3)
+def test_something_else_on_the_port(stranger: tuple[str, int]) -> None:
     port, master = stranger
     transport = open_transport(port)
     os.write(master, b"$GPGGA,123519,4807.038,N\r\n")
     with pytest.raises(LinkError, match=r"something else .* answers: '\$GPGGA"):
-        Device.connect(transport)
+        Device.connect(transport, timeouts=Timeouts(hello_s=0.3))
 
 
 def test_another_protocol_version(stranger: tuple[str, int]) -> None:

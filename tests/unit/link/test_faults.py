@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from tests.support.lockstep import LAYERS, Clock, LockstepBoard, pictures, right_outputs
 from vww_deploy.errors import LinkError
+from vww_deploy.link import messages as m
+from vww_deploy.link.channel import Channel
 from vww_deploy.link.device import Device, Inference
 from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Faults, FaultyTransport, Lane, LineFault
 from vww_deploy.link.transport import open_transport
@@ -243,15 +245,19 @@ def test_a_disconnected_port_fails_until_it_is_opened_again(start_board: StartBo
     transport.close()
 
 
-def test_a_board_that_restarts_at_every_inference_is_given_up(start_board: StartBoard) -> None:
+def test_a_board_that_restarts_at_every_inference_is_given_up(
+    start_board: StartBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = start_board("staged")
-    with connected(board, Faults()) as (device, _):
-        ask = device._ask
+    send = Channel.send
 
-        def brown_out(job: Any) -> None:
-            ask(job)
+    def brown_out(channel: Channel, message: m.Message) -> int:
+        sequence = send(channel, message)
+        if isinstance(message, m.Infer):
             board.restart()
+        return sequence
 
-        device._ask = brown_out  # type: ignore[method-assign]
+    with connected(board, Faults()) as (device, _):
+        monkeypatch.setattr(Channel, "send", brown_out)
         with pytest.raises(LinkError, match="keeps restarting"):
             device.infer(small_pictures(1)[0])

@@ -79,9 +79,8 @@ def test_results_are_recorded_and_yielded_in_order(tmp_path: Path, model: Model,
 def test_a_board_that_prints_without_end_fills_no_memory(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
     class Talker(ReferenceDevice):
         def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
-            assert self.on_console is not None
             for number in range(5000):
-                self.on_console(str(number))
+                self.say(str(number))
             return super().infer_many(images)
 
     running = Session(Talker(model), model)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +18,8 @@ from vww_deploy.boards.drivers.driver import Attached
 from vww_deploy.boards.drivers.qemu import QemuDriver
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model
-from vww_deploy.link import device as device_module
+from vww_deploy.link.channel import Timeouts
+from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
 from vww_deploy.session.connect import choose_board, firmware_image, open_device
 
@@ -27,7 +29,7 @@ MODEL = cast(Model, SimpleNamespace(name="m", sha256="ab" * 32))
 @pytest.fixture
 def pty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str]]:
     """A serial port without a board behind it: the other side's file descriptor, and its name."""
-    monkeypatch.setattr(device_module, "HELLO_TIMEOUT_S", 0.6)
+    monkeypatch.setattr(Device, "connect", partial(Device.connect, timeouts=Timeouts(hello_s=0.6)))
     master, slave = os.openpty()
     name = os.ttyname(slave)
     yield master, name

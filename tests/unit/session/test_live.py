@@ -18,7 +18,8 @@ from PIL import Image
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import portlock
-from vww_deploy.link.device import Inference, LinkStats
+from vww_deploy.link.channel import LinkStats
+from vww_deploy.link.device import Inference
 from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.preprocess import open_picture
@@ -49,10 +50,20 @@ class Program:
         )
         self.port = port
         self.link = LinkStats()
-        self.on_console: Callable[[str], None] | None = None
+        self.listeners: list[Callable[[str], None]] = []
         self.gone = threading.Event()
         self._model = model
         self._layers = 30
+
+    @contextmanager
+    def hearing(self, listener: Callable[[str], None]) -> Iterator[None]:
+        self.listeners.append(listener)
+        yield
+        self.listeners.remove(listener)
+
+    def say(self, line: str) -> None:
+        for listener in self.listeners:
+            listener(line)
 
     def infer(self, image: npt.NDArray[np.int8]) -> Inference:
         return next(iter(self.infer_many([image])))
@@ -60,8 +71,7 @@ class Program:
     def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
         for image in images:
             self._check()
-            assert self.on_console is not None
-            self.on_console("hello")
+            self.say("hello")
             output = self._model.reference.run(image).reshape(-1)
             yield Inference(1, output, 640_000, "cycles", 10_000, 1, {"inference": 640_000, "transfer": 64_000})
 

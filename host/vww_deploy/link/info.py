@@ -1,0 +1,87 @@
+"""What a board says of itself when it is greeted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vww_deploy.errors import LinkError
+from vww_deploy.link import messages as m
+from vww_deploy.link.channel import RESET_HINT
+
+# A model's input has some ten thousand bytes; what a board says is no reason to fill the memory.
+MAX_INPUT_BYTES: Final = 1 << 24
+# The largest models have some hundred layers.
+MAX_LAYERS: Final = 4096
+# More than a day on any clock, and a number that every store and program can hold.
+MAX_TICKS: Final = 1 << 53
+
+_CLOCK_NAMES: Final = {m.Clock.INSTRUCTIONS: "instructions", m.Clock.CYCLES: "cycles", m.Clock.MICROS: "micros"}
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the board says of itself, its firmware and its model."""
+
+    protocol_version: int
+    schema_hash: int
+    board: str
+    firmware_version: str
+    model_sha256: str
+    height: int
+    width: int
+    channels: int
+    input_scale: float
+    input_zero_point: int
+    outputs: int
+    output_scale: float
+    output_zero_point: int
+    clock: str
+    """What ticks count: ``instructions``, ``cycles`` or ``micros``."""
+    clock_hz: int
+    chunk_bytes: int
+    window: int
+    layers: int
+    features: m.Feature
+
+    @classmethod
+    def of(cls, info: m.Info, port: str) -> DeviceInfo:
+        """What the message means.
+
+        Raises:
+            LinkError: it makes no sense.
+        """
+        makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs
+        large = info.height * info.width * info.channels > MAX_INPUT_BYTES or info.layers > MAX_LAYERS
+        if not makes_sense or large:
+            raise LinkError(f"{port}: the board describes itself in a way that makes no sense", hint=RESET_HINT)
+        return cls(
+            protocol_version=info.version,
+            schema_hash=info.schema,
+            board=info.board,
+            firmware_version=info.firmware,
+            model_sha256=info.model_sha256.hex(),
+            height=info.height,
+            width=info.width,
+            channels=info.channels,
+            input_scale=info.input_scale,
+            input_zero_point=info.input_zero_point,
+            outputs=info.outputs,
+            output_scale=info.output_scale,
+            output_zero_point=info.output_zero_point,
+            clock=_CLOCK_NAMES[m.Clock(info.clock)],
+            clock_hz=info.clock_hz,
+            chunk_bytes=info.chunk,
+            window=info.window,
+            layers=info.layers,
+            features=m.Feature(info.features),
+        )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return self.height, self.width, self.channels
+
+    def microseconds(self, ticks: int) -> int | None:
+        """What the device's clock measured; None where it counts instructions, which are no time."""
+        return None if self.clock == "instructions" else ticks * 1_000_000 // self.clock_hz
