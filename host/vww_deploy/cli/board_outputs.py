@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vww_deploy.boards.doctor import Check
     from vww_deploy.boards.platformio import FirmwareImage
     from vww_deploy.fleet.client import Place
-    from vww_deploy.link.device import DeviceInfo
+    from vww_deploy.link.info import DeviceInfo
     from vww_deploy.session.camera_check import Finding
     from vww_deploy.session.latency import Estimate
     from vww_deploy.spread import Spread
