@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,10 @@ def command(
     recipe_name: Annotated[
         str | None,
         typer.Option(
-            "--recipe", help="Make a shipped model anew by its name, to int8; the options below are then its own."
+            "--recipe",
+            help="Make a shipped model anew by its name, or a network of a search by its recipe's file, to int8; the "
+            "options below are then its own.",
+            metavar="NAME|FILE.json",
         ),
     ] = None,
     teachers: Annotated[
@@ -143,11 +147,15 @@ def command(
         common.err.print(_line(row), soft_wrap=True)
 
     if recipe_name is not None:
-        from vww_deploy.training.recipes import make_shipped
+        from vww_deploy.training.recipes import make_found, make_shipped
 
+        make = (
+            partial(make_found, Path(recipe_name))
+            if recipe_name.endswith(".json")
+            else partial(make_shipped, recipe_name)
+        )
         with common.err.status("Reading") as status:
-            packed = make_shipped(
-                recipe_name,
+            packed = make(
                 data,
                 output,
                 pictures=pictures,

@@ -81,6 +81,36 @@ STAGES: Final = {
 SHIPPED: Final = tuple(name for name in STAGES if name.startswith("person_"))
 
 
+def make_found(
+    path: Path,
+    data: Path,
+    folder: Path,
+    *,
+    pictures: Path | None = None,
+    teachers: tuple[Path, ...] = (),
+    more: tuple[tuple[Path, float], ...] = (),
+    initial: Path | None = None,
+    seed: int = 1,
+    smoke: bool = False,
+    say: Callable[[dict[str, float]], None] = lambda row: None,
+    note: Callable[[str], None] = lambda text: None,
+    step: Callable[[str], None] = lambda text: None,
+) -> Packed:
+    """Train a network that a search found once more by its recipe's file, to ``folder / "NAME.tflite"`` and its card.
+
+    Arguments are those of :func:`make_shipped`; from random weights without an ``initial`` file.
+
+    Raises:
+        ModelError: the file is no recipe.
+        DataError: the data cannot be used.
+    """
+    recipe = replace(read_recipe(path), seed=seed)
+    job = Job(data, folder, recipe, pictures, teachers, None, initial, more)
+    run(job, smoke=smoke, say=say, note=note, step=step)
+    trained, name = _trained(folder, smoke), path.name.removesuffix(".json").removesuffix(".recipe")
+    return quantise_source(trained, read_dataset(data, pictures), trained / f"{name}.tflite", say=note)
+
+
 def make_shipped(
     name: str,
     data: Path,

@@ -119,14 +119,15 @@ def picture_side(size: int) -> int:
     return max(128, 4 * size // 3)
 
 
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe that a training in ``folder`` was begun with.
+def read_recipe(place: Path) -> Recipe:
+    """The recipe that a training in a folder was begun with, or that a file holds.
 
     Raises:
         ModelError: there is none.
     """
     try:
-        values = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        path = place / "recipe.json" if place.is_dir() else place
+        values = json.loads(path.read_text(encoding="utf-8"))
         augmentation = values.pop("augmentation")
         if values.get("architecture") is not None:
             values["architecture"] = Architecture.from_json(values["architecture"])
@@ -136,7 +137,9 @@ def read_recipe(folder: Path) -> Recipe:
         }
         return Recipe(augmentation=Augmentation(**pairs), **{k: v for k, v in values.items() if k in known})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder} holds no training: {error}", hint="Give the folder that train wrote.") from error
+        raise ModelError(
+            f"{place} holds no training's recipe: {error}", hint="Give the folder that train wrote."
+        ) from error
 
 
 def _few(dataset: Dataset) -> Dataset:

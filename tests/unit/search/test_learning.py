@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import json
 import math
-from dataclasses import replace
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ from vww_deploy.search import finals, ranking
 from vww_deploy.search.finals import Budget, Sizes, learn
 from vww_deploy.search.parent import covering, first_values, forward, inherited
 from vww_deploy.search.report import write_csv, write_page
-from vww_deploy.training import package
+from vww_deploy.training import package, recipes
 from vww_deploy.training.datasets import PictureArrays, read_dataset
 from vww_deploy.training.mobilenet import build_network
 from vww_deploy.training.recipe import Recipe
-from vww_deploy.training.run import read_recipe
+from vww_deploy.training.run import Job, read_recipe
 from vww_deploy.training.train import train
 from vww_deploy.training.views import ViewCache
 
@@ -44,7 +45,7 @@ ROOMY = Limits("nano33ble", 64_000_000, 12_000_000, 100_000, 300_000)
 def test_a_parent_covers_its_candidates_and_gives_each_its_slices() -> None:
     parent = covering([WIDE, NARROW], max)
     # The largest of everything, on pictures of the median side.
-    assert parent == replace(WIDE, architecture=replace(WIDE.architecture, side=24))
+    assert parent == dataclasses.replace(WIDE, architecture=dataclasses.replace(WIDE.architecture, side=24))
     values = first_values(parent.architecture)
     mine = inherited(parent, values, NARROW)
     # The second stage of the child is the third block of the parent, whose first stage has two.
@@ -102,15 +103,15 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
     journal, folder = tmp_path / "search.journal", tmp_path / "networks"
     search = SearchStudy(journal, ROOMY, seed=1, resume=False)
     search.run_table(30, quiet)
-    search.run_plan(3, quiet, workers=1)
-    search.run_counted(3, quiet)
+    search.run_plan(2, quiet, workers=1)
+    search.run_counted(2, quiet)
     dataset = read_dataset(discs)
-    sizes = Sizes(ranked=3, tuned_pictures=32, batch=16, most_steps=2, most_epochs=1, compared=3)
+    sizes = Sizes(ranked=2, tuned_pictures=32, batch=16, most_steps=2, most_epochs=1, compared=2)
 
     def go_on(again: SearchStudy, seconds: float) -> finals.Verdict:
         return learn(again, None, dataset, folder, Budget(seconds, again.cpu_seconds), seed=1, sizes=sizes)
 
-    assert go_on(search, 0.0).cut == ("the ranking of 3 candidates", "all trainings")
+    assert go_on(search, 0.0).cut == ("the ranking of 2 candidates", "all trainings")
     assert not search.learned("tuned")
 
     whole = train
@@ -127,24 +128,38 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
         go_on(search, 3600.0)
     (first,) = search.learned("trained")
     tuned = search.learned("tuned")
-    assert [one.figures["rung"] for one in tuned] == [0, 0, 0, 1, 1, 2]  # three, two of them, one of those
+    assert [one.figures["rung"] for one in tuned] == [0, 0, 1, 2]  # both, then the better one
 
     again = SearchStudy(journal, ROOMY, seed=1, resume=True)
     found = go_on(again, 3600.0)
     trained = again.learned("trained")
     assert again.learned("tuned") == tuned and trained[0] == first
-    assert [one.figures["role"] for one in trained] == ["finalist", "finalist", "control"]
-    assert len({one.architecture.key for one in trained}) == 3
-    assert found.compared == 3 and not found.cut
+    assert [one.figures["role"] for one in trained] == ["finalist", "finalist"]
+    assert len({one.architecture.key for one in trained}) == 2
+    assert found.compared == 2 and found.proxy_failed and not found.cut  # two say nothing about the ranking
     for one in trained:
         model = folder / one.figures["model"]
         card = json.loads(model.with_suffix(".json").read_text())
         assert card["ram_bytes"] == one.figures["ram_bytes"] == one.cost.ram_bytes
         assert read_recipe(folder / model.stem).architecture == one.architecture
 
+    # One command trains a network of the search once more. It is the same training as above, so its result is taken.
+    name = trained[0].figures["model"].removesuffix(".tflite")
+    asked: list[Job] = []
+
+    def trained_again(job: Job, **_: Any) -> None:
+        asked.append(job)
+        shutil.copytree(folder / name, job.folder)
+
+    monkeypatch.setattr(recipes, "run", trained_again)
+    made = recipes.make_found(folder / f"{name}.recipe.json", discs, tmp_path / "anew", seed=7)
+    assert asked[0].recipe == dataclasses.replace(read_recipe(folder / name), seed=7)
+    assert made.path == tmp_path / "anew" / f"{name}.tflite"
+    assert made.path.read_bytes() == (folder / f"{name}.tflite").read_bytes()
+
     write_csv(tmp_path / "candidates.csv", again)
     rows = list(csv.DictReader((tmp_path / "candidates.csv").open()))
-    assert sum(row["stage"] == "trained" and row["role"] != "" for row in rows) == 3
+    assert sum(row["stage"] == "trained" and row["role"] != "" for row in rows) == 2
     write_page(tmp_path / "pareto.html", again, None)
     assert "trained: finalist" in (tmp_path / "pareto.html").read_text()
 
