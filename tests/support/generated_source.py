@@ -28,10 +28,16 @@ from vww_deploy.session.source import Control
 PICTURES = (("astronaut", 0.97), ("cat", 0.04), ("camera", 0.88), ("coffee", 0.02), ("rocket", 0.11))
 """Names of scikit-image's photographs, and the P(person) that the generated board gives each."""
 
+PLACES = {name: 6 + i for i, (name, _) in enumerate(PICTURES)}
+"""The cell of a map, counted by rows, in which each photograph shows its probability."""
+
 LAYERS = (("conv2d 3x3", 1_200_000), ("depthwise 1", 700_000), ("pointwise 1", 900_000), ("mean", 40_000))
 
+CUPS = OutputSpec(("background", "cup"), 1, "the test", rows=4, columns=4, scale=1 / 256, zero_point=-128)
+"""What the outputs mean where the generated board has a map of cells."""
 
-def board_info(channels: int = 1, port: str = "/dev/generated") -> BoardInfo:
+
+def board_info(channels: int = 1, port: str = "/dev/generated", outputs: OutputSpec | None = None) -> BoardInfo:
     """What the generated board says about itself."""
     return BoardInfo(
         board="generated",
@@ -39,7 +45,7 @@ def board_info(channels: int = 1, port: str = "/dev/generated") -> BoardInfo:
         firmware="1.2.3",
         model="person_96_gray",
         model_sha256="ab" * 32,
-        outputs=OutputSpec(),
+        outputs=outputs or OutputSpec(),
         threshold=0.5,
         clock="instructions",
         clock_hz=1_000_000_000,
@@ -70,6 +76,8 @@ class GeneratedSource:
         self.frames = frames
         self.console = console
         self.channels = channels
+        self.outputs = OutputSpec()
+        """Another one counts from the next connection on."""
         self.gone = threading.Event()
         """Set it, and the board is away until it is cleared."""
         self.port = "/dev/generated"
@@ -86,7 +94,7 @@ class GeneratedSource:
         number = 0
         due = time.monotonic()
         while not control.stopped and number != self.frames:
-            yield Connection("connected", board=board_info(self.channels, self.port))
+            yield Connection("connected", board=board_info(self.channels, self.port, self.outputs))
             yield LayerTimes(LAYERS)
             while not control.stopped and number != self.frames and not self.gone.is_set():
                 if (port := control.take_port()) is not None:
@@ -119,7 +127,12 @@ class GeneratedSource:
         yield ShownPicture(number, pixels, raw, source=name)
         ticks = 70_000_000 + 1_500_000 * (number % 7)
         stages = (("upload", 9_000_000 + 300_000 * (number % 5)), ("inference", ticks), ("transfer", 800_000))
-        yield Prediction(number, p_person, None, ticks, outputs=(int(127 - 255 * p_person), 0), stages=stages)
+        outputs: tuple[int, ...] = (int(127 - 255 * p_person), 0)
+        if self.outputs.is_map:
+            cells = np.tile(np.array([127, -128]), (16, 1))
+            cells[PLACES.get(name, 0)] = (127 - round(256 * p_person), round(256 * p_person) - 128)
+            outputs = tuple(cells.ravel().tolist())
+        yield Prediction(number, p_person, None, ticks, outputs=outputs, stages=stages)
         if number % 10 == 0:
             yield ConsoleLine(self.console.format(number))
             yield LinkReport(number * 420, number * 9_300, number // 50, 0, 0)

@@ -1,7 +1,7 @@
 """The page over the generated board, as a process of its own: ``python -m tests.web.page_server PORT FOLDER [HOST]``.
 
-Lines on standard input are obeyed: ``gone`` takes the board away, ``back`` brings it back, ``reset`` makes everything
-as it was at the beginning.
+Lines on standard input are obeyed: ``gone`` takes the board away, ``back`` brings it back, ``cups`` makes it one that
+finds cups once it is back, ``reset`` makes everything as it was at the beginning.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.support.generated_source import GeneratedSource
+from tests.support.generated_source import CUPS, GeneratedSource
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.web import serve
+from vww_deploy.pictures.outputs import OutputSpec
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> <b id=injected>bold</b> {}"
 
@@ -24,8 +25,11 @@ def obey(source: GeneratedSource, monitor: Monitor) -> None:
             source.gone.set()
         elif line.strip() == "back":
             source.gone.clear()
+        elif line.strip() == "cups":
+            source.outputs = CUPS
         elif line.strip() == "reset":
             source.gone.clear()
+            source.outputs = OutputSpec()
             monitor.pause(False)
             monitor.set_threshold(0.5)
             monitor.stop_recording()

@@ -25,7 +25,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.generated_source import PICTURES, GeneratedSource
+from tests.support.generated_source import PICTURES, PLACES, GeneratedSource
 from tests.web.conftest import logged
 from vww_deploy.runs.recording import Recorder, Recording
 from vww_deploy.session.events import Prediction
@@ -104,6 +104,31 @@ def test_the_frame_changes_and_belongs_to_the_prediction(page: Any, browser: web
     assert frame.shape == (96, 96)
     assert decoded(moment(browser)["raw"]).ndim == 3
     assert find(browser, "#frame").value_of_css_property("image-rendering") == "pixelated"
+
+
+def test_a_map_of_cells_is_drawn_and_named_as_its_labels_say(page: Any, browser: webdriver.Chrome) -> None:
+    page.tell("gone")
+    page.tell("cups")
+    wait_for(lambda: text(browser, ".vww-pill") == "board lost")
+    page.tell("back")
+    wait_for(lambda: text(browser, "#prediction") == "cup" and text(browser, ".vww-pill") == "connected")
+    seen = set()
+    until = time.monotonic() + 60
+    while len(seen) < 2:
+        assert time.monotonic() < until, seen
+        pause(browser)
+        frame, prediction = decoded(moment(browser)["src"]), text(browser, "#prediction")
+        seen.add(prediction)
+        if prediction == "cup":
+            row, column = divmod(PLACES[moment(browser)["source"]], 4)
+            assert text(browser, "#detail") == f"1 cell in 1 place: row {row} column {column}"
+            assert (frame[24 * row, 24 * column : 24 * column + 24] == (0, 230, 118)).all()
+        else:
+            assert (prediction, text(browser, "#detail"), frame.ndim) == ("background", "", 2)
+        press(browser, "pause (space)")
+        time.sleep(0.3)
+    assert "P(cup)" in text(browser, ".vww-verdict") and "P(person)" not in text(browser, ".vww-grid")
+    assert "Cup" in text(browser, "#label-person") and "0 background" in text(browser, "#truth")
 
 
 def test_nothing_is_fetched_from_anywhere_else(page: Any, browser: webdriver.Chrome) -> None:

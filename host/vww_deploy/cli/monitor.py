@@ -250,7 +250,9 @@ def _plain_line(event: Event, view: Callable[[], MonitorView]) -> str | None:
                 return None
             name = printable(seen.shown.frame.source)
             latency = latency_text(event.ticks, event.latency_us, seen.estimate_for)
-            return f"{time}  {event.number:6}  {printable(seen.label):<10} {event.p_person:6.1%}  {latency}  {name}"
+            detail = f"  {printable(seen.detail)}" if seen.detail else ""
+            label = f"{printable(seen.label):<10} {event.p_person:6.1%}"
+            return f"{time}  {event.number:6}  {label}  {latency}  {name}{detail}"
         case ConsoleLine():
             return f"{time}  board: {printable(event.text)}"
         case Skipped():

@@ -174,8 +174,9 @@ def _verdict(view: MonitorView, width: int) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(justify="right")
     style = "bold green" if view.person else "bold magenta"
-    grid.add_row(Text(printable(view.label).upper(), style), Text(f"P(person) {_percent(view)}", style))
-    return grid
+    chance = f"{printable(view.outputs.chance)} {_percent(view)}"
+    grid.add_row(Text(printable(view.label).upper(), style), Text(chance, style))
+    return Group(grid, Text(printable(view.detail), "dim", no_wrap=True, overflow="ellipsis")) if view.detail else grid
 
 
 def _bar(view: MonitorView, width: int) -> Text:

@@ -10,7 +10,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
-from vww_deploy.pictures.outputs import OutputSpec
+from vww_deploy.pictures.cells import outlined
+from vww_deploy.pictures.outputs import Cell, OutputSpec
 from vww_deploy.session.events import (
     BoardInfo,
     Connection,
@@ -19,6 +20,7 @@ from vww_deploy.session.events import (
     Event,
     LayerTimes,
     LinkReport,
+    Pixels,
     Prediction,
     ShownPicture,
     Skipped,
@@ -149,6 +151,23 @@ class MonitorView:
             return ""
         result = self.shown.result
         return self.outputs.prediction(result.p_person, result.outputs, self.threshold)
+
+    @property
+    def detail(self) -> str:
+        """What there is to say beside the prediction: the likeliest classes, or which cells of a map it is in."""
+        return "" if self.shown is None else self.outputs.detail(self.shown.result.outputs, self.threshold)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of a map that reach the threshold; none for a classifier."""
+        return () if self.shown is None else self.outputs.cells(self.shown.result.outputs, self.threshold)
+
+    @property
+    def picture(self) -> Pixels | None:
+        """What the model saw, the :attr:`cells` drawn into it; None before the first result."""
+        if self.shown is None:
+            return None
+        return outlined(self.shown.frame.pixels, self.outputs.rows, self.outputs.columns, self.cells)
 
     @property
     def outputs(self) -> OutputSpec:

@@ -20,6 +20,7 @@ from vww_deploy.monitor.keyboard import cell_size, open_keyboard
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import Hole, Page, draw
 from vww_deploy.monitor.state import MonitorView
+from vww_deploy.pictures.outputs import Cell
 
 _REFRESH_S: Final = 0.1  # longest between two looks at the state; keys are heard at once
 _DEFAULT_CELL: Final = (16, 8)  # height and width of a cell in screen pixels, where the terminal does not say
@@ -131,7 +132,7 @@ class Painter:
         self._console = console
         self._graphic = graphic
         self._rows: list[str] = []
-        self._picture: tuple[int, Hole] | None = None
+        self._picture: tuple[int, tuple[Cell, ...], Hole] | None = None
 
     def open(self) -> None:
         """Take the whole terminal: the other screen, no cursor, no wrapping."""
@@ -151,7 +152,7 @@ class Painter:
             self._rows = [""] * len(page.lines)
             self._picture = None
             out.append("\x1b[2J" + (graphics.kitty_clear() if self._graphic is Graphics.KITTY else ""))
-        if self._picture is not None and self._picture[1] != page.hole:
+        if self._picture is not None and self._picture[2] != page.hole:
             self._rows = [""] * len(page.lines)
             out.append("\x1b[2J")
         for y, line in enumerate(page.lines):
@@ -160,7 +161,7 @@ class Painter:
                 out.append(f"\x1b[{y + 1};1H{row}")
                 self._rows[y] = row
         if page.hole and view.shown:
-            picture = (id(view.shown), page.hole)
+            picture = (id(view.shown), view.cells, page.hole)
             if picture != self._picture:
                 out.append(self._drawn(view, page.hole))
                 self._picture = picture
@@ -179,8 +180,8 @@ class Painter:
         return "".join(style.render(text, color_system=system) if style else text for text, style, _ in line)
 
     def _drawn(self, view: MonitorView, hole: Hole) -> str:
-        assert view.shown is not None
-        pixels = view.shown.frame.pixels
+        pixels = view.picture
+        assert pixels is not None
         at = f"\x1b[{hole.top + 1};{hole.left + 1}H"
         if self._graphic is Graphics.KITTY:
             return at + graphics.kitty(pixels, hole.rows, hole.columns)

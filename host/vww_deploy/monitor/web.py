@@ -17,6 +17,7 @@ from vww_deploy.monitor import access
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.state import MonitorView, Shown
 from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
+from vww_deploy.pictures.outputs import Cell
 from vww_deploy.pictures.preprocess import check_picture
 from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
@@ -122,15 +123,16 @@ class _Pictures:
     """The newest frame as data URLs, encoded once for all browsers."""
 
     def __init__(self) -> None:
-        self._shown: Shown | None = None
+        self._shown: tuple[Shown, tuple[Cell, ...]] | None = None
         self._urls = ("", "")
 
-    def urls(self, shown: Shown) -> tuple[str, str]:
-        """Of what the model saw and of the raw frame; the latter empty if there is none."""
-        if shown is not self._shown:
-            raw = shown.frame.raw
-            self._urls = _url(shown.frame.pixels), "" if raw is None else _url(raw)
-            self._shown = shown
+    def urls(self, view: MonitorView) -> tuple[str, str]:
+        """Of what the model saw, with a map's cells, and of the raw frame; the latter empty if there is none."""
+        assert view.shown is not None and view.picture is not None
+        if (view.shown, view.cells) != self._shown:
+            raw = view.shown.frame.raw
+            self._urls = _url(view.picture), "" if raw is None else _url(raw)
+            self._shown = view.shown, view.cells
         return self._urls
 
 
@@ -146,6 +148,7 @@ class _Page:
         self._pictures = pictures
         self._version = -1
         self._number: int | None = None  # of the frame on the page: that is the one the user labels
+        self._cells: tuple[Cell, ...] = ()  # of a map, drawn into that frame
         self._threshold = -1.0
         self._layers: tuple[tuple[str, int], ...] | None = None
         self._line = 0
@@ -221,12 +224,12 @@ class _Page:
             with ui.element("div").classes("vww-buttons"):
                 self._truth = ui.label("").classes("vww-empty vww-hint").props("id=truth")
                 self._label_buttons = [
-                    ui.button(name, icon=icon, color=None, on_click=partial(self._on_label, person)).props(
+                    ui.button(icon=icon, color=None, on_click=partial(self._on_label, person)).props(
                         f"flat id={identity}"
                     )
-                    for name, icon, person, identity in (
-                        ("No person", "person_off", False, "label-none"),
-                        ("Person", "person", True, "label-person"),
+                    for icon, person, identity in (
+                        ("person_off", False, "label-none"),
+                        ("person", True, "label-person"),
                     )
                 ]
                 self._undo = _tool("undo", "take the last label back (u)", self._on_undo)
@@ -262,7 +265,7 @@ class _Page:
             self._verdict = title.parent_slot.parent
             self._label = ui.label("").classes("vww-label").props("id=prediction")
             with ui.element("div").classes("vww-chance"), ui.element("span"):
-                ui.label("P(person) ").style("display: inline")
+                self._chance_name = ui.label("").style("display: inline; margin-right: .3em")
                 self._chance = ui.label("").classes("vww-number").style("display: inline").props("id=chance")
                 ui.label("  threshold ").style("display: inline; margin-left: 10px")
                 self._shown_threshold = (
@@ -271,6 +274,7 @@ class _Page:
                     .style("display: inline; color: var(--mark)")
                     .props("id=threshold")
                 )
+            self._detail = ui.label("").classes("vww-detail").props("id=detail")
             with ui.element("div").classes("vww-track"):
                 self._fill = ui.element("div").classes("vww-fill")
                 self._mark = ui.element("div").classes("vww-mark")
@@ -286,7 +290,9 @@ class _Page:
             self._stages = _Rows("stages")
 
     def _build_charts(self) -> None:
-        with _card("vww-third", "P(person) over time"):
+        with _card("vww-third", "Probability over time") as title:
+            with title:
+                self._charted_chance = ui.label("").classes("vww-right")
             self._chance_chart = ui.echart(_chart("#0f9d63", maximum=1)).classes("vww-chart")
         with _card("vww-third", "Latency over time") as title:
             with title:
@@ -363,10 +369,10 @@ class _Page:
 
     def _draw_frame(self, view: MonitorView) -> None:
         shown = view.shown
-        if shown is None or shown.frame.number == self._number:
+        if shown is None or (shown.frame.number, view.cells) == (self._number, self._cells):
             return
-        self._number = shown.frame.number
-        frame, raw = self._pictures.urls(shown)
+        self._number, self._cells = shown.frame.number, view.cells
+        frame, raw = self._pictures.urls(view)
         if frame != self._frame.props.get("src"):  # else the browser has nothing to load
             self._frame.props["src"] = frame
             self._sent_at = time.time()
@@ -385,10 +391,12 @@ class _Page:
             self._mark.style(f"left: {100 * view.threshold:.1f}%")
         _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
         without, with_person = view.labelled
-        said = "" if view.truth is None else f"This frame: {'person' if view.truth else 'no person'}. "
-        _set(self._truth, f"{said}Labelled: {with_person} person, {without} no person")
-        for button, person in zip(self._label_buttons, (False, True), strict=True):
+        negative, positive = view.outputs.known_as
+        said = "" if view.truth is None else f"This frame: {positive if view.truth else negative}. "
+        _set(self._truth, f"{said}Labelled: {with_person} {positive}, {without} {negative}")
+        for button, person, name in zip(self._label_buttons, (False, True), (negative, positive), strict=True):
             _attribute(button, "aria-pressed", str(view.truth is person).lower())
+            _set(button, name[:1].upper() + name[1:])
         if isinstance(source := self._monitor.source, Replay) and self._timeline.value != source.position:
             self._placed = source.position
             self._timeline.set_value(source.position)
@@ -400,8 +408,11 @@ class _Page:
             return
         result = view.shown.result
         _set(self._label, view.label)
-        for element in (self._label, self._fill):
-            _attribute(element, "data-person", str(int(bool(view.person))))
+        _set(self._detail, view.detail)
+        for element in (self._chance_name, self._charted_chance):
+            _set(element, view.outputs.chance)
+        for coloured in (self._label, self._fill):
+            _attribute(coloured, "data-person", str(int(bool(view.person))))
         _set(self._chance, f"{result.p_person:.1%}")
         self._fill.style(f"width: {100 * result.p_person:.1f}%")
         clock, clock_hz = (view.board.clock, view.board.clock_hz) if view.board else ("micros", 1_000_000)
@@ -612,7 +623,7 @@ def _tool(icon: str, what: str, action: Callable[[], Any]) -> ui.button:
     return button.tooltip(what)
 
 
-def _set(label: ui.label, text: str) -> None:
+def _set(label: TextElement, text: str) -> None:
     if label.text != text:
         label.set_text(text)
 

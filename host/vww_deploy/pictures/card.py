@@ -38,6 +38,11 @@ class InputSpec:
     resize: str = "squash"
     pixel_range: tuple[float, float] | None = None
 
+    @property
+    def crop(self) -> tuple[int, int] | None:
+        """Height and width of the shape that pictures are cropped to; None where ``resize`` is ``squash``."""
+        return (self.height, self.width) if self.resize == "crop" else None
+
 
 @dataclass(frozen=True)
 class ModelCard:

@@ -103,9 +103,14 @@ class OutputSpec:
         return (self.labels[1 - self.positive] if len(self.labels) == 2 else f"no {label}"), label
 
     @property
+    def known_as(self) -> tuple[str, str]:
+        """What a picture's label 0 and 1 are called: :attr:`pair`, or a person's if nobody knows that output."""
+        return ("no person", "person") if self.person is None else self.pair
+
+    @property
     def chance(self) -> str:
         """The name of that class's probability: ``P(person)``, or ``P(class 2)`` if nobody knows."""
-        return f"P({'person' if self.person is not None else self.labels[self.positive]})"
+        return f"P({self.labels[self.positive]})"
 
     @property
     def doubt(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
+from vww_deploy.pictures.outputs import Cell
 from vww_deploy.runs.compare import Comparison
 from vww_deploy.runs.store import RunHeader, RunSummary, State, Store, StoredResult, StoredSkip
 from vww_deploy.session.latency import ESTIMATE_BOARD, Estimate, estimate
@@ -57,7 +58,7 @@ class ListedRun(RunRow):
 
 @dataclass(frozen=True)
 class ExportedResult:
-    """One picture's inference; fields as those of :class:`~vww_deploy.runs.store.StoredResult`."""
+    """One picture's inference; fields as those of :class:`~vww_deploy.runs.store.StoredResult`, and what they mean."""
 
     position: int
     path: str
@@ -65,6 +66,12 @@ class ExportedResult:
     truth: int | None
     label: int
     p_person: float
+    prediction: str
+    """The label of the answer."""
+    top: list[tuple[str, float]]
+    """The likeliest classes, with their probabilities."""
+    cells: list[Cell]
+    """Those of a map that reach the threshold."""
     outputs: list[int]
     reference: list[int] | None
     equal: bool | None
@@ -77,7 +84,10 @@ class ExportedResult:
 
 
 COLUMNS: Final = tuple(field.name for field in fields(ExportedResult))
-"""Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between."""
+"""Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between, ``top`` is classes with
+their probabilities and ``cells`` rows, columns and probabilities, with semicolons between."""
+
+_MEANT: Final = ("prediction", "top", "cells")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,8 @@ def exported(store: Store, run: int, estimate_for: str = ESTIMATE_BOARD) -> Expo
     Raises:
         StoreError: there is no such run.
     """
-    results = [_result(result) for result in store.results(run)]
+    header = store.run(run).header
+    results = [_result(result, header) for result in store.results(run)]
     counted = [result.ticks for result in results if result.latency_us is None]
     return ExportedRun(
         **_row(store.run(run)),
@@ -147,14 +158,16 @@ def export(store: Store, run: int, path: Path) -> None:
     Raises:
         StoreError: there is no such run, or the file cannot be written.
     """
-    store.run(run)  # says when there is none
+    header = store.run(run).header
     try:
         if path.suffix.lower() == ".csv":
             text = io.StringIO(newline="")
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for result in store.results(run):
-                row = asdict(_result(result))
+                row = asdict(_result(result, header))
+                row["top"] = "; ".join(f"{label} {chance:.4f}" for label, chance in row["top"])
+                row["cells"] = "; ".join(f"{c['row']} {c['column']} {c['probability']:.4f}" for c in row["cells"])
                 for name in ("outputs", "reference"):
                     row[name] = None if row[name] is None else " ".join(map(str, row[name]))
                 writer.writerow(row)
@@ -170,8 +183,12 @@ def _row(summary: RunSummary) -> dict[str, Any]:
     return {**vars(summary.header), **own}
 
 
-def _result(result: StoredResult) -> ExportedResult:
-    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS}
+def _result(result: StoredResult, header: RunHeader) -> ExportedResult:
+    outputs = header.outputs
+    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS if name not in _MEANT}
+    values["prediction"] = outputs.prediction(result.p_person, result.outputs, header.threshold)
+    values["top"] = list(outputs.top(result.outputs))
+    values["cells"] = list(outputs.cells(result.outputs, header.threshold))
     values["outputs"] = result.outputs.tolist()
     values["reference"] = None if result.reference is None else result.reference.tolist()
     return ExportedResult(**values)

@@ -16,6 +16,7 @@ from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.session.events import BoardInfo
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics
@@ -33,6 +34,7 @@ class _Shown:
     url: str
     name: str
     verdict: str
+    detail: str
     p_person: float
     person: bool
     wrong: bool
@@ -112,7 +114,7 @@ def _tiles(data: RunData, estimate_for: str) -> list[tuple[str, str, str]]:
     """Figure, name, and what more there is to say."""
     with_person = sum(map(data.person, data.entries))
     tiles = [
-        (f"{len(data.entries):,}", "results", f"{with_person:,} with a person"),
+        (f"{len(data.entries):,}", "results", f"{with_person:,} {data.board.outputs.pair[1]}"),
         _latency_tile(data, estimate_for),
         (f"{sum(e.retries for e in data.entries):,}", "messages sent again", ""),
     ]
@@ -157,7 +159,7 @@ def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
 def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
     shown = []
     for entry in entries:
-        pixels = entry.preview()
+        pixels = data.drawn(entry)
         url = "" if pixels is None else "data:image/png;base64," + base64.b64encode(to_png(pixels)).decode()
         person = data.person(entry)
         shown.append(
@@ -165,6 +167,7 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
                 url=url,
                 name=entry.name.rsplit("/", 1)[-1] or f"frame {entry.number}",
                 verdict=data.prediction(entry),
+                detail=data.detail(entry),
                 p_person=entry.p_person,
                 person=person,
                 wrong=entry.truth is not None and bool(entry.truth) != person,
@@ -192,7 +195,7 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
         list(zip(numbers, latencies, strict=True)),
     )
     chances = [entry.p_person for entry in data.entries]
-    labelled = data.labelled
+    labelled, chance = data.labelled, data.board.outputs.chance
     groups = [BarGroup("all", chances, "time")]
     if labelled:
         groups = [
@@ -203,26 +206,26 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
         ("Latency: distribution", spread),
         ("Latency: timeline", timeline),
         (
-            "P(person), and the threshold",
-            charts.histogram("P(person)", Axis("P(person)"), groups, threshold=data.board.threshold),
+            f"{chance}, and the threshold",
+            charts.histogram(chance, Axis(chance), groups, threshold=data.board.threshold),
         ),
     ]
     truths = [entry.truth for entry in labelled]
     if 0 in truths and 1 in truths:
-        drawn += _curves([e.p_person for e in labelled], np.array(truths, int), data.board.threshold)
+        drawn += _curves([e.p_person for e in labelled], np.array(truths, int), data.board)
     if data.layers:
         drawn.append(("Latency by layer", charts.bars("latency by layer", data.board.clock, data.layers)))
     return drawn
 
 
-def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[str, str]]:
+def _curves(chances: list[float], truths: Any, board: BoardInfo) -> list[tuple[str, str]]:
     roc = metrics.roc(chances, truths)
     precision = metrics.precision_recall(chances, truths)
     bins = metrics.calibration(chances, truths)
 
     def at_threshold(curve: metrics.Curve) -> tuple[float, float]:
         """The point of a curve where the run's threshold lies."""
-        reached = np.flatnonzero(curve.thresholds >= threshold)
+        reached = np.flatnonzero(curve.thresholds >= board.threshold)
         place = int(reached[-1]) if len(reached) else 0
         return float(curve.x[place]), float(curve.y[place])
 
@@ -233,7 +236,7 @@ def _curves(chances: list[float], truths: Any, threshold: float) -> list[tuple[s
         (
             f"ROC curve, area {metrics.roc_auc(chances, truths):.3f}",
             charts.line(
-                *("ROC curve", Axis("false alarms"), Axis("persons found"), points(roc)),
+                *("ROC curve", Axis("false alarms"), Axis(f"{board.outputs.pair[1]} found"), points(roc)),
                 style="yes",
                 diagonal=True,
                 mark=at_threshold(roc),

@@ -12,6 +12,7 @@ from pathlib import Path
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.files import meant
 from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.cells import outlined
 from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
 from vww_deploy.runs.store import Store
@@ -37,7 +38,8 @@ class Entry:
         at: seconds since 1970.
         outputs: int8, as the device sent them.
         equal: whether the host reference gave the same outputs; None if it did not run.
-        preview: a small picture of it; None if it is no longer where it was, or another one is there.
+        preview: a small picture of it, for a map of cells what the model saw of it; None if it is no longer where it
+            was, or another one is there.
     """
 
     number: int
@@ -86,6 +88,17 @@ class RunData:
         """The label that an entry's outputs amount to."""
         return self.board.outputs.prediction(entry.p_person, entry.outputs, self.board.threshold)
 
+    def detail(self, entry: Entry) -> str:
+        """What there is to say beside it: the likeliest classes, or which cells of a map it is in."""
+        return self.board.outputs.detail(entry.outputs, self.board.threshold)
+
+    def drawn(self, entry: Entry) -> Pixels | None:
+        """The preview, with the cells of a map that reach the threshold."""
+        pixels, outputs = entry.preview(), self.board.outputs
+        if pixels is None:
+            return None
+        return outlined(pixels, outputs.rows, outputs.columns, outputs.cells(entry.outputs, self.board.threshold))
+
     @property
     def labelled(self) -> list[Entry]:
         """The entries whose truth is known; none if nobody knows which output is a person."""
@@ -119,6 +132,7 @@ def load_run(which: str, store: Path | None = None) -> RunData:
 def _from_store(store: Store, run: int) -> RunData:
     summary = store.run(run)
     header = summary.header
+    crop = header.crop if header.outputs.is_map else None  # else the whole picture says more
     entries = [
         Entry(
             number=result.position,
@@ -132,7 +146,7 @@ def _from_store(store: Store, run: int) -> RunData:
             at=_seconds(result.at),
             outputs=tuple(result.outputs.tolist()),
             equal=result.equal,
-            preview=partial(_file_preview, Path(meant(result.path)), result.sha256),
+            preview=partial(_file_preview, Path(meant(result.path)), result.sha256, crop),
         )
         for result in store.results(run)
     ]
@@ -182,13 +196,14 @@ def _from_recording(path: Path) -> RunData:
                 case ShownPicture():
                     frame = recorded.id, recorded.event
                 case Prediction() if frame is not None and frame[1].number == recorded.event.number:
-                    entries.append(_recorded_entry(path, *frame, recorded.event))
+                    is_map = board is not None and board.outputs.is_map
+                    entries.append(_recorded_entry(path, *frame, recorded.event, is_map))
     if board is None:
         raise DataError(f"{path.name} holds no results: no board was ever connected")
     return RunData(path.name, board, started, "recording", entries, skipped, layers)
 
 
-def _recorded_entry(path: Path, id: int, frame: ShownPicture, result: Prediction) -> Entry:
+def _recorded_entry(path: Path, id: int, frame: ShownPicture, result: Prediction, is_map: bool) -> Entry:
     return Entry(
         number=frame.number,
         name=frame.source,
@@ -201,24 +216,28 @@ def _recorded_entry(path: Path, id: int, frame: ShownPicture, result: Prediction
         at=result.at,
         outputs=result.outputs,
         equal=None if result.reference is None else result.reference == result.outputs,
-        preview=partial(_recorded_preview, path, id),
+        preview=partial(_recorded_preview, path, id, is_map),
     )
 
 
-def _recorded_preview(path: Path, id: int) -> Pixels | None:
-    """Read again when it is needed: a recording of an hour does not fit into memory."""
+def _recorded_preview(path: Path, id: int, is_map: bool) -> Pixels | None:
+    """Read again when it is needed: a recording of an hour does not fit into memory.
+
+    Cells are of what the model saw, which may be a part of what the camera gave.
+    """
     with Recording(path) as recording:
         event = next(recording.events(id - 1)).event
     assert isinstance(event, ShownPicture)
-    return event.raw if event.raw is not None else event.pixels
+    return event.raw if event.raw is not None and not is_map else event.pixels
 
 
-def _file_preview(path: Path, sha256: str) -> Pixels | None:
+def _file_preview(path: Path, sha256: str, crop: tuple[int, int] | None) -> Pixels | None:
     try:
         data = preprocess.read_picture_file(path)
         if hashlib.sha256(data).hexdigest() != sha256:
             return None
-        return thumbnail(preprocess.open_picture(data, str(path)), _PREVIEW_SIDE)
+        pixels = thumbnail(preprocess.open_picture(data, str(path)), _PREVIEW_SIDE)
+        return pixels if crop is None else preprocess.centre_crop(pixels, *crop)
     except DataError:
         return None
 

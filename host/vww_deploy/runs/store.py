@@ -120,6 +120,7 @@ class RunHeader:
         reference: whether the host reference ran beside the board.
         raw_camera: the camera frames that the pictures were sent as, for the board to preprocess, as ``176x144:gray``;
             empty if the host preprocessed them.
+        crop: height and width of the shape that the model's card crops pictures to; None if it takes the whole picture.
         layers: name and ticks of each layer, measured once at the beginning; empty if the firmware times none.
     """
 
@@ -137,6 +138,7 @@ class RunHeader:
     clock_hz: int = 1_000_000
     reference: bool = True
     raw_camera: str = ""
+    crop: tuple[int, int] | None = None
     layers: tuple[tuple[str, int], ...] = ()
 
     @classmethod
@@ -154,9 +156,13 @@ class RunHeader:
         known["outputs"] = untrusted.output_spec(values)
         if isinstance(known.get("layers"), list):
             known["layers"] = tuple(map(tuple, known["layers"]))
+        if isinstance(known.get("crop"), list):
+            known["crop"] = tuple(known["crop"])
         header = untrusted.checked(cls, known)
         if header.clock_hz < 1:
             raise ValueError(f"a run's header has clock_hz = {header.clock_hz}")
+        if header.crop is not None and min(header.crop) < 1:
+            raise ValueError(f"a run's header has crop = {header.crop}")
         return header
 
     def to_json(self) -> str:

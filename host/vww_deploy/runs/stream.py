@@ -123,6 +123,7 @@ def run_header(session: Session) -> RunHeader:
         clock_hz=info.clock_hz,
         reference=session.compare,
         raw_camera="" if session.raw_camera is None else str(session.raw_camera),
+        crop=model.card.input.crop,
         layers=session.layers,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -22,11 +23,13 @@ import pytest
 from rich.console import Console
 
 from tests.support import ROOT
-from tests.support.generated_source import PICTURES, GeneratedSource
+from tests.support.generated_source import CUPS, PICTURES, GeneratedSource
 from tests.support.json_shapes import assert_documented, json_page
+from vww_deploy.monitor.graphics import Graphics
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
 from vww_deploy.monitor.state import MonitorView, State
+from vww_deploy.monitor.terminal import Painter
 from vww_deploy.monitor.text import milliseconds, printable, rate, sparkline
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.session.events import Connection, Prediction
@@ -219,6 +222,29 @@ def test_80_by_24_shows_all_that_matters() -> None:
         "rocket",
     ):
         assert words in shown, words
+
+
+def test_a_map_shows_its_cells_and_what_they_are_of() -> None:
+    source = GeneratedSource(fps=0, frames=1)
+    source.outputs = CUPS
+    state = State()
+    for event in source.events(Control()):
+        state.apply(event)
+    console = Console(width=80, height=24, force_terminal=True, color_system=None)
+    view = state.view()
+    shown = "\n".join("".join(s.text for s in line) for line in draw(console, view, title="generated").lines)
+    assert "P(cup) 97.0%" in shown and "1 cell in 1 place: row 1 column 2" in shown
+    assert "person " not in shown
+    assert view.picture is not None and (view.picture[24, 48:72] == (0, 230, 118)).all()
+    state.threshold = 0.99
+    other = state.view()
+    assert other.cells == () and other.picture is not None and other.picture.shape == (96, 96, 1)
+    painted = [io.StringIO(), io.StringIO()]
+    for screen, moments in zip(painted, ([view], [view, other]), strict=True):
+        painter = Painter(screen, console, Graphics.KITTY)
+        for moment in moments:
+            painter.paint(draw(console, moment, title="generated"), moment)
+    assert [screen.getvalue().count("a=T") for screen in painted] == [1, 2]  # the picture is drawn anew
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vww_deploy.pictures.cells import outlined
 from vww_deploy.pictures.outputs import Cell, OutputSpec, places
 
 SOFTMAX: dict[str, Any] = {"scale": 1 / 256, "zero_point": -128}
@@ -26,6 +27,8 @@ def test_the_record_says_which_output_is_the_person() -> None:
     first = OutputSpec(("person", "nobody"), 0, **SOFTMAX)
     assert first.p_person(int8(127, -128)) == pytest.approx(255 / 256)
     assert first.pair == ("nobody", "person")
+    assert first.chance == "P(person)"
+    assert OutputSpec(("cup", "no cup"), 0, **SOFTMAX).chance == "P(cup)"
     assert first.prediction(0.2, int8(0, 0), 0.5) == "nobody"
 
 
@@ -72,6 +75,20 @@ def test_a_map_finds_persons_where_its_cells_are() -> None:
     assert grid.detail(outputs, 0.7) == "3 cells in 2 places: row 2 column 3, row 0 column 0, row 1 column 1"
     assert grid.kind == "a map of 3 x 4 cells, each 2 classes"
     assert TWO.cells(int8(0, 127), 0.5) == ()
+
+
+def test_cells_are_outlined_where_they_are() -> None:
+    gray = np.full((8, 12, 1), 7, np.uint8)
+    assert outlined(gray, 2, 3, ()) is gray
+    drawn = outlined(gray, 2, 3, [Cell(1, 2, 0.9)])
+    assert drawn.shape == (32, 48, 3)  # four times as large: a cell of 4 pixels would be nothing but outline
+    green = (drawn == (0, 230, 118)).all(axis=2)
+    expected = np.zeros((32, 48), bool)
+    expected[16:32, 32:48] = True
+    expected[18:30, 34:46] = False
+    assert np.array_equal(green, expected)
+    assert (drawn[~expected] == 7).all()
+    assert (gray == 7).all()
 
 
 def test_a_run_of_an_earlier_version_has_its_labels_and_no_more() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.unit.runs.test_store import HEADER, PICTURES, result
 from vww_deploy.errors import StoreError
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs.export import COLUMNS, export
 from vww_deploy.runs.store import Store
 
@@ -53,3 +56,22 @@ def test_what_cannot_be_written_is_said(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no run 9"):
         export(store, 9, tmp_path / "run.csv")
     assert not (tmp_path / "run.csv").exists()
+
+
+def test_the_answers_of_many_classes_and_of_a_map_are_in_the_table(tmp_path: Path) -> None:
+    scale = {"scale": 1 / 256, "zero_point": -128}
+    three = OutputSpec(("cat", "cup", "dog"), 1, channels=3, **scale)
+    cups = OutputSpec(("background", "cup"), 1, rows=1, columns=3, **scale)
+    with Store(tmp_path / "runs.sqlite") as store:
+        for outputs, values in ((three, (64, 0, -64)), (cups, (127, -128, -64, 64, 0, 0))):
+            writer = store.begin(dataclasses.replace(HEADER, outputs=outputs, threshold=0.5), PICTURES)
+            writer.record(dataclasses.replace(result(0), outputs=np.array(values, np.int8), p_person=0.5, label=1))
+        export(store, 1, tmp_path / "1.csv")
+        export(store, 2, tmp_path / "2.csv")
+        export(store, 2, tmp_path / "2.json")
+    (first,), (second,) = (list(csv.DictReader((tmp_path / f"{run}.csv").open(newline=""))) for run in (1, 2))
+    assert (first["prediction"], first["top"], first["cells"]) == ("cup", "cat 0.7500; cup 0.5000; dog 0.2500", "")
+    assert (second["prediction"], second["cells"]) == ("cup", "0 1 0.7500; 0 2 0.5000")
+    (whole,) = json.loads((tmp_path / "2.json").read_text())["results"]
+    assert whole["cells"][0] == {"row": 0, "column": 1, "probability": 0.75}
+    assert whole["top"] == [["background", 255 / 256], ["cup", 0.75]]

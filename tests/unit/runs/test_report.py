@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.support.generated_source import LAYERS, GeneratedSource
+from tests.support.generated_source import CUPS, LAYERS, GeneratedSource
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.pictures.gather import Picture
@@ -150,6 +150,24 @@ def test_a_report_of_one_class_has_a_matrix_and_no_curves(store: Store) -> None:
     page = _Page(render(record(store, FIRST[:3])))
     assert "Confusion matrix" in page.text
     assert "ROC" not in page.text
+
+
+def test_a_report_says_what_the_outputs_mean_and_draws_the_cells_of_a_map(store: Store) -> None:
+    header = dataclasses.replace(HEADER, outputs=CUPS, crop=(1, 1))
+    data = record(store, FIRST[:2], header)
+    cells = np.tile(np.array([127, -128], np.int8), (16, 1))
+    cells[6] = (-100, 100)
+    entry = dataclasses.replace(data.entries[0], outputs=tuple(cells.ravel().tolist()))
+    data = dataclasses.replace(data, entries=[entry, *data.entries[1:]])
+    drawn, plain = data.drawn(entry), data.drawn(data.entries[1])
+    assert drawn is not None and plain is not None
+    assert drawn.shape == (80, 80, 3)  # the middle of 60 x 40 pixels, as the model sees it, twice as large
+    assert plain.shape == (40, 40, 3)
+    assert (drawn[20, 40:60] == (0, 230, 118)).all()
+    page = _Page(render(data))
+    for words in ("1 cell in 1 place: row 1 column 2", "P(cup), and the threshold", "2 cup", "predicted cup"):
+        assert words in page.text, words
+    assert "person" not in page.text.replace("person_", "")
 
 
 def test_a_changed_picture_is_not_shown_as_the_one_of_the_run(store: Store) -> None:
