@@ -112,7 +112,7 @@ def test_a_map_of_cells_is_drawn_and_named_as_its_labels_say(page: Any, browser:
     wait_for(lambda: text(browser, ".vww-pill") == "board lost")
     page.tell("back")
     wait_for(lambda: text(browser, "#prediction") == "cup" and text(browser, ".vww-pill") == "connected")
-    seen = set()
+    seen: set[str] = set()
     until = time.monotonic() + 60
     while len(seen) < 2:
         assert time.monotonic() < until, seen

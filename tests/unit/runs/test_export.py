@@ -59,9 +59,8 @@ def test_what_cannot_be_written_is_said(store: Store, tmp_path: Path) -> None:
 
 
 def test_the_answers_of_many_classes_and_of_a_map_are_in_the_table(tmp_path: Path) -> None:
-    scale = {"scale": 1 / 256, "zero_point": -128}
-    three = OutputSpec(("cat", "cup", "dog"), 1, channels=3, **scale)
-    cups = OutputSpec(("background", "cup"), 1, rows=1, columns=3, **scale)
+    three = OutputSpec(("cat", "cup", "dog"), 1, channels=3, scale=1 / 256, zero_point=-128)
+    cups = OutputSpec(("background", "cup"), 1, rows=1, columns=3, scale=1 / 256, zero_point=-128)
     with Store(tmp_path / "runs.sqlite") as store:
         for outputs, values in ((three, (64, 0, -64)), (cups, (127, -128, -64, 64, 0, 0))):
             writer = store.begin(dataclasses.replace(HEADER, outputs=outputs, threshold=0.5), PICTURES)
