@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -29,6 +29,8 @@ from vww_deploy.errors import DataError, ModelError
 from vww_deploy.graph.ir import Graph, Int8Array
 from vww_deploy.tools import logged_start
 
+TRY_TIMEOUT_S: Final = 60.0
+"""One picture takes a network of any use some seconds at most."""
 _PROGRAM: Final = Path(__file__).with_name("reference_child.py")
 
 
@@ -85,17 +87,39 @@ class Reference:
         return {one.id: one.from_file(array) for one, array in zip(activations, values, strict=True)}
 
     def _ask(self, what: str, content: bytes, **more: Any) -> list[npt.NDArray[np.generic]]:
-        try:
+        with _told(
+            self._graph.name, "No result can be compared with it: convert the model again, or leave the comparison out."
+        ):
             return self._process.ask({"do": what, "model": self._number, **more}, content)
-        except _DiedError as death:
-            raise ModelError(
-                f"{self._graph.name}: LiteRT's reference interpreter ended itself at this model ({death})",
-                hint="No result can be compared with it: convert the model again, or leave the comparison out.",
-            ) from death
-        except _RefusedError as error:
-            raise ModelError(
-                f"{self._graph.name}: LiteRT refuses this model: {error}", hint="convert the model again"
-            ) from error
+
+
+def try_out(content: bytes, name: str) -> None:
+    """Loads a ``.tflite`` and runs it on zeros, in the process beside this one, with LiteRT's fast kernels.
+
+    What comes through may be given to an interpreter in this process. Raises ModelError, with ``name``, where LiteRT
+    refuses the model, ends itself at it or takes longer than :data:`TRY_TIMEOUT_S`.
+    """
+    with _lock, _told(name, "Convert the model again."):
+        process = _process()
+        timer = threading.Timer(TRY_TIMEOUT_S, process.kill)
+        timer.start()
+        try:
+            process.ask({"do": "try"}, content)
+        finally:
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def _told(name: str, hint: str) -> Iterator[None]:
+    """What the process says, or that it died, as a ModelError."""
+    try:
+        yield
+    except _DiedError as death:
+        raise ModelError(
+            f"{name}: LiteRT's reference interpreter ended itself at this model ({death})", hint=hint
+        ) from death
+    except _RefusedError as error:
+        raise ModelError(f"{name}: LiteRT refuses this model: {error}", hint="convert the model again") from error
 
 
 class _DiedError(Exception):
@@ -150,6 +174,10 @@ class _Process:
         if "error" in answer:
             raise _RefusedError(answer["error"])
         return values
+
+    def kill(self) -> None:
+        """Ends it; whoever waits for an answer is told that it died."""
+        self._popen.kill()
 
     def _death(self) -> str:
         self._close()

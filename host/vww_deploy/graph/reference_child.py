@@ -38,7 +38,12 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def carry_out(interpreters: dict[int, Any], request: dict[str, Any], content: bytes) -> list[npt.NDArray[Any]]:
-    """One request's values: an empty one of the input's type for ``load``, the tensors that it names for ``run``."""
+    """One request's values: none for ``try``, an empty one of the input's type for ``load``, for ``run`` the tensors
+    that it names.
+    """
+    if request["do"] == "try":
+        try_out(content)
+        return []
     number = request["model"]
     if request["do"] == "load":
         interpreters[number] = interpreter = load(content)
@@ -48,6 +53,17 @@ def carry_out(interpreters: dict[int, Any], request: dict[str, Any], content: by
     interpreter.set_tensor(given["index"], np.frombuffer(content, given["dtype"]).reshape(given["shape"]))
     interpreter.invoke()
     return [interpreter.get_tensor(index) for index in request["tensors"]]
+
+
+def try_out(content: bytes) -> None:
+    """Runs a model on zeros with the fast kernels, as calibration has them and as all else has them."""
+    for kind in (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO):
+        interpreter = Interpreter(model_content=content, experimental_op_resolver_type=kind)
+        interpreter.allocate_tensors()
+        for given in interpreter.get_input_details():
+            interpreter.set_tensor(given["index"], np.zeros(given["shape"], given["dtype"]))
+        interpreter.invoke()
+    interpreter.get_tensor_details()  # names that are no UTF-8 are refused
 
 
 def load(content: bytes) -> Any:

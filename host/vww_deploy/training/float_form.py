@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.errors import ModelError
+from vww_deploy.graph.model_file import tflite_bytes
+from vww_deploy.graph.reference import try_out
 from vww_deploy.graph.tflite_file import load
 from vww_deploy.training.mobilenet import require_tensorflow
 
 _STORED: Final = {"FLOAT16": np.float16, "INT8": np.int8, "UINT8": np.uint8}
 _WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+_MOST_VALUES: Final = 1 << 28
+"""Of all tensors of a model that is run on this computer: 1 GB of float32."""
+
+
+def checked_tflite(path: Path) -> bytes:
+    """The bytes of a ``.tflite`` that may be given to an interpreter in this process: damage does not reach it.
+
+    Raises ModelError for what is none, needs more memory than any picture network, or ends LiteRT.
+    """
+    content = tflite_bytes(path)
+    file = load(content, name=str(path))
+    values = sum(math.prod(tensor.shape) for tensor in file.tensors)
+    if values > _MOST_VALUES:
+        raise ModelError(
+            f"{path}: {values:,} values in all tensors; at most {_MOST_VALUES:,} are run",
+            hint="take a model of smaller pictures",
+        )
+    try_out(file.content, str(path))
+    return file.content
 
 
 def as_float32(content: bytes) -> bytes:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.errors import DataError, ModelError
-from vww_deploy.graph.model_file import tflite_bytes
+from vww_deploy.graph.reference import try_out
 from vww_deploy.pictures.outputs import OutputSpec
-from vww_deploy.training.float_form import as_float32
+from vww_deploy.training.float_form import as_float32, checked_tflite
 from vww_deploy.training.interpret import PixelRange, Pixels, open_interpreter, real_values, show, to_real
 from vww_deploy.training.mobilenet import require_tensorflow
 from vww_deploy.training.rounding import centre_logits, equalise, settle
@@ -49,7 +49,7 @@ def float_tflite(source: Any, *, size: tuple[int, int] | None = None) -> bytes:
     try:
         if isinstance(source, Path):
             if source.suffix == ".tflite":
-                content = as_float32(tflite_bytes(source))
+                content = as_float32(checked_tflite(source))
                 check_float(content, source)
                 return content
             if source.is_dir():
@@ -144,6 +144,7 @@ def quantise(
         )
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"the model cannot be quantised: {error}") from error
+    try_out(rough, "the model as int8")
     return settle(rough, like or float_model, representative, pixel_range)
 
 
@@ -208,6 +209,7 @@ def layer_noise(
 
 def check_float(content: bytes, path: Path) -> None:
     """Raise ModelError unless a ``.tflite`` is a float one with one picture input."""
+    try_out(content, str(path))
     try:
         given = open_interpreter(content).get_input_details()
     except (ValueError, RuntimeError) as error:

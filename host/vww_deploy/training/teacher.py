@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vww_deploy.errors import ModelError, VwwError
 from vww_deploy.training.augment import luma
+from vww_deploy.training.float_form import checked_tflite
 from vww_deploy.training.mobilenet import require_tensorflow, silent_stderr
 from vww_deploy.training.quantize import float_tflite
 
@@ -50,7 +51,7 @@ class Teacher:
 
         try:
             is_tflite = path.suffix == ".tflite"
-            content = path.read_bytes() if is_tflite else float_tflite(path)
+            content = checked_tflite(path) if is_tflite else float_tflite(path)
             self.sha256 = hashlib.sha256(content).hexdigest()
             model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
             maps = _linear_maps(model)

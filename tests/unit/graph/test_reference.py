@@ -35,6 +35,15 @@ def test_an_abort_of_litert_is_an_error_and_others_go_on() -> None:
     np.testing.assert_array_equal(good.run(PICTURE), before)
 
 
+def test_a_model_is_tried_out_where_its_end_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference_module.try_out(softmax(1.0), "good")
+    with pytest.raises(ModelError, match="cut: LiteRT refuses this model"):
+        reference_module.try_out(softmax(1.0)[:300], "cut")
+    monkeypatch.setattr(reference_module, "TRY_TIMEOUT_S", 0.0)
+    with pytest.raises(ModelError, match=r"slow: .*ended itself at this model \(SIGKILL"):
+        reference_module.try_out(softmax(1.0), "slow")
+
+
 def test_a_process_that_was_killed_between_is_started_again() -> None:
     reference = Reference(read_model(softmax(1.0)))
     before = reference.run_all(PICTURE)

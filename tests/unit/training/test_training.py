@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.train, pytest.mark.usefixtures("short_network")]
 from vww_deploy.training import batches, evaluate, mobilenet, recipes, train, weights  # noqa: E402
 from vww_deploy.training.augment import Augmentation, any_luma, degrade, mixup, random_views, shift  # noqa: E402
 from vww_deploy.training.finetune import fine_tune_int8, fold  # noqa: E402
+from vww_deploy.training.float_form import as_float32, checked_tflite  # noqa: E402
 from vww_deploy.training.interpret import to_real  # noqa: E402
 from vww_deploy.training.package import pack, pixels_of  # noqa: E402
 from vww_deploy.training.quantize import float_tflite, layer_noise, operators_of, predict_tflite, quantise  # noqa: E402
@@ -536,8 +537,25 @@ def test_a_recipe_of_another_name(discs: Path, tmp_path: Path) -> None:
 def test_a_teacher_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "teacher.tflite"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"teacher\.tflite: (the file is empty|not a \.tflite file)"):
         Teacher(path)
+
+
+def test_a_damaged_teacher_does_not_end_the_program(teacher: Path, tmp_path: Path) -> None:
+    """Some of these flips are a segmentation fault in LiteRT's interpreter, which so runs in a process of its own."""
+    whole = teacher.read_bytes()
+    path = tmp_path / "damaged.tflite"
+    refused = 0
+    for seed in range(40):
+        damaged = bytearray(whole)
+        for bit in np.random.default_rng(seed).integers(0, 8 * len(whole), 3).tolist():
+            damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            as_float32(checked_tflite(path))
+        except ModelError:
+            refused += 1
+    assert refused > 10
 
 
 def test_a_teacher_of_another_shape(tmp_path: Path) -> None:
