@@ -285,3 +285,28 @@ def test_bench_counts_the_same_instructions_every_time(place: Workplace, board: 
     assert 0.99 * total["median"] <= sum(layers) <= 1.01 * total["median"]
     table = place.run("bench", "--board", "virtual", "-n", 1)
     assert "person_96_gray: " in table.stdout and "per MAC" in table.stdout
+
+
+def test_flash_gets_the_board_while_another_process_watches_it_and_gives_it_back(
+    place: Workplace, board: VirtualBoard, samples: list[Path], tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+
+    def told(kind: str, state: str | None = None) -> list[dict[str, Any]]:
+        events = [json.loads(line) for line in seen.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [event for event in events if event["event"] == kind and event.get("state") == state]
+
+    watching = place.command("monitor", *samples[:2], "--board", "virtual", "--json")
+    with seen.open("w") as file, subprocess.Popen(watching, stdout=file, env=place.environment) as monitor:
+        try:
+            while not told("result"):
+                time.sleep(0.1)
+            flashed = place.run("flash", "--board", "virtual")
+            assert flashed.returncode == 0, flashed.stderr
+            assert "virtual runs person_96_gray" in flashed.stdout
+            lost, *_ = told("connection", "lost")
+            assert lost["reason"].startswith("vww-deploy flash (process ")
+            while told("result")[-1]["at"] < lost["at"]:
+                time.sleep(0.1)
+        finally:
+            monitor.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ FLASH: Final = "vww-deploy flash"
 
 TAKE_TIMEOUT_S: Final = 30.0
 """A monitor lets go after the inference in hand; the slowest model and a repeated request take some seconds."""
+
+_NAME_TIMEOUT_S: Final = 0.5
 
 
 @contextlib.contextmanager
@@ -95,6 +98,8 @@ def _locked(port: str, kind: str, who: str, timeout_s: float) -> Iterator[None]:
         _text(place).write_text(f"{who} (process {os.getpid()})", encoding="utf-8")
         yield
     finally:
+        with contextlib.suppress(OSError):
+            _text(place).unlink()
         lock.release()
 
 
@@ -110,6 +115,11 @@ def _text(place: Path) -> Path:
 
 
 def _said(place: Path) -> str:
-    with contextlib.suppress(OSError):
-        return _text(place).read_text(encoding="utf-8", errors="replace")[:200] or "another program"
+    """Who has a lock; the name is written a moment after the lock is taken."""
+    until = time.monotonic() + _NAME_TIMEOUT_S
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            if text := _text(place).read_text(encoding="utf-8", errors="replace")[:200]:
+                return text
+        time.sleep(0.01)
     return "another program"

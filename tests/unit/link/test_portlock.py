@@ -30,6 +30,31 @@ def test_the_owner_is_named_and_only_while_it_holds_the_port() -> None:
     assert portlock.owner_of(PORT) == ""
 
 
+def test_who_has_just_taken_the_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = threading.Event()
+    write = Path.write_text
+
+    def late(path: Path, text: str, encoding: str) -> int:
+        named.wait(0.1)
+        return write(path, text, encoding=encoding)
+
+    monkeypatch.setattr(Path, "write_text", late)
+    thread = threading.Thread(target=lambda: _hold_for(named))
+    thread.start()
+    try:
+        while not (owner := portlock.owner_of(PORT)):
+            pass
+        assert owner.startswith("a monitor (process ")
+    finally:
+        named.set()
+        thread.join()
+
+
+def _hold_for(done: threading.Event) -> None:
+    with portlock.holding(PORT, "a monitor"):
+        done.wait(10)
+
+
 def test_who_wants_the_port_waits_until_it_is_let_go() -> None:
     had = threading.Event()
 
