@@ -280,7 +280,8 @@ def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
 def assert_accuracy(
     device: Device, board: BoardUnderTest, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
 ) -> None:
-    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person is there.
+    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person (or
+    what else the positive class is) is there.
 
     Raises:
         HilError: fewer are, or there is no sample.
@@ -291,13 +292,17 @@ def assert_accuracy(
     wrong = []
     results = device.infer_many([picture for _, picture, _ in samples])
     threshold, outputs = board.model.card.threshold, board.model.outputs
-    if outputs.doubt:
-        raise HilError(outputs.doubt)
+    if outputs.person is None:
+        names = ", ".join(outputs.labels)
+        raise HilError(
+            f"nobody knows which of the outputs is a person: {names}; pytest's --vww-person-label NAME says it, "
+            "--vww-labels FILE names them all"
+        )
     for (name, picture, person), result in zip(samples, results, strict=True):
         p_person = outputs.p_person(result.output)
         if (p_person >= threshold) != person:
-            truth = "a person" if person else "no person"
-            wrong.append(Failure(name, f"P(person) {p_person:.3f}, but it shows {truth}", thumbnail(picture)))
+            truth = outputs.pair[person]
+            wrong.append(Failure(name, f"{outputs.chance} {p_person:.3f}, but it shows {truth}", thumbnail(picture)))
     accuracy = 1 - len(wrong) / len(samples)
     if accuracy < at_least:
         listed = "\n".join(f"  {failure.name}: {failure.text}" for failure in wrong[:10])

@@ -42,6 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="its port; once for each board that pytest-xdist's workers share",
     )
     group.addoption("--vww-model", metavar="MODEL", help="a .tflite file or a shipped model; default: person_96_gray")
+    group.addoption(
+        "--vww-labels", metavar="FILE", type=Path, help="names of the model's classes, one a line, as run --labels"
+    )
+    group.addoption("--vww-person-label", metavar="NAME", help="the class that counts as a person")
     group.addoption("--vww-report", metavar="FILE", type=Path, help="write an HTML report with pictures that failed")
 
 
@@ -142,8 +146,9 @@ def vww_model(pytestconfig: pytest.Config) -> Model:
     """The model that is on the board: ``to_input`` makes its inputs of pictures."""
     from vww_deploy.graph.model import Model
 
+    option = pytestconfig.getoption
     with _errors_without_traceback():
-        return Model.load(pytestconfig.getoption("vww_model"))
+        return Model.load(option("vww_model"), labels=option("vww_labels"), person_label=option("vww_person_label"))
 
 
 @pytest.fixture(scope="session")

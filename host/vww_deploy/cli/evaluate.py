@@ -96,7 +96,7 @@ def command(
         common.print_json(EvaluateOutput(result, wanted, list(degraded)))
     else:
         _print(result, wanted)
-        _print_degraded(degraded)
+        _print_degraded(degraded, result.classes)
         if html is not None:
             common.out.print(f"[green]✓[/] {escape(str(html))}")
 
@@ -202,10 +202,11 @@ def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
         soft_wrap=True,
     )
     (right_no, alarms), (misses, hits) = result.confusion
+    without, positive = map(escape, result.classes)
     for name, text in (
         ("top-1", f"{result.top1:.2%} (threshold {result.threshold:g})"),
-        ("person", f"{result.person:.2%}: {hits} found, {misses} missed"),
-        ("no person", f"{result.no_person:.2%}: {right_no} told so, {alarms} false alarms"),
+        (positive, f"{result.person:.2%}: {hits} found, {misses} missed"),
+        (without, f"{result.no_person:.2%}: {right_no} told so, {alarms} false alarms"),
         ("ROC AUC", f"{result.roc_auc:.4f}"),
         ("avg precision", f"{result.average_precision:.4f}"),
         ("F1", f"{result.f1:.4f}; best {result.best_f1:.4f} at threshold {result.best_f1_threshold:.3f}"),
@@ -214,7 +215,7 @@ def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
         common.out.print(f"{name:<14} {text}")
     _groups("person size", result.by_person_size)
     _groups("brightness", result.by_brightness)
-    table = Table("false alarms at most", "threshold", "false alarms", "persons found", box=None, pad_edge=False)
+    table = Table("false alarms at most", "threshold", "false alarms", f"{positive} found", box=None, pad_edge=False)
     for choice in (*result.thresholds, *([wanted] if wanted else [])):
         table.add_row(
             f"{choice.wanted:.1%}",
@@ -225,12 +226,12 @@ def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
     common.out.print(table)
 
 
-def _print_degraded(figures: tuple[Degraded, ...]) -> None:
+def _print_degraded(figures: tuple[Degraded, ...], classes: tuple[str, str]) -> None:
     if not figures:
         return
     from vww_deploy.training.degradation import mean_loss
 
-    table = Table("degraded", "top-1", "lost", "person", "no person", box=None, pad_edge=False)
+    table = Table("degraded", "top-1", "lost", escape(classes[1]), escape(classes[0]), box=None, pad_edge=False)
     for one in figures:
         lost = f"{100 * (figures[0].top1 - one.top1):.1f}"
         table.add_row(one.name, f"{one.top1:.2%}", lost, f"{one.person:.2%}", f"{one.no_person:.2%}")

@@ -26,7 +26,9 @@ def command(
     board: common.BoardOption = None,
     port: common.PortOption = None,
     mode: Annotated[Mode, typer.Option("--mode", help="What to measure.")] = Mode.BOTH,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many files, half of each class.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only so many files, as many of each class.")
+    ] = None,
     signed: Annotated[bool, typer.Option("--int8", help="The files hold int8 values instead of uint8.")] = False,
     estimate_for: common.AsOption = common.AS_DEFAULT,
     as_json: common.JsonOption = False,
@@ -98,4 +100,4 @@ def command(
         common.out.print(f"Median is {latency_text(counted.instructions, None, estimate_for)}; no time was measured")
     if accuracy is not None:
         common.out.print(f"Top 1% = {accuracy.top1_percent:2.1f} of {len(samples)} samples")
-        common.out.print("AUC = " + ("- (only one class)" if accuracy.auc is None else f"{accuracy.auc:.3f}"))
+        common.out.print("AUC = " + ("- (not of two classes)" if accuracy.auc is None else f"{accuracy.auc:.3f}"))

@@ -155,7 +155,7 @@ def print_comparison(before: str, after: str, found: Comparison, estimate_for: s
             f"interval {100 * accuracy.low:+.1f} to {100 * accuracy.high:+.1f}{sure}, {accuracy.pictures} labelled",
             soft_wrap=True,
         )
-    out.print(f"P(person)   changed by {found.largest_change:.3f} at most")
+    out.print(f"probability changed by {found.largest_change:.3f} at most")
     out.print(f"flipped     {len(found.flips)} predictions")
     for flip in found.flips:
         mark = "" if flip.truth is None else " [green]✓[/]" if bool(flip.truth) == flip.person else " [red]✗[/]"

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from vww_deploy.boards.catalogue import load_boards
 from vww_deploy.errors import DataError, LinkError
@@ -47,7 +48,8 @@ _MAX_SAMPLE_BYTES: Final = 1 << 20
 _MAX_LISTED: Final = 1_000_000  # lines of a list of samples
 
 _LAP: Final = re.compile(r"m-lap-us-([0-9]{1,20})")
-_RESULTS: Final = re.compile(r"m-results-\[([^]]+)\]")
+_RESULTS: Final = re.compile(r"m-results-\[([^]]*)\]")
+_ROUNDED: Final = 0.02  # by which probabilities with three digits miss 1 at most
 
 Progress = Callable[[int], None]
 
@@ -60,7 +62,7 @@ class Sample:
         name: of the file.
         read: its uint8 values, height by width by channels. They are read when they are due, for a list may name more
             than memory holds. Raises DataError when that fails.
-        truth: the class, 0 or 1.
+        truth: the class, from 0.
     """
 
     name: str
@@ -107,21 +109,37 @@ class Performance:
 
 @dataclass(frozen=True)
 class MlperfAccuracy:
-    """The accuracy mode's results: P(class 1) by sample, and the truth."""
+    """The accuracy mode's results: the outputs by sample, and the truth.
 
-    probabilities: tuple[float, ...]
+    A single output is the probability of class 1. Outputs that are no probabilities are logits.
+    """
+
+    outputs: tuple[tuple[float, ...], ...]
     truths: tuple[int, ...]
 
     @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """Of each class, ``[samples, classes]``."""
+        values = np.asarray(self.outputs, np.float64)
+        if values.shape[1] == 1:
+            second = values if values.min() >= 0 and values.max() <= 1 else 1 / (1 + np.exp(-values))
+            return np.concatenate([1 - second, second], axis=1)
+        if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=_ROUNDED):
+            return values
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
+        normalised: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return normalised
+
+    @property
     def top1_percent(self) -> float:
-        """Samples whose larger probability is that of their class; a tie goes to class 0, as argmax has it."""
-        right = [int(p > 0.5) == truth for p, truth in zip(self.probabilities, self.truths, strict=True)]
-        return 100 * sum(right) / len(right)
+        """Samples whose largest probability is that of their class; a tie goes to the first, as argmax has it."""
+        return float(100 * np.mean(self.probabilities.argmax(axis=1) == np.asarray(self.truths)))
 
     @property
     def auc(self) -> float | None:
-        """Area under the ROC curve of class 1; None when a class is missing."""
-        return area_under_curve(self.probabilities, self.truths)
+        """Area under the ROC curve of class 1; None when one of the two is missing, or there are more classes."""
+        probabilities = self.probabilities
+        return area_under_curve(probabilities[:, 1].tolist(), self.truths) if probabilities.shape[1] == 2 else None
 
 
 class Dut:
@@ -221,7 +239,7 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
     """The benchmark's data: ``y_labels.csv`` (file, number of classes, class) and the files beside it.
 
     Args:
-        limit: only so many, half of each class as far as there are: the first ones in the list's order.
+        limit: only so many, as many of each class as far as there are: the first ones in the list's order.
         signed: the files hold int8 values, the uint8 ones less 128.
 
     Raises:
@@ -238,23 +256,16 @@ def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False
         ) from error
     if not rows:
         raise DataError(f"{table} lists no files")
-    return [_sample(folder, table, row, signed) for row in (rows if limit is None else _of_both(rows, limit))]
+    return [_sample(folder, table, row, signed) for row in (rows if limit is None else _of_each(rows, limit))]
 
 
-def _of_both(rows: Sequence[list[str]], limit: int) -> list[list[str]]:
-    """The first of both classes in equal numbers, more of one where the other has too few; in the list's order."""
-    classes = [row[2:3] == ["1"] for row in rows]
-    few = min(classes.count(True), classes.count(False))
-    half = {True: limit // 2, False: limit - limit // 2}
-    if few < min(half.values()):
-        small = classes.count(True) == few
-        half = {small: few, not small: limit - few}
-    chosen = []
-    for row, kind in zip(rows, classes, strict=True):
-        if half[kind] > 0:
-            half[kind] -= 1
-            chosen.append(row)
-    return chosen
+def _of_each(rows: Sequence[list[str]], limit: int) -> list[list[str]]:
+    """The first of each class in equal numbers, more of some where others have too few; in the list's order."""
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row[2] if len(row) > 2 else "", []).append(place)
+    in_turn = (place for turn in zip_longest(*(places[kind] for kind in sorted(places))) for place in turn)
+    return [rows[place] for place in sorted(islice((one for one in in_turn if one is not None), limit))]
 
 
 def measure_performance(dut: Dut, samples: Sequence[Sample], progress: Progress = lambda done: None) -> Performance:
@@ -270,16 +281,27 @@ def measure_performance(dut: Dut, samples: Sequence[Sample], progress: Progress 
 
 
 def measure_accuracy(dut: Dut, samples: Sequence[Sample], progress: Progress = lambda done: None) -> MlperfAccuracy:
-    """The accuracy mode: one inference a sample."""
-    probabilities = []
+    """The accuracy mode: one inference a sample.
+
+    Raises:
+        DataError: a sample's class is none of the model's.
+        LinkError: the device sends no results, or others each time.
+    """
+    outputs: list[tuple[float, ...]] = []
     for done, sample in enumerate(samples, 1):
         dut.load(sample.read())
         results = dut.infer(1, 0).results
-        if len(results) != 2 or min(results) < 0 or not 0 < sum(results) < math.inf:
-            raise LinkError(f"{sample.name}: {results} are no probabilities of two classes")
-        probabilities.append(results[1] / sum(results))
+        if not results:
+            raise LinkError(
+                "the device sends no results", hint="Its model has more outputs than the benchmark's answer holds (16)."
+            )
+        if not all(map(math.isfinite, results)) or len(results) != len((outputs or [results])[0]):
+            raise LinkError(f"{sample.name}: {results} are no results of one model")
+        if sample.truth >= max(2, len(results)):
+            raise DataError(f"{sample.name} is of class {sample.truth}, but the model has {max(2, len(results))}")
+        outputs.append(results)
         progress(done)
-    return MlperfAccuracy(tuple(probabilities), tuple(sample.truth for sample in samples))
+    return MlperfAccuracy(tuple(outputs), tuple(sample.truth for sample in samples))
 
 
 def area_under_curve(scores: Sequence[float], truths: Sequence[int]) -> float | None:
@@ -296,11 +318,11 @@ def area_under_curve(scores: Sequence[float], truths: Sequence[int]) -> float | 
 
 def _sample(folder: Path, table: Path, row: list[str], signed: bool) -> Sample:
     try:
-        name, truth = row[0], int(row[2])
+        name, classes, truth = row[0], int(row[1]), int(row[2])
     except (IndexError, ValueError) as error:
         raise DataError(f"{table}: {','.join(row)!r} is not: file, number of classes, class") from error
-    if truth not in (0, 1):
-        raise DataError(f"{table}: class {truth} of {name}; the benchmark has 0 and 1")
+    if not 0 <= truth < classes:
+        raise DataError(f"{table}: class {truth} of {name}; the classes are 0 to {classes - 1}")
     try:
         path = resolve_inside(folder, name)
     except ValueError as error:

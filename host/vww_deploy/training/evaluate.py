@@ -61,11 +61,13 @@ class Evaluation:
     pictures: int
     skipped: int
     threshold: float
+    classes: tuple[str, str]
+    """What is told apart: the name of all the others, and the positive class's, of which it says the probability."""
     top1: float
     person: float
-    """Part of the persons that were found."""
+    """Part of the persons (or what else the positive class is) that were found."""
     no_person: float
-    """Part of the pictures without a person that were told so."""
+    """Part of the other pictures that were told so."""
     confusion: tuple[tuple[int, int], tuple[int, int]]
     roc_auc: float
     average_precision: float
@@ -154,6 +156,7 @@ def evaluate(
         pictures=len(answers),
         skipped=skipped,
         threshold=threshold,
+        classes=model.outputs.pair,
         top1=(right_no + hits) / len(answers),
         person=hits / (hits + misses),
         no_person=right_no / (right_no + alarms),

@@ -41,12 +41,13 @@ def _page(
     evaluation: Evaluation, person: metrics.Floats, labels: npt.NDArray[np.int64], answers: Sequence[Answer]
 ) -> str:
     one = evaluation
+    no, yes = one.classes
     roc, recall = metrics.roc(person, labels), metrics.precision_recall(person, labels)
     f1 = metrics.f1_curve(person, labels)
     figures = [
         ("top-1", f"{one.top1:.2%}"),
-        ("persons found", f"{one.person:.2%}"),
-        ("no person told so", f"{one.no_person:.2%}"),
+        (f"{yes} found", f"{one.person:.2%}"),
+        (f"{no} told so", f"{one.no_person:.2%}"),
         ("ROC AUC", f"{one.roc_auc:.4f}"),
         ("average precision", f"{one.average_precision:.4f}"),
         ("F1", f"{one.f1:.4f}"),
@@ -63,17 +64,17 @@ def _page(
             f"<p>{one.pictures} pictures, {one.skipped} unreadable; ran on {escape(one.ran_on)}; threshold "
             f"{one.threshold:g}; SHA-256 of the model {escape(one.model_sha256)}.</p>",
             _table([], figures),
-            "<h2>Confusion</h2><table><tr><th></th><th>told no person</th><th>told person</th></tr>",
-            f"<tr><td>no person</td><td class=right>{right_no}</td><td class=wrong>{alarms}</td></tr>",
-            f"<tr><td>person</td><td class=wrong>{misses}</td><td class=right>{hits}</td></tr></table>",
+            f"<h2>Confusion</h2><table><tr><th></th><th>told {escape(no)}</th><th>told {escape(yes)}</th></tr>",
+            f"<tr><td>{escape(no)}</td><td class=right>{right_no}</td><td class=wrong>{alarms}</td></tr>",
+            f"<tr><td>{escape(yes)}</td><td class=wrong>{misses}</td><td class=right>{hits}</td></tr></table>",
             "<h2>Curves</h2><section class=charts>",
-            _plot("ROC", "false alarms", "persons found", _points(roc), diagonal=True),
+            _plot("ROC", "false alarms", f"{yes} found", _points(roc), diagonal=True),
             _plot("Precision over recall", "recall", "precision", _points(recall)),
             _plot("F1 by threshold", "threshold", "F1", _points(f1)),
             _plot("Calibration", "predicted", "observed", told, diagonal=True, dots=True),
             "</section><h2>Threshold for a wanted false-alarm rate</h2>",
             _table(
-                ["wanted at most", "threshold", "false alarms", "persons found"],
+                ["wanted at most", "threshold", "false alarms", f"{yes} found"],
                 [
                     (f"{t.wanted:.0%}", f"{t.threshold:.3f}", f"{t.false_alarm_rate:.2%}", f"{t.hit_rate:.2%}")
                     for t in one.thresholds
@@ -83,7 +84,7 @@ def _page(
             _groups("By brightness", one.by_brightness),
             _groups("By source", one.by_source),
             "<h2>The worst mistakes</h2><section class=gallery>",
-            *(_mistake(answer) for answer in worst_mistakes(answers, one.threshold)),
+            *(_mistake(answer, one) for answer in worst_mistakes(answers, one.threshold)),
             "</section></main></html>\n",
         ]
     )
@@ -119,15 +120,15 @@ def _points(curve: metrics.Curve) -> list[tuple[float, float]]:
     return list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
 
 
-def _mistake(answer: Answer) -> str:
+def _mistake(answer: Answer, evaluation: Evaluation) -> str:
     image = preprocess.open_picture(preprocess.read_picture_file(answer.picture.path), str(answer.picture.path))
     small = Image.fromarray(preprocess.to_pixels(image, InputSpec(112, 112, 3)))
     content = io.BytesIO()
     small.save(content, "JPEG", quality=80)
     data = base64.b64encode(content.getvalue()).decode()
-    truth = "person" if answer.picture.label else "no person"
+    truth, chance = evaluation.classes[answer.picture.label], f"P({evaluation.classes[1]})"
     name = escape(answer.picture.path.name)
     return (
         f'<figure title="{name}"><img alt="{name}" src="data:image/jpeg;base64,{data}">'
-        f"<figcaption><b>{truth}; P(person) {answer.person:.2f}</b>{name}</figcaption></figure>"
+        f"<figcaption><b>{escape(truth)}; {escape(chance)} {answer.person:.2f}</b>{name}</figcaption></figure>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -148,3 +149,14 @@ def test_a_board_that_comes_back_under_another_name_is_followed(
     assert moving.port == "/dev/ttyACM2"
     moving.connect()
     assert opened == ["/dev/ttyACM1", "/dev/ttyACM2"]
+
+
+def test_accuracy_is_told_in_the_models_own_words(board: BoardUnderTest) -> None:
+    picture = np.zeros(board.compiled.report().input_shape, np.int8)
+    device = cast(BoardDevice, WrongBoard(board))
+    said = ((1, r"dark: P\(cup\) 0\.\d+, but it shows (cup|saucer)"), (None, "nobody knows .* --vww-person-label"))
+    for person, expected in said:
+        outputs = dataclasses.replace(board.model.outputs, labels=("saucer", "cup"), person=person)
+        of_cups = dataclasses.replace(board, model=dataclasses.replace(board.model, outputs=outputs))
+        with pytest.raises(HilError, match=expected):
+            assert_accuracy(device, of_cups, [("dark", picture, True), ("dark", picture, False)], at_least=1)

@@ -150,3 +150,13 @@ def _vww_flashed(pytestconfig):
     assert run.stdout.count("Board's console") == run.stdout.count("fault: pc 0x1234") == 1, run.stdout
     assert "Emulator's log" in run.stdout and "qemu: lockup" in run.stdout
     assert "nothing answers\npress reset" in run.stdout
+
+
+def test_the_models_classes_are_named_by_options(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("0 saucer\n1 cup\n")
+    tests = (
+        "def test_it(vww_model): assert vww_model.outputs.pair == ('saucer', 'cup') and vww_model.outputs.person == 1"
+    )
+    named = ("--vww-model", "person_64_small", "--vww-labels", "names.txt", "--vww-person-label", "cup")
+    done = run_pytest(tmp_path, tests, *named)
+    assert done.returncode == 0, done.stdout

@@ -153,10 +153,11 @@ def test_samples_are_read_when_they_are_due(tmp_path: Path) -> None:
         ("01010101", 4, "0101"),
         ("0000001", 4, "0001"),
         ("111", 2, "11"),
+        ("0001112", 4, "0012"),
     ],
 )
-def test_a_limit_draws_from_both_classes(tmp_path: Path, truths: str, limit: int, taken: str) -> None:
-    data = folder(tmp_path, "\n".join(f"a.bin,2,{truth}" for truth in truths))
+def test_a_limit_draws_from_each_class(tmp_path: Path, truths: str, limit: int, taken: str) -> None:
+    data = folder(tmp_path, "\n".join(f"a.bin,3,{truth}" for truth in truths))
     assert "".join(str(sample.truth) for sample in mlperf.load_samples(data, limit)) == taken
 
 
@@ -166,10 +167,45 @@ def test_figures() -> None:
     assert performance.median.throughput == pytest.approx(20 * 1e6 / 3000)
     assert performance.median.latency_us == 150
     assert performance.median.instructions == 150_000  # on the virtual board, whose microsecond is a thousand of them
-    accuracy = mlperf.MlperfAccuracy((0.9, 0.5, 0.6, 0.1), (1, 0, 0, 1))
-    assert accuracy.top1_percent == 50
-    assert accuracy.auc == pytest.approx(0.5)
-    assert mlperf.MlperfAccuracy((0.9,), (1,)).auc is None
+    truths = (1, 0, 0, 1)
+    two = mlperf.MlperfAccuracy(((0.1, 0.9), (0.5, 0.5), (0.4, 0.6), (0.9, 0.1)), truths)
+    one = mlperf.MlperfAccuracy(((0.9,), (0.5,), (0.6,), (0.1,)), truths)
+    logits = mlperf.MlperfAccuracy(((-1.1, 1.1), (2.0, 2.0), (0.0, 0.4), (-3.0, -5.2)), truths)
+    sigmoid = mlperf.MlperfAccuracy(((2.2,), (0.0,), (0.4,), (-2.2,)), truths)
+    for accuracy in (two, one, logits, sigmoid):
+        assert accuracy.top1_percent == 50
+        assert accuracy.auc == pytest.approx(0.5)
+    assert mlperf.MlperfAccuracy(((0.1, 0.9),), (1,)).auc is None
+    three = mlperf.MlperfAccuracy(((0.2, 0.5, 0.3), (0.1, 0.1, 0.8)), (1, 0))
+    assert (three.top1_percent, three.auc) == (50, None)
+
+
+def accuracy_of(*results: str, truth: int = 1) -> mlperf.MlperfAccuracy:
+    answers = [
+        answer
+        for one in results
+        for answer in (
+            b"m-ready\n",
+            b"m-load-done\nm-ready\n",
+            f"m-lap-us-1\nm-lap-us-2\nm-results-[{one}]\nm-ready\n".encode(),
+        )
+    ]
+    samples = [mlperf.Sample(f"{i}.bin", lambda: b"0", truth) for i in range(len(results))]
+    return mlperf.measure_accuracy(mlperf.Dut(Device(*answers)), samples)
+
+
+def test_a_device_may_have_one_output_or_several() -> None:
+    assert accuracy_of("0.9", "0.2").top1_percent == 50
+    assert accuracy_of("0.1,0.7,0.2", "-1,-2,-3").outputs[1] == (-1, -2, -3)
+    assert accuracy_of("0.1,0.7,0.2", truth=2).top1_percent == 0
+
+
+@pytest.mark.parametrize("results", [[""], ["0.5,0.5", "0.5"], ["nan,1"]])
+def test_results_that_are_none_are_said(results: list[str]) -> None:
+    with pytest.raises(LinkError):
+        accuracy_of(*results)
+    with pytest.raises(DataError, match="class 2"):
+        accuracy_of("0.5,0.5", truth=2)
 
 
 @settings(derandomize=True, database=None)

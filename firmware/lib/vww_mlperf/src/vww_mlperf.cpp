@@ -38,6 +38,9 @@ const char* after(const char* line, const char* word) {
   return line[length] == ' ' ? line + length + 1 : nullptr;
 }
 
+/// How many outputs are told.
+uint16_t told(const EngineInfo& about) { return about.outputs <= Mlperf::kMaxResults ? about.outputs : 0; }
+
 uint64_t now_us(Server& server) { return static_cast<uint64_t>(server.port().milliseconds()) * 1000; }
 
 /// The pictures of the benchmark are uint8, and its int8 models take each value less 128.
@@ -181,7 +184,7 @@ void Mlperf::step(Server& server) {
   }
   uint64_t ticks;
   server.infer_once(&ticks);
-  if (first_) memcpy(results_, server.engine().output(), server.engine().info().outputs < 2 ? 1 : 2);
+  if (first_) memcpy(results_, server.engine().output(), told(server.engine().info()));
   first_ = false;
   if (warmup_left_ != 0) {
     warmup_left_--;
@@ -206,10 +209,11 @@ void Mlperf::results(Server& server) {
   const EngineInfo& about = server.engine().info();
   Line line(server);
   line << "m-results-[";
-  const int count = about.outputs < 2 ? 1 : 2;
+  const int count = told(about);
   for (int i = 0; i < count; i++) {
     const float value = static_cast<float>(results_[i] - about.output_zero_point) * about.output_scale;
-    const uint32_t thousandths = value > 0 ? static_cast<uint32_t>(value * 1000 + 0.5f) : 0;
+    const uint32_t thousandths = static_cast<uint32_t>((value < 0 ? -value : value) * 1000 + 0.5f);
+    if (value < 0 && thousandths != 0) line << "-";
     const char rest[6] = {'.',
                           static_cast<char>('0' + thousandths / 100 % 10),
                           static_cast<char>('0' + thousandths / 10 % 10),

@@ -11,6 +11,8 @@ class Mlperf final : public Commands {
  public:
   /// More inferences than this are asked for by nobody who wants the answer.
   static constexpr uint32_t kMaxInferences = 100'000;
+  /// Of a model with more outputs than this none is told.
+  static constexpr uint16_t kMaxResults = 16;
 
   bool run(Server& server, const char* line, char end) override;
   /// Runs one of the inferences that `infer` asked for; call it from loop().
@@ -41,7 +43,7 @@ class Mlperf final : public Commands {
   uint64_t ticks_ = 0;
   // Of the first inference after `infer`: all are alike, but without a second buffer only the first one has the
   // picture.
-  int8_t results_[2] = {};
+  int8_t results_[kMaxResults] = {};
 };
 
 }  // namespace vww
