@@ -139,7 +139,7 @@ class BoardUnderTest:
         transport = open_transport(self.port, self.board.baudrate, self._locate)
         device = BoardDevice.connect(transport, on_console=self._print)
         try:
-            check_model(device, self.model.name, self.model.sha256)
+            check_model(device, self.model.graph)
         except ProtocolMismatch:
             device.close()
             raise

@@ -303,6 +303,35 @@ def test_a_board_whose_pictures_fill_the_memory_is_refused(clock: Clock) -> None
         Device.connect(board)
 
 
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["input_scale", "output_scale"])
+def test_a_board_whose_scales_are_no_scales_is_refused(clock: Clock, name: str, scale: float) -> None:
+    with pytest.raises(LinkError, match="makes no sense"):
+        Device.connect(LyingBoard(clock, lambda request: None, **{name: scale}))
+
+
+@pytest.mark.parametrize(("ticks", "outputs"), [(2**64 - 1, b"ab"), (5, b""), (5, bytes(900))])
+def test_what_a_result_cannot_be_is_an_error(clock: Clock, ticks: int, outputs: bytes) -> None:
+    def lie(request: m.Message) -> m.Message | None:
+        if isinstance(request, m.Write):
+            return m.Ack(7, request.id, 1 << 20)
+        if isinstance(request, m.Infer):
+            return m.Result(7, request.id, m.Status.OK, ticks, outputs)
+        if isinstance(request, m.OpenCamera):
+            return m.CameraOpened(7, request.opening, m.CameraStatus.OK, 0, "")
+        if isinstance(request, m.Live):
+            return m.LiveSet(7, 1, 0)
+        return m.Shot(7, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, ticks, outputs) if isinstance(request, m.Poll) else None
+
+    device = Device.connect(LyingBoard(clock, lie, features=int(ALL)))
+    with pytest.raises(LinkError, match=r"ticks|outputs instead of 2"):
+        device.infer(np.zeros(device.info.input_shape, np.int8))
+    lens = camera.DeviceCamera.open(device, parse_format("qcif"))
+    lens.start()
+    with pytest.raises(LinkError, match=r"ticks|outputs instead of 2"):
+        lens.next_shot(timeout_s=1)
+
+
 # -- the benchmark's answers ------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from vww_deploy.boards.running import check_model
 from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.compiler import Compiled, compile_model, layer_digest
 from vww_deploy.errors import BoardError, BuildError, DoesNotFit, LinkError, ProtocolMismatch, ToolMissing
+from vww_deploy.graph.reader import read_model
 from vww_deploy.graph.reference import Reference
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
@@ -351,8 +352,9 @@ def test_a_board_that_comes_back_in_time(board: VirtualBoard, flashed: Flashed, 
 
 
 def test_another_model_than_asked(device: Device) -> None:
-    with pytest.raises(ProtocolMismatch, match="the board runs person_96_gray, not another") as caught:
-        check_model(device, "another", "00" * 32)
+    another = read_model(models_dir() / "person_64_small.tflite")
+    with pytest.raises(ProtocolMismatch, match="the board runs person_96_gray, not person_64_small") as caught:
+        check_model(device, another)
     assert "--board virtual" in caught.value.hint
 
 

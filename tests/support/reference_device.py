@@ -5,14 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.compiler.compiled import compiled_layers
 from vww_deploy.errors import LinkError
+from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Inference
 from vww_deploy.link.messages import Feature
+
+
+def described(graph: Graph) -> dict[str, Any]:
+    """What a board with this model says of it, as :class:`DeviceInfo` has it."""
+    given, last = graph.input_activation, graph.output_activation
+    return {
+        "model_sha256": graph.sha256,
+        "input_shape": given.shape,
+        "input_scale": float(np.float32(given.quantization.scale)),
+        "input_zero_point": given.quantization.zero_point,
+        "outputs": last.size,
+        "output_scale": float(np.float32(last.quantization.scale)),
+        "output_zero_point": last.quantization.zero_point,
+        "layers": len(compiled_layers(graph)),
+    }
 
 
 class ReferenceDevice:
@@ -25,16 +43,14 @@ class ReferenceDevice:
     link = SimpleNamespace(retries=0, bad_frames=0, reconnects=0)
 
     def __init__(self, model: Model, *, features: int = 0, spoil: bool = False, fail_at: int | None = None) -> None:
-        spec = model.card.input
         self.info = SimpleNamespace(
-            model_sha256=model.sha256,
+            **described(model.graph),
             board="nano33ble",
             firmware_version="0.1.0",
             protocol_version=1,
             clock="cycles",
             clock_hz=64_000_000,
             features=Feature(features),
-            input_shape=(spec.height, spec.width, spec.channels),
         )
         self.listeners: list[Callable[[str], None]] = []
         self._model = model

@@ -69,7 +69,7 @@ def flash_through(
                 progress(f"Asking the board on {where} what it runs")
             transport = open_transport(where, board.baudrate)
             with Device.connect(transport) as device:
-                check_model(device, graph.name, graph.sha256)
+                check_model(device, graph)
                 if device.info.board != board.name:
                     raise LinkError(
                         f"{where}: the firmware there is for {device.info.board}, not {board.name}",

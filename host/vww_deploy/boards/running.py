@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from vww_deploy.errors import ProtocolMismatch
+import numpy as np
+
+from vww_deploy.errors import LinkError, ProtocolMismatch
 from vww_deploy.graph import known
+from vww_deploy.graph.ir import Graph
 from vww_deploy.link.device import Device
 
 
-def check_model(device: Device, name: str, sha256: str) -> None:
-    """Raise ProtocolMismatch if the board runs another model than the one called ``name``."""
-    info = device.info
-    if info.model_sha256 != sha256:
+def check_model(device: Device, graph: Graph) -> None:
+    """Raise ProtocolMismatch if the board runs another model than that of ``graph``, or describes another.
+
+    From then on what the board says of inputs and outputs is what the model has.
+    """
+    info, given, last = device.info, graph.input_activation, graph.output_activation
+    if info.model_sha256 != graph.sha256:
         raise ProtocolMismatch(
-            f"{device.port}: the board runs {known.name_of(info.model_sha256)}, not {name}",
+            f"{device.port}: the board runs {known.name_of(info.model_sha256)}, not {graph.name}",
             hint=flash_hint(info.board),
+        )
+    told = [info.input_shape, info.outputs, info.input_scale, info.input_zero_point]
+    told += [info.output_scale, info.output_zero_point]
+    known_to_be = [given.shape, last.size]
+    for quantization in (given.quantization, last.quantization):
+        known_to_be += [float(np.float32(quantization.scale)), quantization.zero_point]
+    if told != known_to_be:
+        raise ProtocolMismatch(
+            f"{device.port}: the board says that it runs {graph.name}, and describes an input of "
+            f"{' x '.join(map(str, info.input_shape))} and {info.outputs} outputs, or scales, that are not its",
+            hint=flash_hint(info.board),
+        )
+
+
+def check_layers(device: Device, count: int) -> None:
+    """Raise LinkError if the board has not the ``count`` layers of the compiled model; others are not asked for."""
+    if device.info.layers != count:
+        raise LinkError(
+            f"the board has {device.info.layers} layers, the compiled model {count}",
+            hint="It was flashed by another version: flash it again.",
         )
 
 

@@ -139,7 +139,7 @@ class LentBoard:
         # The board that restarts in the middle of a shard does it again: a result is of one power-up.
         device = Device.connect(transport, reconnect=False)
         try:
-            check_model(device, loaded.model.name, loaded.model.sha256)
+            check_model(device, loaded.model.graph)
         except ProtocolMismatch:
             device.close()
             raise

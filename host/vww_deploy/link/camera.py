@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
+from vww_deploy.link.channel import RESET_HINT
 from vww_deploy.link.device import Device
 from vww_deploy.link.info import MAX_TICKS
 from vww_deploy.link.messages import CameraStatus, FrameKind
@@ -193,6 +194,11 @@ class DeviceCamera:
             answer = held if held.number else answer
         if answer.ticks > MAX_TICKS:
             raise LinkError(f"{self.device.port}: the board says that an inference took {answer.ticks:,} ticks")
+        if len(answer.outputs) != self.device.info.outputs:
+            raise LinkError(
+                f"{self.device.port}: {len(answer.outputs)} outputs instead of {self.device.info.outputs}",
+                hint=RESET_HINT,
+            )
         model = raw = None
         if answer.held == answer.number:
             shape = self.device.info.input_shape

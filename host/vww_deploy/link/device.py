@@ -271,7 +271,7 @@ class Device:
                 return None
             values += struct.unpack(f"<{len(answer.values) // 4}I", answer.values[: len(answer.values) // 4 * 4])
             if len(values) >= answer.total or len(answer.values) < 4:
-                return values
+                return values if len(values) == answer.total else None
 
     # -- the link -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +54,8 @@ class DeviceInfo:
         """
         makes_sense = info.clock in _CLOCK_NAMES and info.clock_hz and info.chunk and info.window and info.outputs
         large = info.height * info.width * info.channels > MAX_INPUT_BYTES or info.layers > MAX_LAYERS
-        if not makes_sense or large:
+        real = all(math.isfinite(scale) and scale > 0 for scale in (info.input_scale, info.output_scale))
+        if not makes_sense or large or not real:
             raise LinkError(f"{port}: the board describes itself in a way that makes no sense", hint=RESET_HINT)
         return cls(
             protocol_version=info.version,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vww_deploy.boards.running import check_model
+from vww_deploy.boards.running import check_layers, check_model
 from vww_deploy.compiler import Compiled, Layer
 from vww_deploy.errors import LinkError
 from vww_deploy.link.device import Device
@@ -51,9 +51,10 @@ def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], No
         ProtocolMismatch: the device runs another model.
         LinkError: the device cannot be reached, or its firmware does not time layers.
     """
-    check_model(device, compiled.graph.name, compiled.graph.sha256)
+    check_model(device, compiled.graph)
     if Feature.LAYERS not in device.info.features:
         raise LinkError("the board's firmware does not time layers", hint="flash it again")
+    check_layers(device, len(compiled.layers))
     picture = np.random.default_rng(0).integers(-128, 128, device.info.input_shape, dtype=np.int8)
     totals, times = [], []
     for inference in device.infer_many([picture] * runs):
@@ -63,13 +64,7 @@ def bench(device: Device, compiled: Compiled, runs: int, on_run: Callable[[], No
         on_run()
     by_layer = []
     for _ in range(runs):
-        ticks = device.layer_ticks(picture)
-        if len(ticks) != len(compiled.layers):
-            raise LinkError(
-                f"the board has {len(ticks)} layers, the compiled model {len(compiled.layers)}",
-                hint="It was flashed by another version: flash it again.",
-            )
-        by_layer.append(ticks)
+        by_layer.append(device.layer_ticks(picture))
         on_run()
     return Bench(
         clock=device.info.clock,

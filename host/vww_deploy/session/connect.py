@@ -85,7 +85,7 @@ def open_device(
     if faults is not None:
         transport = FaultyTransport(transport, faults)
     with Device.connect(transport, reconnect=reconnect) as device:
-        check_model(device, model.name, model.sha256)
+        check_model(device, model.graph)
         yield device
 
 

@@ -23,5 +23,7 @@ def measure_layers(device: Device, model: Model) -> tuple[tuple[str, int], ...]:
         return ()
     kinds = (layer.kind.removesuffix("_2D").replace("_", " ").lower() for layer in compiled_layers(model.graph))
     names = [f"{number} {kind}" for number, kind in enumerate(kinds)]
+    if device.info.layers != len(names):
+        return ()
     ticks = device.layer_ticks(np.zeros(device.info.input_shape, np.int8))
     return tuple(zip(names, ticks, strict=True)) if len(names) == len(ticks) else ()

@@ -170,7 +170,7 @@ class LiveSource:
             if found is not None:
                 self._model = found
                 self._prepared.clear()
-        check_model(device, self._model.name, self._model.sha256)
+        check_model(device, self._model.graph)
 
     def _wait_for_board(self, control: Control) -> None:
         """A moment; if the board has gone from the list of boards, until it is back and a moment more.

@@ -68,7 +68,7 @@ class Session:
         board_serial: str = "",
         raw_camera: CameraFormat | None = None,
     ) -> None:
-        check_model(device, model.name, model.sha256)
+        check_model(device, model.graph)
         if raw_camera is not None:
             prepare(device, model)
         self.raw_camera: Final = raw_camera

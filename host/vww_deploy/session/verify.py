@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.boards.running import check_model
+from vww_deploy.boards.running import check_layers, check_model
 from vww_deploy.compiler import Compiled, Layer, layer_digest
-from vww_deploy.errors import LinkError
 from vww_deploy.graph.reference import Reference
 from vww_deploy.link.device import Device
 
@@ -47,16 +46,12 @@ def verify(
         ProtocolMismatch: the device runs another model.
         LinkError: the device cannot be reached, or has another number of layers.
     """
-    check_model(device, compiled.graph.name, compiled.graph.sha256)
+    check_model(device, compiled.graph)
+    check_layers(device, len(compiled.layers))
     reference = Reference(compiled.graph)
     for name, values in inputs:
         expected = reference.run_all(values)
         digests = device.layer_digests(values)
-        if len(digests) != len(compiled.layers):
-            raise LinkError(
-                f"the board has {len(digests)} layers, the compiled model {len(compiled.layers)}",
-                hint="It was flashed by another version: flash it again.",
-            )
         differing = tuple(
             layer
             for layer, digest in zip(compiled.layers, digests, strict=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.reference_device import described
 from vww_deploy.boards import bootloader, platformio
 from vww_deploy.boards import flash as flash_module
 from vww_deploy.boards.bootloader import FlashTarget, pick
@@ -16,6 +17,7 @@ from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.flash import flash
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BoardError, BuildError, LinkError, ProtocolMismatch
+from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.model import shipped_models
 
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
@@ -59,12 +61,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return done
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, board: str, model_sha256: str) -> None:
+def answering(monkeypatch: pytest.MonkeyPatch, board: str, graph: Graph, model_sha256: str | None = None) -> None:
     """A board that says it is ``board`` and runs the model of that hash."""
 
     class Connected:
         port = "/dev/ttyACM2"
-        info = SimpleNamespace(board=board, model_sha256=model_sha256)
+        info = SimpleNamespace(**described(graph) | {"board": board, "model_sha256": model_sha256 or graph.sha256})
 
         def __enter__(self) -> Connected:
             return self
@@ -78,7 +80,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, board: str, model_sha256: str) ->
 def test_build_then_bootloader_then_upload_then_ask(
     compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "nano33ble", compiled.graph.sha256)
+    answering(monkeypatch, "nano33ble", compiled.graph)
     flashed = flash(compiled, "nano33ble", "/dev/ttyACM0")
     assert told == [
         ("build",),
@@ -107,7 +109,7 @@ def test_what_does_not_build_leaves_the_board_alone(
 def test_another_board_that_answers(
     compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "portenta_h7_m7", compiled.graph.sha256)
+    answering(monkeypatch, "portenta_h7_m7", compiled.graph)
     with pytest.raises(LinkError, match="for portenta_h7_m7, not nano33ble") as caught:
         flash(compiled, "nano33ble")
     assert "--port" in caught.value.hint
@@ -116,7 +118,7 @@ def test_another_board_that_answers(
 def test_a_board_that_runs_another_model_afterwards(
     compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "nano33ble", "01" * 32)
+    answering(monkeypatch, "nano33ble", compiled.graph, "01" * 32)
     said = r"ACM2: the board runs an unknown model \(010101010101\), not person_96_gray"
     with pytest.raises(ProtocolMismatch, match=said) as caught:
         flash(compiled, "nano33ble")

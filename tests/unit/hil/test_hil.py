@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.support.reference_device import described
 from vww_deploy import hil
 from vww_deploy.boards.catalogue import UNLISTED, get_board
 from vww_deploy.boards.drivers import driver_for
@@ -36,7 +37,7 @@ class WrongBoard:
     """A board whose layer ``WRONG_LAYER`` and output are wrong."""
 
     def __init__(self, board: BoardUnderTest) -> None:
-        self.info = SimpleNamespace(model_sha256=board.model.sha256)
+        self.info = SimpleNamespace(**described(board.model.graph))
         self._board = board
         self.link_works = True
 
@@ -129,7 +130,7 @@ def test_a_board_that_comes_back_under_another_name_is_followed(
         def __init__(self, transport: Any) -> None:
             self._transport = transport
             self.port = transport.name
-            self.info = SimpleNamespace(model_sha256=board.model.sha256)
+            self.info = SimpleNamespace(**described(board.model.graph))
 
         def __enter__(self) -> Played:
             return self

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from tests.support.reference_device import described
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import portlock
@@ -39,13 +40,12 @@ class Program:
         self.info = SimpleNamespace(
             board="nano33ble",
             firmware_version="1.2.3",
-            model_sha256=model.sha256,
+            **described(model.graph),
             clock="cycles",
             clock_hz=64_000_000,
             height=card.height,
             width=card.width,
             channels=card.channels,
-            input_shape=(card.height, card.width, card.channels),
             features=Feature.LAYERS,
         )
         self.port = port
