@@ -80,6 +80,13 @@ def test_no_network(values: tuple[float, int, int, int, int]) -> None:
         costs.mobilenet_v1(*values)
 
 
+@pytest.fixture
+def unplanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published networks are large: planning all eight takes long, and is not what is looked at."""
+    monkeypatch.setattr(command, "_row", lambda network: command._Row(network, 1024, 2048, 512, 1, {}, {}))
+
+
+@pytest.mark.usefixtures("unplanned")
 def test_the_command_says_where_the_print_is_wrong_and_draws_it(tmp_path: Path) -> None:
     plot = tmp_path / "costs.html"
     result = CliRunner().invoke(build(), ["costs", "--published", "--plot", str(plot)])
@@ -95,12 +102,6 @@ def test_a_plot_is_a_page(tmp_path: Path) -> None:
     result = CliRunner().invoke(build(), ["costs", "--plot", str(tmp_path / "costs.png")])
     assert result.exit_code == 2
     assert "name it something.html" in result.output
-
-
-@pytest.fixture
-def unplanned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The published networks are large: planning all eight takes long, and is not what is looked at."""
-    monkeypatch.setattr(command, "_row", lambda network: command._Row(network, 1024, 2048, 512, 1, {}, {}))
 
 
 @pytest.mark.usefixtures("unplanned")
