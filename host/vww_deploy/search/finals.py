@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.search.parent import covering
 from vww_deploy.search.ranking import TRUSTED_CORRELATION, Lessons, spearman, train_parent, tuned_auc
 from vww_deploy.search.space import Staged
-from vww_deploy.search.study import Candidate, SearchStudy
+from vww_deploy.search.study import Candidate, Learned, SearchStudy
 from vww_deploy.training.augment import Augmentation
 from vww_deploy.training.datasets import Dataset, load_arrays
 from vww_deploy.training.recipe import Recipe
@@ -38,6 +39,8 @@ _MOST_EPOCHS: Final = 40
 _FEWEST_EPOCHS: Final = 1
 _SECONDS_A_PICTURE: Final = 3.5e-3
 """CPU time of a step for a network of some 7 million multiply-accumulates; an estimate, not measured for parents."""
+_LEAST_SECONDS_A_PICTURE: Final = 5e-4
+"""Two rungs that took the same say nothing."""
 _AUGMENTATION: Final = Augmentation(paste=0.0, degraded=0.5, shift=0.05)
 BASELINE: Final = "MobileNet v1"
 
@@ -251,14 +254,23 @@ def _steps(budget: Budget, share: float, how: Sizes) -> int:
 
 def _epochs(search: SearchStudy, trainings: int, pictures: int, budget: Budget, how: Sizes) -> int:
     """Of every training, so that all of them fit into what is left; as fast as the tuning went."""
-    tuned = search.learned("tuned")
-    seconds = sum(one.figures["cpu_seconds"] for one in tuned) / max(1, sum(one.figures["pictures"] for one in tuned))
 
     def decide() -> int:
-        fits = budget.left / max(1e-9, trainings * pictures * (seconds or 3e-3))
+        fits = budget.left / max(1e-9, trainings * pictures * _seconds_a_picture(search.learned("tuned")))
         return int(min(how.most_epochs, max(_FEWEST_EPOCHS, fits)))
 
     return int(search.decided("epochs", decide))
+
+
+def _seconds_a_picture(tuned: list[Learned]) -> float:
+    """CPU time of a step for a picture: what a rung took longer than the one before, so that tracing does not count."""
+    took = {(one.architecture.key, one.figures["rung"]): one.figures for one in tuned}
+    paces = []
+    for (key, rung), after in took.items():
+        if before := took.get((key, rung - 1)):
+            seconds = after["cpu_seconds"] - before["cpu_seconds"]
+            paces.append(seconds / (after["pictures"] - before["pictures"]))
+    return max(_LEAST_SECONDS_A_PICTURE, median(paces)) if paces else _SECONDS_A_PICTURE
 
 
 def _cpu_seconds() -> float:
