@@ -33,7 +33,7 @@ def command(
 
     Example: vww-deploy bench person_96_gray --board virtual
     """
-    fleet_options.refuse_beside(cluster, board=board, port=port)
+    fleet_options.refuse_beside(cluster, boards, board=board, port=port)
     if cluster is not None:
         _bench_fleet(model, cluster, boards, runs, estimate_for, as_json)
         return

@@ -60,7 +60,7 @@ def command(
     from vww_deploy.training import evaluate as evaluation
     from vww_deploy.training.report_html import write_report
 
-    fleet_options.refuse_beside(cluster, board=on_board, port=port)
+    fleet_options.refuse_beside(cluster, boards, board=on_board, port=port)
     if save_threshold and false_alarms is None:
         raise DataError("no threshold to save", hint="Name the rate: --false-alarm-rate 0.05 --save-threshold")
     loaded = Model.load(model, labels=labels, person_label=person_label)

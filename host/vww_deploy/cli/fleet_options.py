@@ -44,8 +44,12 @@ _LOCAL_BOARDS = 2
 _MOST_LOCAL_BOARDS = 64
 
 
-def refuse_beside(cluster: str | None, **others: Any) -> None:
-    """Raise DataError where an option is given that means nothing with ``--cluster``."""
+def refuse_beside(cluster: str | None, boards: str | None, **others: Any) -> None:
+    """Raise DataError where an option is given that means nothing with ``--cluster``, or ``--boards`` without it."""
+    if cluster is None and boards is not None:
+        raise DataError(
+            "--boards means nothing without --cluster", hint="--cluster says where the boards are; --board names one"
+        )
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if cluster is not None and given:
         raise DataError(f"{given[0]} and --cluster do not go together", hint="--boards says which boards of a fleet")

@@ -94,7 +94,7 @@ def command(
         )
     if number is not None and not resume:
         raise DataError("--run says which run --resume continues", hint=f"vww-deploy run --resume --run {number}")
-    fleet_options.refuse_beside(cluster, board=board, port=port, fault_rate=fault_rate)
+    fleet_options.refuse_beside(cluster, boards, board=board, port=port, fault_rate=fault_rate)
     with Store(store) as opened:
         last = _to_continue(opened, number) if resume else None
         truths, classes = _by_kind(labels or [])

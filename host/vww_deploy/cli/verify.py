@@ -27,7 +27,7 @@ def command(
 
     Example: vww-deploy verify person_96_gray --board virtual
     """
-    fleet_options.refuse_beside(cluster, board=board, port=port)
+    fleet_options.refuse_beside(cluster, boards, board=board, port=port)
     if cluster is None:
         clean = _verify_board(model, board, port, as_json)
     else:

@@ -188,3 +188,10 @@ def test_an_error_is_an_object_where_json_was_asked_for(cli: Cli, tmp_path: Path
     error = printed["error"]
     assert (error["kind"], error["exit_code"], ran.code) == ("ModelError", 1, 1)
     assert "there is no model" in error["message"] and error["hint"]
+
+
+@pytest.mark.parametrize("command", [("run", "."), ("verify",), ("bench",), ("evaluate", "person_96_gray", ".")])
+def test_boards_of_a_fleet_without_a_fleet_are_refused(cli: Cli, command: tuple[str, ...]) -> None:
+    ran = cli(*command, "--boards", "nano33ble=2")
+    assert ran.code == 1
+    assert "--boards means nothing without --cluster" in ran.err
