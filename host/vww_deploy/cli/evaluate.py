@@ -197,14 +197,17 @@ def _save(model: Model, wanted: ThresholdChoice) -> None:
 
 
 def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
+    from vww_deploy.training.report_page import interval
+
     common.out.print(
         f"[bold]{escape(result.model)}[/], {result.pictures} pictures of {escape(result.split)}, on {result.ran_on}",
         soft_wrap=True,
     )
     (right_no, alarms), (misses, hits) = result.confusion
     without, positive = map(escape, result.classes)
+    between = interval(right_no + hits, result.pictures)
     for name, text in (
-        ("top-1", f"{result.top1:.2%} (threshold {result.threshold:g})"),
+        ("top-1", f"{result.top1:.2%} (95 % interval {between}; threshold {result.threshold:g})"),
         (positive, f"{result.person:.2%}: {hits} found, {misses} missed"),
         (without, f"{result.no_person:.2%}: {right_no} told so, {alarms} false alarms"),
         ("ROC AUC", f"{result.roc_auc:.4f}"),

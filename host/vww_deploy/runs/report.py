@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import jinja2
 import numpy as np
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.rundata import Entry, RunData
-from vww_deploy.session.events import BoardInfo
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
-from vww_deploy.training import charts, metrics
+from vww_deploy.training import charts, metrics, report_page
 from vww_deploy.training.charts import Axis, BarGroup
+from vww_deploy.training.report_page import Chart, Page, Shown, Tile, accuracy_charts, accuracy_tile
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
 _CONSTANT: Final = 0.01  # of the largest latency: all closer together than that are one
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """A picture of the gallery, as the template needs it."""
-
-    url: str
-    name: str
-    verdict: str
-    detail: str
-    p_person: float
-    person: bool
-    wrong: bool
 
 
 def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) -> None:
@@ -57,35 +41,29 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
 
 def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     """The report as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     wrong = [e for e in data.labelled if data.person(e) != bool(e.truth)]
     by_certainty = sorted(_once(data.entries), key=lambda e: abs(e.p_person - data.board.threshold))
     wrong.sort(key=lambda e: -abs(e.p_person - data.board.threshold))
-    return environment.get_template("report.html").render(
-        data=data,
-        style=charts.STYLE,
-        facts=_facts(data),
-        tiles=_tiles(data, estimate_for),
-        charts=_charts(data),
-        confusion=_confusion(data),
-        galleries=[
-            ("Most certain", "farthest from the threshold", _gallery(data, by_certainty[::-1][:_GALLERY])),
-            ("Least certain", "nearest to the threshold", _gallery(data, by_certainty[:_GALLERY])),
-            ("Wrong", "the most certain first", _gallery(data, _once(wrong)[:_WRONG])),
-        ],
+    outputs = data.board.outputs
+    return report_page.render(
+        Page(
+            title=data.title.replace("run ", "Run ", 1),
+            facts=_facts(data),
+            tiles=_tiles(data, estimate_for),
+            classes=outputs.pair,
+            confusion=_confusion(data),
+            charts=_charts(data),
+            tables=(),
+            galleries=[
+                ("Most certain", "farthest from the threshold", _gallery(data, by_certainty[::-1][:_GALLERY])),
+                ("Least certain", "nearest to the threshold", _gallery(data, by_certainty[:_GALLERY])),
+                ("Wrong", "the most certain first", _gallery(data, _once(wrong)[:_WRONG])),
+            ],
+            skipped=[reason for _, reason in data.skipped],
+            footer=f"{outputs.chance} is the model's own probability of {outputs.pair[1]}; latency is that of the "
+            "inference alone, by the board's clock.",
+        )
     )
-
-
-def wilson(successes: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval (Wilson 1927) of a share, 0..1."""
-    z = 1.959964
-    share = successes / total
-    centre = share + z * z / (2 * total)
-    margin = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
 
 
 def _once(entries: Sequence[Entry]) -> list[Entry]:
@@ -110,8 +88,7 @@ def _facts(data: RunData) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _tiles(data: RunData, estimate_for: str) -> list[tuple[str, str, str]]:
-    """Figure, name, and what more there is to say."""
+def _tiles(data: RunData, estimate_for: str) -> list[Tile]:
     with_person = sum(map(data.person, data.entries))
     tiles = [
         (f"{len(data.entries):,}", "results", f"{with_person:,} {data.board.outputs.pair[1]}"),
@@ -120,9 +97,7 @@ def _tiles(data: RunData, estimate_for: str) -> list[tuple[str, str, str]]:
     ]
     if labelled := data.labelled:
         right = sum(data.person(e) == bool(e.truth) for e in labelled)
-        low, high = wilson(right, len(labelled))
-        detail = f"{right:,} of {len(labelled):,}; 95 % interval {low:.1%} to {high:.1%}"
-        tiles.insert(1, (f"{right / len(labelled):.1%}", "accuracy", detail))
+        tiles.insert(1, accuracy_tile("accuracy", right, len(labelled)))
     if compared := [e.equal for e in data.entries if e.equal is not None]:
         tiles.append((f"{sum(compared):,}/{len(compared):,}", "equal to the reference", "bit for bit"))
     if data.skipped:
@@ -130,7 +105,7 @@ def _tiles(data: RunData, estimate_for: str) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _latency_tile(data: RunData, estimate_for: str) -> tuple[str, str, str]:
+def _latency_tile(data: RunData, estimate_for: str) -> Tile:
     times = [entry.latency_us for entry in data.entries if entry.latency_us is not None]
     if times:
         spread = Spread.of(times)
@@ -156,14 +131,14 @@ def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
     return metrics.confusion([e.p_person for e in labelled], [e.truth or 0 for e in labelled], data.board.threshold)
 
 
-def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
+def _gallery(data: RunData, entries: Sequence[Entry]) -> list[Shown]:
     shown = []
     for entry in entries:
         pixels = data.drawn(entry)
         url = "" if pixels is None else "data:image/png;base64," + base64.b64encode(to_png(pixels)).decode()
         person = data.person(entry)
         shown.append(
-            _Shown(
+            Shown(
                 url=url,
                 name=entry.name.rsplit("/", 1)[-1] or f"frame {entry.number}",
                 verdict=data.prediction(entry),
@@ -176,8 +151,7 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[_Shown]:
     return shown
 
 
-def _charts(data: RunData) -> list[tuple[str, str]]:
-    """Title, and SVG or a sentence, of each chart."""
+def _charts(data: RunData) -> list[Chart]:
     counted = data.entries[0].latency_us is None
     latencies = [e.ticks / 1e6 if e.latency_us is None else e.latency_us / 1000 for e in data.entries]
     unit = f"million {data.board.clock}" if counted else "ms"
@@ -212,53 +186,11 @@ def _charts(data: RunData) -> list[tuple[str, str]]:
     ]
     truths = [entry.truth for entry in labelled]
     if 0 in truths and 1 in truths:
-        drawn += _curves([e.p_person for e in labelled], np.array(truths, int), data.board)
+        chances = [e.p_person for e in labelled]
+        drawn += accuracy_charts(chances, np.array(truths, int), data.board.threshold, data.board.outputs.pair[1])
     if data.layers:
         drawn.append(("Latency by layer", charts.bars("latency by layer", data.board.clock, data.layers)))
     return drawn
-
-
-def _curves(chances: list[float], truths: Any, board: BoardInfo) -> list[tuple[str, str]]:
-    roc = metrics.roc(chances, truths)
-    precision = metrics.precision_recall(chances, truths)
-    bins = metrics.calibration(chances, truths)
-
-    def at_threshold(curve: metrics.Curve) -> tuple[float, float]:
-        """The point of a curve where the run's threshold lies."""
-        reached = np.flatnonzero(curve.thresholds >= board.threshold)
-        place = int(reached[-1]) if len(reached) else 0
-        return float(curve.x[place]), float(curve.y[place])
-
-    def points(curve: metrics.Curve) -> list[tuple[float, float]]:
-        return list(zip(curve.x.tolist(), curve.y.tolist(), strict=True))
-
-    return [
-        (
-            f"ROC curve, area {metrics.roc_auc(chances, truths):.3f}",
-            charts.line(
-                *("ROC curve", Axis("false alarms"), Axis(f"{board.outputs.pair[1]} found"), points(roc)),
-                style="yes",
-                diagonal=True,
-                mark=at_threshold(roc),
-            ),
-        ),
-        (
-            f"Precision over recall, average precision {metrics.average_precision(chances, truths):.3f}",
-            charts.line(
-                *("precision over recall", Axis("recall"), Axis("precision"), points(precision)),
-                style="yes",
-                mark=at_threshold(precision),
-            ),
-        ),
-        (
-            f"Calibration, expected error {metrics.calibration_error(bins):.3f}",
-            charts.line(
-                *("calibration", Axis("predicted"), Axis("observed"), [(b.predicted, b.observed) for b in bins]),
-                dots=True,
-                diagonal=True,
-            ),
-        ),
-    ]
 
 
 def _ms(us: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +117,16 @@ def calibration_error(bins: list[Bin]) -> float:
     """Expected calibration error: the mean distance of predicted from observed, weighted by pictures."""
     total = sum(one.pictures for one in bins)
     return sum(one.pictures * abs(one.predicted - one.observed) for one in bins) / total
+
+
+def wilson(successes: int, total: int) -> tuple[float, float]:
+    """The 95 % score interval (Wilson 1927) of a share, 0..1."""
+    z = 1.959964
+    share = successes / total
+    centre = share + z * z / (2 * total)
+    margin = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
 
 
 def _cumulative(person: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:

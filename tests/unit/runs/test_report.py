@@ -22,10 +22,11 @@ from vww_deploy.errors import DataError, StoreError
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
-from vww_deploy.runs.report import render, wilson, write_report
+from vww_deploy.runs.report import render, write_report
 from vww_deploy.runs.rundata import RunData, load_run
 from vww_deploy.runs.store import RunHeader, Store, StoredResult
 from vww_deploy.session.source import Control
+from vww_deploy.training.metrics import wilson
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 HEADER = RunHeader(

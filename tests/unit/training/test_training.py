@@ -475,6 +475,7 @@ def test_evaluate(trained: Path, discs: Path, tmp_path: Path) -> None:
     write_report(result, answers, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 4
+    assert page.count("95 % interval") >= 4
     assert page.count("data:image/jpeg") == min(24, 32 - right)
     assert "http" not in page.replace("http-equiv", "")
 
