@@ -129,13 +129,14 @@ def _in_child(cases: list[int], work: Callable[[list[int]], Iterable[Record]], s
 def summary(records: dict[int, Record], bad: Iterable[str], *, as_json: bool, title: str) -> int:
     """Prints the counts; the exit status: 1 if there are outcomes that must not be."""
     counts = Counter(record["outcome"] for record in records.values())
-    worst = {key: max((r.get(key, 0) for r in records.values()), default=0) for key in ("mb", "s")}
+    worst = {key: max((r.get(key, 0) for r in records.values()), default=0) for key in ("mb", "s", "cpu")}
     wrong = sorted(case for case, record in records.items() if record["outcome"] in set(bad))
     if as_json:
         print(json.dumps({"title": title, "cases": len(records), "outcomes": counts, "most": worst, "wrong": wrong}))
     else:
         print(f"{title}: {len(records):,} cases: " + ", ".join(f"{n:,} {what}" for what, n in counts.most_common()))
-        print(f"at most {worst['mb']} MB and {worst['s']} s each")
+        cpu = f" ({worst['cpu']} s of a processor)" if worst["cpu"] else ""
+        print(f"at most {worst['mb']} MB and {worst['s']} s{cpu} each")
         for case in wrong[:20]:
             print(f"  case {case}: {records[case]}")
     return 1 if wrong else 0

@@ -17,7 +17,8 @@ from serial.tools import list_ports
 
 from vww_deploy import resources
 from vww_deploy.advice import advice
-from vww_deploy.boards import confine
+from vww_deploy.boards import confine, leftovers
+from vww_deploy.errors import VwwError
 from vww_deploy.tools import logged_start
 
 _TOOL_TIMEOUT_S: Final = 20.0  # a compiler or QEMU saying its version; seconds only on a machine that is very busy
@@ -63,6 +64,7 @@ def examine() -> list[Check]:
         _package("ai-edge-litert", "reference interpreter"),
         _folder("work folder", resources.cache_dir),
         _folder("run store", resources.state_dir),
+        _left_behind(),
         _models(),
         *_serial_ports(),
     ]
@@ -131,6 +133,16 @@ def _folder(name: str, folder: Callable[[], Path]) -> Check:
     if free < _FREE_BYTES:
         return Check(name, False, True, f"{path} has only {free >> 20} MB free", cure)
     return Check(name, True, True, f"{path} ({free >> 30} GB free)")
+
+
+def _left_behind() -> Check:
+    """What a killed ``flash`` left is ended and removed."""
+    try:
+        found = leftovers.sweep()
+    except (OSError, VwwError):  # the work folder's own check says why
+        found = 0
+    said = f"{found} builds that had been killed; ended and removed" if found else "nothing"
+    return Check("left behind", True, False, said)
 
 
 def _models() -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 from vww_deploy.boards import platformio
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
+from vww_deploy.boards.leftovers import scratch_folder
 from vww_deploy.boards.platformio import FirmwareImage, Progress
 from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, compile_model
@@ -62,8 +62,8 @@ def flash_through(
     board, graph = driver.board, compiled.graph
     check_fits(compiled, board)
     flags = firmware_flags(compiled, board)
-    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-        library = compiled.write(Path(folder) / "vww_model")
+    with scratch_folder() as folder:
+        library = compiled.write(folder / "vww_model")
         with driver.upload(library, port=port, flags=flags, progress=progress) as (image, where):
             if progress is not None:
                 progress(f"Asking the board on {where} what it runs")
@@ -97,8 +97,8 @@ def build_image(
     images.check_form(board, output)
     check_fits(compiled, board)
     form = output.suffix.lower().removeprefix(".")
-    with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-        library = compiled.write(Path(folder) / "vww_model")
+    with scratch_folder() as folder:
+        library = compiled.write(folder / "vww_model")
         image = platformio.build(board, library, flags=firmware_flags(compiled, board), progress=progress)
         if form == "zip":
             figures = {"flash_bytes": image.flash_bytes, "ram_bytes": image.ram_bytes}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
 from filelock import FileLock
 
 from vww_deploy.advice import advice
 from vww_deploy.boards.catalogue import Board
+from vww_deploy.boards.leftovers import disk_full, end_left, end_tree, noted
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
 from vww_deploy.tools import logged_start
@@ -32,6 +31,8 @@ _SIZE_LINE: Final = re.compile(r"^(RAM|Flash):.*used (\d+) bytes from (\d+) byte
 _ERROR_LINE: Final = re.compile(r"\berror\b|\bError\b|No such file|Could not")
 _SAID_LINES: Final = 12  # of PlatformIO's output in a message
 _OVERFLOW_LINE: Final = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+
+_UNBUILDABLE: Final = re.compile(r"[$%\"`\\\x00-\x1f]" if os.sep == "/" else r"[$%\"`\x00-\x1f]")
 
 Progress = Callable[[str], None]
 
@@ -110,12 +111,24 @@ def _project(board: Board, model_library: Path) -> Iterator[Path]:
     """The project folder, brought up to date, for this process alone."""
     check_tools(board)
     project = work_folder(board)
+    _check_path(project)
     project.mkdir(parents=True, exist_ok=True)
     with FileLock(project / "lock"):
+        end_left(project)
         _sync_file(data_root() / "platformio.ini", project / "platformio.ini")
         _copy_firmware(project / "firmware")
         _sync_folder(model_library, project / "model" / "vww_model")
         yield project
+
+
+def _check_path(project: Path) -> None:
+    """Raises :class:`BuildError` for a folder in which SCons, or the shell that it uses, loses the files."""
+    found = sorted(set(_UNBUILDABLE.findall(str(project))))
+    if found:
+        raise BuildError(
+            f"{project}: nothing can be built in a folder with {' or '.join(map(repr, found))} in its name",
+            hint="name another one in the environment variable VWW_DEPLOY_CACHE",
+        )
 
 
 def _copy_firmware(folder: Path) -> None:
@@ -149,6 +162,9 @@ def _run(
 ) -> str:
     command = [sys.executable, "-m", "platformio", "run", "-d", str(project), "-e", board.name, *arguments]
     logged_start(command)
+    temporary = project / "tmp"  # the compilers' own files, which stay when they are killed
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -156,31 +172,24 @@ def _run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=_environment(board, flags or {}),
+        env=_environment(board, flags or {}, temporary),
         start_new_session=True,
     )
 
-    def end() -> None:
-        """Ends PlatformIO with the compilers that it started."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            platformio = psutil.Process(process.pid)
-            for one in (platformio, *platformio.children(recursive=True)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-
     assert process.stdout is not None
     lines: list[str] = []
-    hangs = threading.Timer(BUILD_TIMEOUT_S, end)
+    hangs = threading.Timer(BUILD_TIMEOUT_S, end_tree, [process.pid])
     hangs.daemon = True
     hangs.start()
     try:
-        for line in process.stdout:
-            lines.append(line)
-            if progress is not None:
-                progress(line.rstrip())
-        process.wait()
+        with noted(project, process.pid):
+            for line in process.stdout:
+                lines.append(line)
+                if progress is not None:
+                    progress(line.rstrip())
+            process.wait()
     except BaseException:
-        end()
+        end_tree(process.pid)
         process.wait()
         raise
     finally:
@@ -191,9 +200,10 @@ def _run(
     return output
 
 
-def _environment(board: Board, flags: Mapping[str, int]) -> dict[str, str]:
+def _environment(board: Board, flags: Mapping[str, int], temporary: Path) -> dict[str, str]:
     environment = {
         **os.environ,
+        **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)),
         "PLATFORMIO_BUILD_FLAGS": " ".join(f"-D{name}={value}" for name, value in sorted(flags.items())),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "9999",
@@ -241,6 +251,8 @@ def _failure(board: Board, output: str) -> BuildError | DoesNotFit:
         return DoesNotFit(
             f"the firmware is {int(size):,} bytes too big for the {region} of {board.name}", hint="take a smaller model"
         )
+    if "No space left on device" in output:
+        return disk_full(work_folder(board))
     if "HTTPClientError" in output or "InternetConnectionError" in output:
         return BuildError(
             f"PlatformIO's registry cannot be reached, and what {board.name} needs of it is not installed yet",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from filelock import FileLock
 from vww_deploy import resources
 from vww_deploy.boards import flash, platformio
 from vww_deploy.boards.catalogue import Board
+from vww_deploy.boards.leftovers import scratch_folder
 from vww_deploy.compiler import Compiled
 from vww_deploy.files import write_whole
 
@@ -54,8 +54,8 @@ def virtual_image(firmware: str, board: Board, compiled: Callable[[], Compiled])
     with FileLock(kept.parent / "lock"):
         if not kept.is_file():
             made = compiled()
-            with tempfile.TemporaryDirectory(prefix="vww-") as folder:
-                library = made.write(Path(folder) / "vww_model")
+            with scratch_folder() as folder:
+                library = made.write(folder / "vww_model")
                 image = platformio.build(board, library, flags=flash.firmware_flags(made, board))
                 write_whole(kept, image.elf.read_bytes())
             for old in sorted(kept.parent.glob("*.elf"), key=lambda path: -path.stat().st_mtime)[KEPT_IMAGES:]:

@@ -1,0 +1,108 @@
+"""A build that is killed leaves nothing for good; a folder in which nothing can be built is refused; full disks."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.unit.boards.test_platformio import NANO, library, played  # noqa: F401
+from vww_deploy.boards import leftovers, platformio
+from vww_deploy.errors import BuildError
+
+Cli = Callable[..., Any]
+
+
+def killed_build(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> psutil.Process:
+    """PlatformIO, played, whose ``flash`` was killed; it goes on."""
+    pid = tmp_path / "pid"
+    played(monkeypatch, tmp_path, f"echo $$ > {pid}.part; mv {pid}.part {pid}; sleep 60; true")
+
+    def flash() -> None:
+        with leftovers.scratch_folder() as folder:
+            (folder / "source.cpp").touch()
+            platformio.build(NANO, sources)
+
+    child = multiprocessing.get_context("fork").Process(target=flash)
+    child.start()
+    project = platformio.work_folder(NANO)
+    while not (pid.exists() and (project / "running.json").exists()):
+        assert child.is_alive()
+        time.sleep(0.02)
+    left = psutil.Process(int(pid.read_text()))
+    child.kill()
+    child.join()
+    assert left.is_running() and list((project.parents[1] / "scratch").iterdir())
+    return left
+
+
+def gone(process: psutil.Process) -> bool:
+    return bool(psutil.wait_procs([process], timeout=10)[0])
+
+
+def test_the_next_build_ends_what_a_killed_one_left(
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = killed_build(library, tmp_path, monkeypatch)
+    children = left.children()
+    played(monkeypatch, tmp_path, "echo fine")
+    with leftovers.scratch_folder() as mine, pytest.raises(BuildError, match=r"made no firmware\.elf"):
+        platformio.build(NANO, library)
+    assert gone(left) and children and all(gone(child) for child in children)
+    assert not list(mine.parent.iterdir())
+    assert not (platformio.work_folder(NANO) / "running.json").exists()
+
+
+def test_doctor_ends_what_a_killed_build_left(
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = killed_build(library, tmp_path, monkeypatch)
+    assert leftovers.sweep() == 2  # the folder and the process
+    assert gone(left)
+    assert leftovers.sweep() == 0
+
+
+def test_another_process_of_that_number_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text(f'{{"pid": {psutil.Process().ppid()}, "started": 5}}')
+    assert not leftovers.end_left(tmp_path)
+    for nonsense in ("", "[]", '{"pid": "x"}', '{"pid": 99999999, "started": 1}'):
+        (tmp_path / "running.json").write_text(nonsense)
+        assert not leftovers.end_left(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["co$t", "100%", 'a "b"', "a`b", "a\nb", "a\\b"])
+def test_a_folder_in_which_nothing_can_be_built_is_refused_before(
+    name: str,
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played(monkeypatch, tmp_path, "touch started")
+    monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / name))
+    with pytest.raises(BuildError, match="nothing can be built in a folder with") as caught:
+        platformio.build(NANO, library)
+    assert "VWW_DEPLOY_CACHE" in caught.value.hint
+    assert not (tmp_path / name / "build").exists()
+
+
+def test_a_full_disk_is_named_with_its_cure(
+    library: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(BuildError, match=r"the disk of .*scratch is full") as caught, leftovers.scratch_folder():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "free some space" in caught.value.hint
+    played(monkeypatch, tmp_path, "echo 'fatal error: error writing to x.s: No space left on device'; exit 1")
+    with pytest.raises(BuildError, match=r"the disk of .*nano33ble is full"):
+        platformio.build(NANO, library)
