@@ -22,6 +22,8 @@ from vww_deploy.graph.refused import Refusal, advice_on
 from vww_deploy.graph.shapes import check_shape
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
+MALFORMED: Final = (struct.error, ArithmeticError, LookupError, ValueError, TypeError, AttributeError)
+"""What reading raises where a file's numbers lead nowhere."""
 _MOST_OPERATORS: Final = 2_000
 _MOST_MACS: Final = 20_000_000_000
 """Minutes of a microcontroller."""
@@ -126,7 +128,7 @@ def read_operator(reader: Reader, operator: FileOperator) -> None:
         rule(reader, operator)
     except RefusedError as refusal:
         reader.refusals.append(Refusal(operator.index, operator.kind, name, str(refusal)))
-    except (struct.error, ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         reader.refusals.append(Refusal(operator.index, operator.kind, name, f"malformed ({error})"))
 
 

@@ -17,7 +17,7 @@ from vww_deploy.errors import ModelError
 from vww_deploy.graph.forms import check_accelerator
 from vww_deploy.graph.ir import Graph, Quantization
 from vww_deploy.graph.operators.gather import Gather
-from vww_deploy.graph.reader import check_limits, finished, read_operator
+from vww_deploy.graph.reader import MALFORMED, check_limits, finished, read_operator
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.refused import Refusal
 from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile, load
@@ -47,9 +47,11 @@ def stand_in(source: str | Path) -> StandIn:
     given = load(source)
     check_accelerator(given)
     check_limits(given)
-    file = _as_int8(given)
-    reader = Reader(file)
+    if not given.inputs or not given.outputs:
+        raise ModelError(f"{given.name}: it has no input or no output")
     try:
+        file = _as_int8(given)
+        reader = Reader(file)
         reader.start()
         for operator in file.operators:
             before = len(reader.refusals)
@@ -58,6 +60,8 @@ def stand_in(source: str | Path) -> StandIn:
                 _leave_out(reader, operator)
     except RefusedError as refusal:
         raise ModelError(f"{given.name}: {refusal}") from refusal
+    except MALFORMED as error:
+        raise ModelError(f"{given.name}: malformed ({error})") from error
     left_out = tuple(reader.refusals)
     was_float = any(
         old.dtype != new.dtype and old.data is None for old, new in zip(given.tensors, file.tensors, strict=True)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tests.support.hostile_files import hostile_file
 from tests.support.random_models import RandomModel
 from tests.support.tflite_writer import ModelWriter, options
 from tests.unit.cli.conftest import Ran
@@ -72,3 +74,12 @@ def test_a_float_model_is_shown_as_the_int8_model_that_it_would_be(cli: Cli, tmp
     assert "MACs       2,604" in ran.out  # 4 x 4 x 6 x 27 and 12
     assert "left out" not in ran.out
     assert "vww-deploy quantize" in ran.err
+
+
+@pytest.mark.parametrize("case", [0, 7, 15, 66])
+def test_a_hostile_file_is_refused_in_words(case: int, cli: Cli, tmp_path: Path) -> None:
+    """Of those of benchmarks/hostile_files.py; 66 has neither input nor output."""
+    path = tmp_path / "hostile.tflite"
+    path.write_bytes(hostile_file(case))
+    ran = cli("inspect", path)
+    assert ran.code == 3 and "hostile" in ran.err and "Traceback" not in ran.err

@@ -1,5 +1,6 @@
 """The virtual board's Arduino core: compiler flags, linker script, and the core itself as one library."""
 
+import os
 from pathlib import Path
 
 from SCons.Script import DefaultEnvironment
@@ -25,8 +26,8 @@ env.Append(
         "-Wl,--gc-sections",
         "-Wl,--fatal-warnings",
         "-Wl,--no-warn-rwx-segments",
-        f'-Wl,-T"{core / "virtual.ld"}"',
-        '-Wl,-Map="$BUILD_DIR/firmware.map"',
+        f"-Wl,-T,{os.path.relpath(core / 'virtual.ld')}",  # relative: the project's own path may have spaces
+        f"-Wl,-Map,{os.path.relpath(env.subst('$BUILD_DIR/firmware.map'))}",
     ],
     LIBS=["c", "m", "gcc"],
 )
