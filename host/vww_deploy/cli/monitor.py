@@ -173,6 +173,8 @@ def open_source(
             board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows
         )
     pictures = gather(files or [], notice=common.notice)
+    if not pictures:
+        common.notice("the board is shown nothing yet: name pictures or folders, or drop some on the page of --web")
     return LiveSource(board_at(board, port), loaded, pictures, fps=fps, title=title, waits=waits, follows=follows)
 
 

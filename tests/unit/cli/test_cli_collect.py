@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vww_deploy.cli import collect
+from vww_deploy.cli.monitor import open_source
 from vww_deploy.session.events import ShownPicture
 
 Cli = Callable[..., Any]
@@ -48,3 +49,8 @@ def test_frames_that_were_there_before_are_counted_apart(
         ran = cli("collect", "--person", "-n", 9, "--camera", "-o", tmp_path / "out")
         assert ran.code == code
         assert said in ran.err
+
+
+def test_a_board_that_is_shown_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    open_source(None, model=None, board="virtual", port=None, fps=0.0)
+    assert "the board is shown nothing yet: name pictures" in capsys.readouterr().err
