@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -426,6 +428,25 @@ class RandomModel:
         self._reshape((1, h * w * c))
         self._dense_tail()
 
+    def join(self, parts: list[Tensor]) -> None:
+        """Vectors beside each other, at one scale."""
+        for part in parts:
+            self.now = part
+            out = self.output(part.shape, 0.05, 0)
+            self.writer.op("QUANTIZE", [part.index], [out.index], options("QuantizeOptions"))
+        same = self.history[-len(parts) :]
+        out = self.output((1, 1, 1, sum(part.shape[3] for part in parts)), 0.05, 0)
+        table = options("ConcatenationOptions", Axis=3, FusedActivationFunction=0)
+        self.writer.op("CONCATENATION", [part.index for part in same], [out.index], table)
+
+    def flatten_to(self, classes: int) -> None:
+        """From a map to the probabilities of some classes."""
+        _, h, w, c = self.now.shape
+        self._reshape((1, h * w * c))
+        self._dense(classes)
+        source, out = self.now, self.output(self.now.shape, 1 / 256, -128)
+        self.writer.op("SOFTMAX", [source.index], [out.index], options("SoftmaxOptions", Beta=1.0))
+
     def _dense_tail(self) -> None:
         for _ in range(int(self.random.integers(0, 3))):
             self._dense(int(self.random.integers(1, 7)))
@@ -617,4 +638,36 @@ def small_mobilenet(*, channels: int = 1, seed: int = 5) -> bytes:
     for out, stride in ((12, 1), (16, 2), (16, 1), (24, 2)):
         model.separable(out, stride)
     model.tail()
+    return model.finish()
+
+
+class _Gentle(RandomModel):
+    """Without extreme scales: what the input says reaches the output."""
+
+    def quantization(self) -> tuple[float, int]:
+        return float(np.float32(self.random.uniform(0.02, 0.03))), int(self.random.integers(-20, 20))
+
+
+def model_of_many_operators() -> bytes:
+    """A model of three classes with nearly all operators that no MobileNet has: 24 x 24 pixels in RGB."""
+    model = _Gentle(np.random.default_rng(21), 24, 24, 3)
+    steps: tuple[Callable[[], None], ...] = (
+        *(partial(model.unary, kind) for kind in ("LEAKY_RELU", "HARD_SWISH", "TANH")),
+        *(partial(model.binary, kind) for kind in ("PRELU", "MUL", "SUB", "ADD")),
+        *(partial(model.clip, kind) for kind in ("MINIMUM", "MAXIMUM")),
+        *(partial(model.resize, kind) for kind in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR")),
+        *(partial(model.blocks, kind) for kind in ("SPACE_TO_DEPTH", "DEPTH_TO_SPACE")),
+        *(model.mirror_pad, model.grouped, model.excite, model.pad_with, model.concatenate, model.split),
+        *(model.strided_slice, model.pad, model.slice, model.transpose, model.dense_on_map, model.softmax_map),
+    )
+    model.conv(kernel=3, stride=2)
+    base, ends = model.now, []
+    for step in steps:
+        model.now = base
+        step()
+        model.reduce("REDUCE_MAX", (1,), keep=True)
+        model.reduce("MEAN", (1, 2), keep=True)
+        ends.append(model.now)
+    model.join(ends)
+    model.flatten_to(3)
     return model.finish()

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import ModelError
-from vww_deploy.graph.tflite_file import FileOperator, TfliteFile
+from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
 
 _WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_MOST_TOLD: Final = 4  # outputs whose names are told
+_DECODERS: Final = ("CUSTOM 'TFLite_Detection_PostProcess'", "CUSTOM 'PosenetDecoderOp'")
 _FLOATS: Final = ("FLOAT32", "FLOAT16")
 _QUANTIZE: Final = "make it one: vww-deploy quantize {} PICTURES/ -o {}"
 CONVERT: Final = (
@@ -32,6 +34,33 @@ def check_accelerator(file: TfliteFile) -> None:
                 f"{file.name}: compiled by Vela for Arm's Ethos-U: its layers are hidden in {operator.kind}",
                 hint="take the int8 .tflite that it was made from: the same name without _vela",
             )
+
+
+def check_ends(file: TfliteFile) -> None:
+    """Raise ModelError, with what to do, if a file has not one input and one output."""
+    if len(file.inputs) == len(file.outputs) == 1:
+        return
+    outputs = [file.tensors[i] for i in file.outputs]
+    told = ", ".join(f"'{tensor.name[:40]}' {list(tensor.shape)}" for tensor in outputs[:_MOST_TOLD])
+    more = ", ..." if len(outputs) > _MOST_TOLD else ""
+    if len(file.inputs) != 1:
+        hint = "convert the model with a single picture as its input; a fixed second input can be a constant in it"
+    elif any(_is_of_boxes(tensor) for tensor in outputs) or any(op.kind in _DECODERS for op in file.operators):
+        hint = "it finds boxes or points, which are no single answer: take a classifier or a map of cells (FOMO)"
+    else:
+        hint = (
+            "convert it again with the output that answers; of a Keras model the first one: "
+            "tf.keras.Model(model.input, model.outputs[0])"
+        )
+    raise ModelError(
+        f"{file.name}: {len(file.inputs)} inputs and {len(outputs)} outputs ({told}{more}); one of each is needed",
+        hint=hint,
+    )
+
+
+def _is_of_boxes(tensor: FileTensor) -> bool:
+    """Whether an output has four numbers, or some more, for each of many places or things."""
+    return len(tensor.shape) == 3 and tensor.shape[1] > 1 and tensor.shape[2] >= 4
 
 
 def check_form(file: TfliteFile, path: Path) -> None:

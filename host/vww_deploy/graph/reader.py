@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.errors import ModelError
-from vww_deploy.graph.forms import CONVERT, check_accelerator, check_form
+from vww_deploy.graph.forms import CONVERT, check_accelerator, check_ends, check_form
 from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
@@ -42,12 +42,7 @@ def read_model(source: str | Path | bytes, *, name: str = "model") -> Graph:
 def _normalised(file: TfliteFile, path: Path) -> Graph:
     reader = Reader(file)
     check_accelerator(file)
-    if len(file.inputs) != 1 or len(file.outputs) != 1:
-        raise ModelError(
-            f"{file.name}: {len(file.inputs)} inputs and {len(file.outputs)} outputs; one of each is needed",
-            hint="export the model with a single picture as input and a single output: of a Keras model with several, "
-            "tf.keras.Model(model.input, model.outputs[0])",
-        )
+    check_ends(file)
     check_limits(file)
     check_form(file, path)
     try:

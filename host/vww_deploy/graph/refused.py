@@ -29,6 +29,7 @@ _ADVICE: Final = {
     **dict.fromkeys(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), _BOXES),
     **dict.fromkeys(("CAST", "QUANTIZE", "DEQUANTIZE", "FAKE_QUANT"), _FLOAT),
     "TRANSPOSE_CONV": "take UpSampling2D and Conv2D in place of Conv2DTranspose",
+    "TILE": "take UpSampling2D to enlarge a map; ADD, SUB and MUL repeat a smaller input by themselves",
     "CONV_3D": "take Conv2D: a single picture has no depth",
     "ARG_MIN": "take argmax of the negative, as the last layer",
 }

@@ -26,6 +26,19 @@ def refusal(model: bytes) -> ModelError:
     return caught.value
 
 
+def with_outputs(*shapes: tuple[int, ...]) -> bytes:
+    """A model whose outputs have these shapes, each made of a part of the picture."""
+    model = RandomModel(np.random.default_rng(1), 8, 8, 3)
+    model.conv(kernel=3, stride=1)
+    ends: list[int] = []
+    for shape in shapes:
+        scale, zero_point = model.now.scale, model.now.zero_point
+        ends.append(model.writer.tensor(shape, scale=scale, zero_point=zero_point, name=f"end{len(ends)}"))
+        size = model.writer.tensor((len(shape),), dtype="INT32", data=np.array(shape))
+        model.writer.op("RESHAPE", [model.now.index, size], [ends[-1]], options("ReshapeOptions"))
+    return model.writer.write([model.input.index], ends)
+
+
 # --- files that are no models ---
 
 
@@ -50,6 +63,17 @@ def test_something_else() -> None:
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_random_bytes(data: bytes) -> None:
     assert refusal(data[:4] + b"TFL3" + data[4:]).message
+
+
+def test_several_outputs_are_told_and_what_to_do_about_them() -> None:
+    said = refusal(with_outputs((1, 2), (1, 10)))
+    assert "1 inputs and 2 outputs ('end0' [1, 2], 'end1' [1, 10]); one of each is needed" in said.message
+    assert "tf.keras.Model(model.input, model.outputs[0])" in said.hint
+    detector = refusal(with_outputs((1, 30, 4), (1, 30, 2)))
+    assert "[1, 30, 4]" in detector.message and "a map of cells (FOMO)" in detector.hint
+    assert "outputs[0]" not in detector.hint
+    many = refusal(with_outputs(*[(1, 2)] * 6))
+    assert "6 outputs" in many.message and "'end3' [1, 2], ...)" in many.message
 
 
 def test_every_truncation(mobilenet: bytes) -> None:

@@ -63,11 +63,11 @@ def test_what_has_no_counterpart_and_kinds_that_are_not_read_are_counted(tree: P
     labels = tree / "labels.csv"
     told: list[str] = []
     labels.write_text("file,label\nperson/a.PNG,1\ngone.png,0\n")
-    for name in ("a.heic", "b.HEIC", "deep/c.avif"):
+    for name in ("a.jxl", "b.JXL", "deep/c.avif"):
         (tree / name).touch()
     gather([str(tree)], labels, told.append)
     assert told == [
-        "pictures of other kinds are left out: 1 .avif, 2 .heic",
+        "pictures of other kinds are left out: 1 .avif, 2 .jxl",
         f"3 of 4 pictures are not in {labels}",
         f"1 of 2 files in {labels} are not among the pictures",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from vww_deploy.errors import DataError
 from vww_deploy.files import meant, shown
 from vww_deploy.pictures.gather import gather, read_labels
-from vww_deploy.pictures.preprocess import open_picture, read_picture_file, to_rgb
+from vww_deploy.pictures.preprocess import HEIC, open_picture, read_picture_file, to_rgb
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.training.datasets import read_dataset
 
@@ -51,6 +52,31 @@ def test_a_file_name_that_is_no_utf8_is_used_stored_and_found_again(tmp_path: Pa
         writer = store.begin(RunHeader("virtual", "tty", "m", "ab" * 32), [found])
         _, left = store.resume(writer.run)
     assert left[0].path == path
+
+
+def test_a_name_of_two_lines_is_used_stored_and_found_again(tmp_path: Path) -> None:
+    path = picture(tmp_path / "person" / "one\ntwo.png")
+    (found,) = gather([str(tmp_path)])
+    assert (found.path, found.truth) == (str(path), 1)
+    with Store(tmp_path / "runs.sqlite") as store:
+        writer = store.begin(RunHeader("virtual", "tty", "m", "ab" * 32), [found])
+        _, left = store.resume(writer.run)
+    assert left[0].path == str(path)
+    table = tmp_path / "labels.csv"
+    table.write_text('file,label\n"person/one\ntwo.png",1\n')
+    assert read_labels(table) == {path.resolve(): 1}
+
+
+@pytest.mark.skipif(not HEIC, reason="needs the extra heic")
+def test_pictures_of_iphones_are_read_with_the_extra(tmp_path: Path) -> None:
+    path = tmp_path / "IMG_0001.HEIC"
+    heif = importlib.import_module("pillow_heif")
+    heif.from_pillow(Image.new("RGB", (64, 48), (250, 10, 10))).save(path, quality=90)
+    assert [found.path for found in gather([str(tmp_path)])] == [str(path)]
+    image = open_picture(read_picture_file(path))
+    assert image.size == (64, 48)
+    red, green, blue = np.asarray(to_rgb(image)).reshape(-1, 3).mean(axis=0)
+    assert red > 220 and max(green, blue) < 40
 
 
 @pytest.mark.parametrize("other", ["non_person", "no-person", "not_person", "background", "No Person"])

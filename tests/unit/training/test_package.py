@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -239,3 +240,26 @@ def test_a_threshold_is_saved_for_a_rate_only(discs: Path, tmp_path: Path) -> No
 
 def test_brightness_is_not_rounded() -> None:
     assert evaluate.brightness_of(Image.fromarray(np.array([[0, 1]], np.uint8))) == 0.5
+
+
+def test_files_of_keras_2_and_saved_models_are_read(tmp_path: Path) -> None:
+    tf.keras.utils.set_random_seed(3)
+    inputs = tf.keras.Input((8, 8, 1))
+    x = tf.keras.layers.DepthwiseConv2D(3, activation="relu")(inputs)
+    x = tf.keras.layers.Flatten()(x)
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(2, activation="softmax")(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # .h5 is called old
+        model.save(tmp_path / "keras2.h5")
+    with h5py.File(tmp_path / "keras2.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        (depthwise,) = (x for x in config["config"]["layers"] if x["class_name"] == "DepthwiseConv2D")
+        depthwise["config"]["groups"] = 1  # as Keras 2 wrote it; Keras 3 takes it for a mistake
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(TypeError, match="groups"):
+        tf.keras.models.load_model(tmp_path / "keras2.h5", compile=False)
+    model.export(tmp_path / "saved", verbose=False)
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    expected = predict_tflite(float_tflite(model), pixels)
+    for name in ("keras2.h5", "saved"):
+        np.testing.assert_allclose(predict_tflite(float_tflite(tmp_path / name), pixels), expected, rtol=1e-6)
