@@ -22,7 +22,7 @@ Cli = Callable[..., Any]
 def killed_build(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> psutil.Process:
     """PlatformIO, played, whose ``flash`` was killed; it goes on."""
     pid = tmp_path / "pid"
-    played(monkeypatch, tmp_path, f"echo $$ > {pid}.part; mv {pid}.part {pid}; sleep 60; true")
+    played(monkeypatch, tmp_path, f"echo $$ > {pid}.part; mv {pid}.part {pid}; sleep 60 & wait")
 
     def flash() -> None:
         with leftovers.scratch_folder() as folder:
@@ -36,6 +36,8 @@ def killed_build(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert child.is_alive()
         time.sleep(0.02)
     left = psutil.Process(int(pid.read_text()))
+    while not [one for one in left.children() if one.name() == "sleep"]:
+        time.sleep(0.02)
     child.kill()
     child.join()
     assert left.is_running() and list((project.parents[1] / "scratch").iterdir())
@@ -56,7 +58,7 @@ def test_the_next_build_ends_what_a_killed_one_left(
     played(monkeypatch, tmp_path, "echo fine")
     with leftovers.scratch_folder() as mine, pytest.raises(BuildError, match=r"made no firmware\.elf"):
         platformio.build(NANO, library)
-    assert gone(left) and children and all(gone(child) for child in children)
+    assert gone(left) and all(gone(child) for child in children)
     assert not list(mine.parent.iterdir())
     assert not (platformio.work_folder(NANO) / "running.json").exists()
 

@@ -82,4 +82,4 @@ def test_a_hostile_file_is_refused_in_words(case: int, cli: Cli, tmp_path: Path)
     path = tmp_path / "hostile.tflite"
     path.write_bytes(hostile_file(case))
     ran = cli("inspect", path)
-    assert ran.code == 3 and "hostile" in ran.err and "Traceback" not in ran.err
+    assert ran.code == 1 and "hostile" in ran.err and "Traceback" not in ran.err
