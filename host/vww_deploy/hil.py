@@ -26,7 +26,8 @@ from vww_deploy.errors import BoardError, LinkError, ProtocolMismatch, VwwError
 from vww_deploy.graph.layer_names import short_name
 from vww_deploy.graph.model import Model
 from vww_deploy.link.channel import DEFAULT_TIMEOUTS, Timeouts
-from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.session.latency import COUNTED, ESTIMATE_BOARD, estimate
 from vww_deploy.session.verify import verify
@@ -186,9 +187,9 @@ def assert_bit_exact(
     failures = []
     results = device.infer_many(pictures.values())
     for (name, picture), result in zip(pictures.items(), results, strict=True):
-        expected = board.model.reference.run(picture).reshape(-1)
-        if not np.array_equal(result.output, expected):
-            text = f"{result.output.tolist()} instead of {expected.tolist()}"
+        expected = board.model.reference.run(picture).reshape(-1).tolist()
+        if list(result.outputs) != expected:
+            text = f"{list(result.outputs)} instead of {expected}"
             failures.append(Failure(name, text, thumbnail(picture)))
     if not failures:
         return
@@ -299,7 +300,7 @@ def assert_accuracy(
             "--vww-labels FILE names them all"
         )
     for (name, picture, person), result in zip(samples, results, strict=True):
-        p_person = outputs.p_person(result.output)
+        p_person = outputs.p_person(np.array(result.outputs, np.int8))
         if (p_person >= threshold) != person:
             truth = outputs.pair[person]
             wrong.append(Failure(name, f"{outputs.chance} {p_person:.3f}, but it shows {truth}", thumbnail(picture)))

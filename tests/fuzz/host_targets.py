@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from cobs import cobs
@@ -31,8 +31,10 @@ from vww_deploy.runs import recording
 from vww_deploy.runs import store as store_module
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session import mlperf
+from vww_deploy.session.events import Peer as Board
 
 SESSION: Final = 7
+PEER: Final = Board("virtual", "tty", "", "m", "ab" * 32)
 FEATURES: Final = int(m.Feature.STAGED_INPUT | m.Feature.LAYERS | m.Feature.FRAMES)
 _KINDS: Final = sorted(m.BY_TYPE)
 
@@ -305,9 +307,7 @@ class Draw:
 
 _SPEC: Final = {"height": 4, "width": 4, "channels": 1, "resize": "squash", "pixel_range": [0, 1]}
 _CARD: Final = {"name": "m", "input": _SPEC, "labels": ["none", "person"], "threshold": 0.5, "sha256": ""}
-_HEADER: Final = json.loads(
-    RunHeader("virtual", "tty", "m", "ab" * 32, layers=(("conv", 5),), raw_camera="8x4:gray").to_json()
-)
+_HEADER: Final = json.loads(RunHeader(PEER, layers=(("conv", 5),), raw_camera="8x4:gray").to_json())
 _BOARD: Final = dict.fromkeys(("board", "port", "firmware", "model", "model_sha256", "clock"), "x") | {
     "labels": ["none", "person"],
     **dict.fromkeys(("threshold", "clock_hz", "height", "width", "channels"), 1),
@@ -327,18 +327,19 @@ _EVENTS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("connection", {"state": "connected", "reason": "", "board": _BOARD}),
 ]
 _RESULT: Final = {
-    "position": 0,
     "path": "a",
     "truth": 1,
     "sha256": "",
-    "outputs": b"ab",
     "label": 1,
+    "board_serial": "",
+    "at": "2026-01-01T00:00:00+00:00",
+    "position": 0,
     "p_person": 0.5,
     "latency_us": 1,
     "ticks": 1,
     "retries": 0,
+    "outputs": b"ab",
     "reference": None,
-    "at": "2026-01-01T00:00:00+00:00",
 }
 _NO_SENSE: Final = (ValueError, TypeError, KeyError, RecursionError, DataError)
 """What the readers of run files make a StoreError of, and the reader of cards a DataError."""
@@ -356,8 +357,8 @@ def header(data: bytes) -> None:
 
 def row(data: bytes) -> None:
     """A result of a run store."""
-    with contextlib.suppress(ValueError, TypeError):
-        store_module._result(cast(Any, Draw(data).changed(_RESULT)))
+    with contextlib.suppress(*_NO_SENSE):
+        store_module._result(tuple(Draw(data).changed(_RESULT).values()))
 
 
 def event(data: bytes) -> None:
@@ -377,7 +378,7 @@ def _store() -> bytes:
             db.execute("PRAGMA page_size = 512")
             db.execute("VACUUM")
         with Store(path) as opened:
-            opened.begin(RunHeader("virtual", "tty", "m", "ab" * 32)).finish("complete")
+            opened.begin(RunHeader(PEER)).finish("complete")
         return path.read_bytes()
 
 

@@ -30,6 +30,7 @@ from vww_deploy.link import camera
 from vww_deploy.link import messages as m
 from vww_deploy.link.device import Device
 from vww_deploy.link.frames import MAX_ENCODED_BYTES, Broken, Decoder, Frame, Text, encode_frame
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.info import MAX_LAYERS
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.link.transport import Line
@@ -41,8 +42,9 @@ from vww_deploy.pictures.preprocess import read_picture_file
 from vww_deploy.resources import models_dir
 from vww_deploy.runs.export import exported
 from vww_deploy.runs.recording import Recorder, Recording, to_json
+from vww_deploy.runs.result import Result
 from vww_deploy.runs.rundata import load_run
-from vww_deploy.runs.store import RunHeader, Store, StoredResult
+from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session import events, mlperf
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
@@ -436,26 +438,12 @@ def test_any_json_is_a_card_or_none(values: dict[str, Any]) -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("store") / "runs.sqlite"
     with Store(path) as opened:
-        header = RunHeader(
-            board="virtual",
-            port="tty",
-            model="m",
-            model_sha256="ab" * 32,
-            model_path="m.tflite",
-            firmware_version="0.1.0",
-            protocol=1,
-            outputs=OutputSpec(),
-            threshold=0.5,
-            clock="instructions",
-            clock_hz=1,
-            reference=True,
-        )
+        peer = events.Peer("virtual", "tty", "0.1.0", "m", "ab" * 32, clock="instructions", clock_hz=1)
+        header = RunHeader(peer, model_path="m.tflite", protocol=1)
         writer = opened.begin(header, [Picture(f"{i}.png", i % 2) for i in range(20)])
         for position in range(3):
-            outputs = np.array([-position, position], np.int8)
-            writer.record(
-                StoredResult(position, f"{position}.png", position % 2, "ab" * 32, outputs, 1, 0.7, 5, 5, 0, outputs)
-            )
+            inference = Inference(position, 0.7, 5, 5, 0, (-position, position), (-position, position))
+            writer.record(Result(f"{position}.png", position % 2, "ab" * 32, inference))
         writer.skip(3, "unreadable")
         writer.finish("complete")
     return path.read_bytes()
@@ -464,13 +452,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("recording") / "a.vwwrec"
-    board = events.BoardInfo("virtual", "tty", "1", "m", "ab" * 32, OutputSpec(), 0.5, "cycles", 10, 4, 4, 1)
+    board = events.Peer("virtual", "tty", "1", "m", "ab" * 32, OutputSpec(), 0.5, "cycles", 10, 4, 4, 1)
     with Recorder(path) as recorder:
         recorder.add(events.Connection("connected", board=board, at=1.0))
         recorder.add(
             events.ShownPicture(1, np.zeros((4, 4, 1), np.uint8), np.zeros((6, 6, 3), np.uint8), "a.png", at=2.0)
         )
-        recorder.add(events.Prediction(1, 0.7, 5, 5, 0, (1, 2), (1, 2), (("inference", 5),), at=2.5))
+        recorder.add(Inference(1, 0.7, 5, 5, 0, (1, 2), (1, 2), (("inference", 5),), at=2.5))
         recorder.add(events.ConsoleLine("hello", at=3.0))
         recorder.add(events.LayerTimes((("conv", 5),), at=4.0))
         recorder.add(events.Skipped("b.png", "broken", at=4.0))

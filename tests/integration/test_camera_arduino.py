@@ -155,7 +155,7 @@ def test_serial_pictures_talks_to_this_program(
     try:
         with Device.connect(open_transport(str(board.tty))) as device:
             values = np.random.default_rng(2).integers(-128, 128, device.info.input_shape, dtype=np.int8)
-            assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+            assert np.array_equal(device.infer(values).outputs, model.reference.run(values).reshape(-1))
     finally:
         board.stop()
 

@@ -27,13 +27,14 @@ from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import messages as m
 from vww_deploy.link.camera import CameraShot, DeviceCamera
 from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
 from vww_deploy.session.camera import CameraLive
 from vww_deploy.session.connect import open_device
-from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
+from vww_deploy.session.events import Connection, Event, ShownPicture
 from vww_deploy.session.session import prepare
 from vww_deploy.session.source import Control
 
@@ -128,10 +129,10 @@ def test_frames_from_the_host_are_preprocessed_on_the_board(
     frame = CameraFormat(SMALL.width, SMALL.height, pixels)
     frames = [encode_frame(Image.open(path), frame) for path in pictures]
     for data, inference in zip(frames, device.infer_frames(frames, frame), strict=True):
-        assert np.array_equal(inference.output, reference(model, data, frame))
+        assert np.array_equal(inference.outputs, reference(model, data, frame))
     # pictures that the host preprocessed still work, before and after
     values = table_of(model)[frame_to_pixels(frames[0], frame, model.card.input)]
-    assert np.array_equal(device.infer(values).output, reference(model, frames[0], frame))
+    assert np.array_equal(device.infer(values).outputs, reference(model, frames[0], frame))
 
 
 def test_the_frames_table_and_crop_are_the_hosts(device: Device, model: Model, pictures: list[Path]) -> None:
@@ -141,9 +142,9 @@ def test_the_frames_table_and_crop_are_the_hosts(device: Device, model: Model, p
     cropping = replace(spec, resize="crop")
     device.prepare(table, crop=True)
     expected = model.reference.run(table[frame_to_pixels(data, SMALL, cropping)]).reshape(-1)
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, expected)
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, expected)
     device.reset()  # told again after a restart
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, expected)
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, expected)
 
 
 def test_a_format_that_the_board_cannot_take_is_told(device: Device) -> None:
@@ -162,11 +163,12 @@ def test_live_shots_are_the_cameras_frames_to_the_byte(
     last = 0
     while whole < 3:
         shot = next_shot(camera)
-        assert shot.number > last
-        last = shot.number
-        assert shot.ticks > 0
-        assert set(shot.stages) == {"capture", "preprocess", "inference", "transmit"}
-        assert all(shot.stages[stage] > 0 for stage in ("capture", "preprocess", "inference"))
+        assert shot.inference.number > last
+        last = shot.inference.number
+        stages = dict(shot.inference.stages)
+        assert shot.inference.ticks > 0
+        assert set(stages) == {"capture", "preprocess", "inference", "transfer"}
+        assert all(stages[stage] > 0 for stage in ("capture", "preprocess", "inference"))
         if shot.raw_frame is None or shot.model_frame is None:
             continue
         whole += 1
@@ -174,7 +176,7 @@ def test_live_shots_are_the_cameras_frames_to_the_byte(
         assert np.array_equal(
             shot.model_frame, table_of(model)[frame_to_pixels(shot.raw_frame, SMALL, model.card.input)]
         )
-        assert np.array_equal(shot.output, reference(model, shot.raw_frame, SMALL))
+        assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_frame, SMALL))
     camera.stop()
 
 
@@ -190,7 +192,7 @@ def test_a_slow_host_slows_the_frames_and_not_the_inference(device: Device, feed
     shot = next_shot(camera)
     while shot.drops < 2:
         shot = next_shot(camera)
-    assert shot.number > first.number
+    assert shot.inference.number > first.inference.number
     assert device.stats().inferences >= begun + 4
     camera.stop()
 
@@ -212,7 +214,7 @@ def test_pictures_are_refused_while_live_and_taken_after(device: Device, model: 
     with pytest.raises(LinkError, match="live"):
         device.infer(values)
     camera.stop()
-    assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+    assert np.array_equal(device.infer(values).outputs, model.reference.run(values).reshape(-1))
 
 
 def test_the_next_host_finds_the_board_at_rest(board: VirtualBoard, model: Model, feed: CameraFeed) -> None:
@@ -223,7 +225,7 @@ def test_the_next_host_finds_the_board_at_rest(board: VirtualBoard, model: Model
         camera.start()
         next_shot(camera)
     with Device.connect(open_transport(str(board.tty))) as device:
-        assert np.array_equal(device.infer(values).output, model.reference.run(values).reshape(-1))
+        assert np.array_equal(device.infer(values).outputs, model.reference.run(values).reshape(-1))
 
 
 def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
@@ -239,7 +241,7 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     next_shot(camera)
     camera.stop()
     assert written(device, 7, 1000, data[1000:1100]) == 0
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).output, reference(model, data, SMALL))
+    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, reference(model, data, SMALL))
 
     camera.start()
     next_shot(camera)
@@ -256,7 +258,7 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
 def test_pieces_of_a_frame_that_is_used_up_disturb_nothing(device: Device, pictures: list[Path]) -> None:
     """On a slow line pieces are sent twice; the second ones may come after the inference."""
     data = encode_frame(Image.open(pictures[0]), SMALL)
-    done = next(iter(device.infer_frames([data], SMALL))).id
+    done = next(iter(device.infer_frames([data], SMALL))).number
     device.request(m.BeginFrame(9, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
     assert written(device, 9, 0, data[:1000]) == 1000
     assert written(device, done, 0, data[:500]) == 500
@@ -295,7 +297,7 @@ def test_a_restart_in_the_live_mode_is_recovered_from(
     board.reset()
     shot = next_shot(camera)
     assert shot.raw_frame is not None
-    assert np.array_equal(shot.output, reference(model, shot.raw_frame, SMALL))
+    assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_frame, SMALL))
     camera.stop()
 
 
@@ -310,14 +312,14 @@ def test_a_camera_that_is_taken_away_and_comes_back(device: Device, board: Virtu
     with CameraFeed(board.camera_socket, Pictures(pictures), fps=50.0):
         camera = DeviceCamera.open(device, SMALL)
         camera.start(keep=FrameKind.MODEL)
-        last = next_shot(camera).number
+        last = next_shot(camera).inference.number
     deadline = time.monotonic() + PATIENCE_S
     while camera.status not in (CameraStatus.NO_FRAME, CameraStatus.TORN) and time.monotonic() < deadline:
         camera.next_shot(0.5)
     assert camera.status in (CameraStatus.NO_FRAME, CameraStatus.TORN)
     with CameraFeed(board.camera_socket, Pictures(pictures), fps=50.0):
         shot = next_shot(camera)
-        assert shot.number > last
+        assert shot.inference.number > last
         assert shot.failures > 0
         camera.stop()
 
@@ -333,10 +335,10 @@ def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Mo
     seen: list[Event] = []
     for event in source.events(control):
         seen.append(event)
-        if sum(isinstance(e, Prediction) for e in seen) == 2:
+        if sum(isinstance(e, Inference) for e in seen) == 2:
             control.stop()
     frames = [event for event in seen if isinstance(event, ShownPicture)]
-    results = [event for event in seen if isinstance(event, Prediction)]
+    results = [event for event in seen if isinstance(event, Inference)]
     assert [frame.number for frame in frames] == [result.number for result in results] == [0, 1]
     raw = encode_frame(Image.open(pictures[0]), SMALL)
     for frame, result in zip(frames, results, strict=True):

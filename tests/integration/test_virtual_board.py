@@ -118,7 +118,7 @@ def test_results_and_layers_are_the_references(device: Device, compiled: Compile
     reference = Reference(compiled.graph)
     images = noise(compiled, 3)
     for image, result in zip(images, device.infer_many(images), strict=True):
-        assert result.output.tolist() == reference.run(image).ravel().tolist()
+        assert list(result.outputs) == reference.run(image).ravel().tolist()
     outputs = reference.run_all(images[0])
     digests = device.layer_digests(images[0])
     assert digests == [layer_digest(outputs[layer.activation.id]) for layer in compiled.layers]
@@ -163,7 +163,7 @@ def test_reset_button(device: Device, board: VirtualBoard, compiled: Compiled) -
     before = device.infer(image)
     board.reset()
     after = device.infer(image)
-    assert after.output.tolist() == before.output.tolist()
+    assert list(after.outputs) == list(before.outputs)
     assert device.link.resets == 1
     assert device.stats().inferences == 1
 
@@ -181,7 +181,7 @@ def test_resets_in_the_middle_of_uploads_and_inferences(
 
     thread = threading.Thread(target=press)
     thread.start()
-    results = [result.output.tolist() for result in device.infer_many(images)]
+    results = [list(result.outputs) for result in device.infer_many(images)]
     thread.join()
     assert results == [reference.run(image).ravel().tolist() for image in images]
     assert device.link.resets > 0
@@ -195,7 +195,7 @@ def test_a_host_that_stops_reading(device: Device, board: VirtualBoard, compiled
     transport.close()
     (image,) = noise(compiled, 1)
     with Device.connect(open_transport(str(board.tty))) as again:
-        assert again.infer(image).output.tolist() == Reference(compiled.graph).run(image).ravel().tolist()
+        assert list(again.infer(image).outputs) == Reference(compiled.graph).run(image).ravel().tolist()
 
 
 def test_the_reset_button_of_a_board_that_nobody_reads(device: Device, board: VirtualBoard, compiled: Compiled) -> None:
@@ -346,7 +346,7 @@ def test_a_board_that_comes_back_in_time(board: VirtualBoard, flashed: Flashed, 
         back = threading.Timer(0.5, board.start, [flashed.image.elf])
         back.start()
         seen += results
-        assert [result.output.tolist() for result in seen] == expected
+        assert [list(result.outputs) for result in seen] == expected
         assert device.link.reconnects >= 1
     back.join()
 

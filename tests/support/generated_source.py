@@ -10,17 +10,17 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.pictures.preprocess import open_picture, to_pixels
 from vww_deploy.session.events import (
-    BoardInfo,
     Connection,
     ConsoleLine,
     Event,
     LayerTimes,
     LinkReport,
-    Prediction,
+    Peer,
     ShownPicture,
 )
 from vww_deploy.session.source import Control
@@ -37,9 +37,9 @@ CUPS = OutputSpec(("background", "cup"), 1, "the test", rows=4, columns=4, scale
 """What the outputs mean where the generated board has a map of cells."""
 
 
-def board_info(channels: int = 1, port: str = "/dev/generated", outputs: OutputSpec | None = None) -> BoardInfo:
+def board_info(channels: int = 1, port: str = "/dev/generated", outputs: OutputSpec | None = None) -> Peer:
     """What the generated board says about itself."""
-    return BoardInfo(
+    return Peer(
         board="generated",
         port=port,
         firmware="1.2.3",
@@ -132,7 +132,7 @@ class GeneratedSource:
             cells = np.tile(np.array([127, -128]), (16, 1))
             cells[PLACES.get(name, 0)] = (127 - round(256 * p_person), round(256 * p_person) - 128)
             outputs = tuple(cells.ravel().tolist())
-        yield Prediction(number, p_person, None, ticks, outputs=outputs, stages=stages)
+        yield Inference(number, p_person, None, ticks, outputs=outputs, stages=stages)
         if number % 10 == 0:
             yield ConsoleLine(self.console.format(number))
             yield LinkReport(number * 420, number * 9_300, number // 50, 0, 0)

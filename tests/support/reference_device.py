@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from vww_deploy.compiler.compiled import compiled_layers
 from vww_deploy.errors import LinkError
 from vww_deploy.graph.ir import Graph
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Inference
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.messages import Feature
 
 
@@ -74,4 +75,4 @@ class ReferenceDevice:
             output = self._model.reference.run(image).reshape(-1).copy()
             output[0] += self._spoil
             self.say(f"inference {number}")
-            yield Inference(number, output, 640_000, "cycles", 10_000, number % 2)
+            yield Inference(number, math.nan, 10_000, 640_000, number % 2, tuple(output.tolist()))

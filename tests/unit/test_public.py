@@ -64,4 +64,4 @@ def test_readmes_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VWW_DEPLOY_STATE", str(tmp_path / "state"))
     exec(compile(readme_example(), str(README), "exec"), {})
-    assert "Prediction(number=0" in capsys.readouterr().out
+    assert "Inference(number=0" in capsys.readouterr().out

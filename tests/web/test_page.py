@@ -27,8 +27,8 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.generated_source import PICTURES, PLACES, GeneratedSource
 from tests.web.conftest import logged
+from vww_deploy.link.inference import Inference
 from vww_deploy.runs.recording import Recorder, Recording
-from vww_deploy.session.events import Prediction
 from vww_deploy.session.source import Control
 
 pytestmark = pytest.mark.web
@@ -239,7 +239,7 @@ def test_record_writes_a_recording(page: Any, browser: webdriver.Chrome) -> None
     wait_for(lambda: "Recorded" in notified(browser))
     (path,) = page.folder.glob("*.vwwrec")
     with Recording(path) as recording:
-        assert sum(isinstance(recorded.event, Prediction) for recorded in recording.events()) > 5
+        assert sum(isinstance(recorded.event, Inference) for recorded in recording.events()) > 5
 
 
 def test_the_board_goes_and_comes_back_without_a_reload(page: Any, browser: webdriver.Chrome) -> None:

@@ -127,6 +127,7 @@ def _on_board(
     model: Model, dataset: Dataset, board: str, port: str | None, store: Path | None
 ) -> tuple[list[Answer], list[str]]:
     """The board's answers, recorded as a run; the pictures go over the same session that ``run`` uses."""
+    from vww_deploy.link.inference import Inference
     from vww_deploy.pictures.gather import Picture
     from vww_deploy.runs.store import Store
     from vww_deploy.runs.stream import run_header, stream_run
@@ -144,7 +145,7 @@ def _on_board(
         task = bar.add_task(f"on {board}", total=len(pictures))
         writer = opened.begin(run_header(session), pictures)
         for event in stream_run(session, writer, dict(enumerate(pictures))):
-            if isinstance(event, events.Prediction):
+            if isinstance(event, Inference):
                 answers.append(_answer(dataset.pictures[event.number], event.p_person))
                 bar.advance(task)
             elif isinstance(event, events.Skipped):
@@ -168,7 +169,7 @@ def _on_fleet(
         fleet_options.follow(run, run.start(pictures), len(pictures), quiet=True)
         assert run.writer is not None
         stored = opened.results(run.writer.run)
-        answers = [_answer(dataset.pictures[one.position], one.p_person) for one in stored]
+        answers = [_answer(dataset.pictures[one.inference.number], one.inference.p_person) for one in stored]
         return answers, [one.reason for one in opened.skipped(run.writer.run)]
 
 

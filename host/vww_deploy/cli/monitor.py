@@ -226,12 +226,12 @@ def _tell_stopped(error: StoreError) -> None:
 
 
 def _json_line(event: Event, estimate_for: str) -> str:
+    from vww_deploy.link.inference import Inference
     from vww_deploy.runs.recording import kind_of, to_json
-    from vww_deploy.session.events import Prediction
     from vww_deploy.session.latency import estimate
 
     values = {"schema": common.SCHEMA, "event": kind_of(event), **to_json(event)}
-    if isinstance(event, Prediction):
+    if isinstance(event, Inference):
         made = estimate(event.ticks, estimate_for) if event.latency_us is None else None
         values["estimate"] = None if made is None else asdict(made)
     return json.dumps(values)
@@ -240,13 +240,14 @@ def _json_line(event: Event, estimate_for: str) -> str:
 def _plain_line(event: Event, view: Callable[[], MonitorView]) -> str | None:
     from datetime import datetime
 
+    from vww_deploy.link.inference import Inference
     from vww_deploy.monitor.text import printable
-    from vww_deploy.session.events import Connection, ConsoleLine, Prediction, Skipped
+    from vww_deploy.session.events import Connection, ConsoleLine, Skipped
     from vww_deploy.session.latency import latency_text
 
     time = f"{datetime.fromtimestamp(event.at):%H:%M:%S.%f}"[:-3]
     match event:
-        case Prediction():
+        case Inference():
             seen = view()
             if seen.shown is None or seen.shown.result is not event:
                 return None

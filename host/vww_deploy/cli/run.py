@@ -104,16 +104,16 @@ def command(
             if model is None and Path(last.header.model_path).is_file():  # else it is the one on the board, or known
                 model = last.header.model_path
             if cluster is None:
-                board = board or (last.header.board if port is None else None)
+                board = board or (last.header.peer.board if port is None else None)
             else:
-                boards = boards or last.header.board
+                boards = boards or last.header.peer.board
             raw_camera = raw_camera or last.header.raw_camera
         if cluster is None:
             loaded = common.model_of_board(model, board, port, labels=classes, person_label=person_label)
         else:
             loaded = fleet_options.model_named(model, labels=classes, person_label=person_label)
-        if last is not None and last.header.outputs.scale:
-            loaded = replace(loaded, outputs=last.header.outputs)  # what the run's earlier results were told by
+        if last is not None and last.header.peer.outputs.scale:
+            loaded = replace(loaded, outputs=last.header.peer.outputs)  # what the run's earlier results were told by
         raw = parse_format(raw_camera) if raw_camera else None
         if cluster is None:
             run = _on_board(opened, last, loaded, planned, board, port, reference, raw, fault_rate, quiet=as_json)
@@ -250,7 +250,9 @@ def _to_continue(store: Store, number: int | None) -> RunSummary:
 
 def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture], *, quiet: bool = False) -> None:
     """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
+    from vww_deploy.link.inference import Inference
     from vww_deploy.link.messages import Feature
+    from vww_deploy.runs.result import Result
     from vww_deploy.runs.stream import stream_run
     from vww_deploy.session import events
 
@@ -259,7 +261,7 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
         common.notice(common.NO_OVERLAP)
     if not quiet:
         plural = "picture" if len(pictures) == 1 else "pictures"
-        where = f"board [bold]{escape(header.board)}[/], model [bold]{escape(header.model)}[/]"
+        where = f"board [bold]{escape(header.peer.board)}[/], model [bold]{escape(header.peer.model)}[/]"
         common.out.print(f"{len(pictures)} {plural} to {where}", soft_wrap=True)
         common.out.print(tables.result_heading(header), soft_wrap=True)
     with common.progress() as progress:
@@ -272,7 +274,7 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
                 progress.advance(task)
             elif isinstance(event, events.ShownPicture):
                 frame = event
-            elif isinstance(event, events.Prediction):
+            elif isinstance(event, Inference):
                 progress.advance(task)
                 if not quiet:
-                    common.out.print(tables.event_line(header, frame, event), soft_wrap=True)
+                    common.out.print(tables.result_line(header, Result.of(frame, event)), soft_wrap=True)

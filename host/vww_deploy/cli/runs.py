@@ -50,8 +50,8 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
             table.add_row(
                 str(summary.id),
                 summary.started[:16].replace("T", " "),
-                escape(summary.header.board),
-                escape(summary.header.model),
+                escape(summary.header.peer.board),
+                escape(summary.header.peer.model),
                 f"{summary.results}/{summary.pictures}",
                 str(summary.skipped),
                 f"{summary.equal}/{summary.compared}" if summary.compared else "-",

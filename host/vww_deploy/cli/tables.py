@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,9 +13,8 @@ from vww_deploy.files import shown
 
 if TYPE_CHECKING:
     from vww_deploy.runs.compare import Comparison
-    from vww_deploy.runs.store import RunHeader, Store, StoredResult
-    from vww_deploy.session.events import Prediction as ResultEvent
-    from vww_deploy.session.events import ShownPicture
+    from vww_deploy.runs.result import Result
+    from vww_deploy.runs.store import RunHeader, Store
 
 STATES: Final = {
     "running": "[yellow]unfinished[/]",
@@ -30,48 +29,26 @@ _EQUAL: Final = {True: "[green]equal[/]", False: "[bold red]DIFFERS[/]", None: "
 
 def result_heading(header: RunHeader) -> str:
     """The line above :func:`result_line`'s, as rich markup."""
-    unit = "instructions" if header.clock == "instructions" else "latency ms"
-    chance = escape(header.outputs.chance)
+    unit = "instructions" if header.peer.clock == "instructions" else "latency ms"
+    chance = escape(header.peer.outputs.chance)
     return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {chance:>9}  {unit:>13}  reference[/]"
 
 
-def result_line(header: RunHeader, result: StoredResult) -> str:
+def result_line(header: RunHeader, result: Result) -> str:
     """Picture, prediction, P(person), latency on the device, equal to the host reference or not; as rich markup."""
-    said = Said(result.p_person, tuple(result.outputs.tolist()), result.ticks, result.latency_us, result.equal)
-    return _line(header, result.path, result.truth, said)
-
-
-def event_line(header: RunHeader, frame: ShownPicture, event: ResultEvent) -> str:
-    """The same line for a result that has just come."""
-    equal = None if event.reference is None else event.reference == event.outputs
-    said = Said(event.p_person, event.outputs, event.ticks, event.latency_us, equal)
-    return _line(header, frame.source, frame.truth, said)
-
-
-class Said(NamedTuple):
-    """What a board said of a picture."""
-
-    p_person: float
-    outputs: tuple[int, ...]
-    ticks: int
-    latency_us: int | None
-    equal: bool | None
-
-
-def _line(header: RunHeader, path: str, truth: int | None, said: Said) -> str:
-    name = "".join(c if c.isprintable() else "?" for c in shown(PurePath(path).name))
+    made, truth, outputs, threshold = result.inference, result.truth, header.peer.outputs, header.peer.threshold
+    name = "".join(c if c.isprintable() else "?" for c in shown(PurePath(result.path).name))
     if len(name) > _NAME_WIDTH and common.out.is_terminal:
         name = f"{name[: _NAME_WIDTH - 9]}…{name[-8:]}"
-    label = int(said.p_person >= header.threshold)
-    outputs = header.outputs
-    prediction = outputs.prediction(said.p_person, said.outputs, header.threshold)
-    detail = outputs.detail(said.outputs, header.threshold)
+    label = int(made.p_person >= threshold)
+    prediction = outputs.prediction(made.p_person, made.outputs, threshold)
+    detail = outputs.detail(made.outputs, threshold)
     mark = "  " if truth is None or outputs.doubt else "[green] ✓[/]" if truth == label else "[red] ✗[/]"
     style = "bold green" if label else "default"
-    latency = f"{said.ticks:,}" if said.latency_us is None else f"{said.latency_us / 1000:.2f}"
+    latency = f"{made.ticks:,}" if made.latency_us is None else f"{made.latency_us / 1000:.2f}"
     return (
-        f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{escape(f'{prediction:9}')}[/]{mark} {said.p_person:9.3f}  "
-        f"{latency:>13}  {_EQUAL[said.equal]}{escape(f'  {detail}' if detail else '')}"
+        f"{escape(f'{name:{_NAME_WIDTH}}')} [{style}]{escape(f'{prediction:9}')}[/]{mark} {made.p_person:9.3f}  "
+        f"{latency:>13}  {_EQUAL[made.equal]}{escape(f'  {detail}' if detail else '')}"
     )
 
 
@@ -82,8 +59,8 @@ def print_summary(store: Store, run: int, estimate_for: str) -> None:
     from vww_deploy.spread import Spread
 
     summary = store.run(run)
-    header = summary.header
-    results = list(store.results(run))
+    peer = summary.header.peer
+    results = [one.inference for one in store.results(run)]
     counts = f"{summary.results} of {summary.pictures} pictures"
     if summary.skipped:
         counts += f", [yellow]{summary.skipped} skipped[/]"
@@ -102,16 +79,16 @@ def print_summary(store: Store, run: int, estimate_for: str) -> None:
         common.out.print(f"latency on the device: min {low}, median {median}, p95 {p95} {unit}", soft_wrap=True)
         if not times and (made := estimate(spread.median, estimate_for)) is not None:
             common.out.print(str(made), soft_wrap=True)
-    accuracy = metrics.accuracy(results)
-    if accuracy is not None and header.outputs.doubt:
-        common.out.print(f"no accuracy: {escape(header.outputs.doubt)}", soft_wrap=True)
+    accuracy = metrics.accuracy(store.results(run), peer.threshold)
+    if accuracy is not None and peer.outputs.doubt:
+        common.out.print(f"no accuracy: {escape(peer.outputs.doubt)}", soft_wrap=True)
     elif accuracy is not None:
         labelled = f"{accuracy.total} labelled picture{'' if accuracy.total == 1 else 's'}"
         common.out.print(f"top-1: [bold]{accuracy.top1:.1%}[/] of {labelled}")
-        common.out.print(_confusion_table(header.outputs.pair, accuracy.confusion))
+        common.out.print(_confusion_table(peer.outputs.pair, accuracy.confusion))
     common.out.print(
-        f"run {run}: {STATES[summary.state]}, board {escape(header.board)} with firmware "
-        f"{escape(header.firmware_version) or '-'}, model {escape(header.model)}",
+        f"run {run}: {STATES[summary.state]}, board {escape(peer.board)} with firmware "
+        f"{escape(peer.firmware) or '-'}, model {escape(peer.model)}",
         soft_wrap=True,
     )
     if summary.note:

@@ -26,12 +26,14 @@ from vww_deploy.graph.model import Model
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import portlock
 from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.store import StoredResult, StoredSkip
-from vww_deploy.runs.stream import run_header, stored
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import StoredSkip
+from vww_deploy.runs.stream import run_header
 from vww_deploy.session import events
 from vww_deploy.session.bench import bench
 from vww_deploy.session.session import Session
@@ -97,9 +99,7 @@ class LentBoard:
                 done = replace(done, results=results, skipped=skipped)
         return replace(done, finished=time.time())
 
-    def _results(
-        self, session: Session, items: tuple[Item, ...]
-    ) -> tuple[tuple[StoredResult, ...], tuple[StoredSkip, ...]]:
+    def _results(self, session: Session, items: tuple[Item, ...]) -> tuple[tuple[Result, ...], tuple[StoredSkip, ...]]:
         by_position = {item.position: item for item in items}
         pictures = {item.position: Picture(str(self.blobs.path(item.sha256)), item.truth) for item in items}
         results, skipped = [], []
@@ -108,8 +108,8 @@ class LentBoard:
                 frame = event
                 if frame.sha256 != by_position[frame.number].sha256:
                     raise FleetError(f"{frame.source} is damaged", hint="remove that file on the worker's machine")
-            elif isinstance(event, events.Prediction):
-                result = stored(frame, event, session.model.card.threshold, self.offer.serial)
+            elif isinstance(event, Inference):
+                result = Result.of(frame, event, self.offer.serial)
                 results.append(replace(result, path=by_position[event.number].path))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 own = by_position[event.number]

@@ -111,7 +111,8 @@ class FleetRun:
 
     def _header(self, told: RunHeader) -> RunHeader:
         model = self._model
-        return replace(told, port=self._fleet.address, model=model.name, model_path=str(model.path.resolve()))
+        peer = replace(told.peer, port=self._fleet.address, model=model.name)
+        return replace(told, peer=peer, model_path=str(model.path.resolve()))
 
     def _shards(self, pictures: Mapping[int, Picture]) -> Iterator[Shard]:
         """The pictures in shards; those of a shard are with the scheduler when it is yielded."""

@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, Final
 
 from vww_deploy.pictures.outputs import OutputSpec
-from vww_deploy.runs.store import RunHeader, StoredResult, StoredSkip
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import RunHeader, StoredSkip
 
 DEFAULT_SIZE: Final = 50
 """Pictures of a shard: some seconds of a board, so that a lost one costs little and the way there even less."""
@@ -102,7 +103,7 @@ class Outcome:
     finished: float
     flashed: bool = False
     header: RunHeader | None = None
-    results: tuple[StoredResult, ...] = ()
+    results: tuple[Result, ...] = ()
     skipped: tuple[StoredSkip, ...] = ()
     report: Any = None
     error: str = ""

@@ -20,6 +20,7 @@ from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
 from vww_deploy.link.channel import RESET_HINT
 from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.info import MAX_TICKS
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.pictures.camera_format import CameraFormat
@@ -54,18 +55,11 @@ TROUBLE: Final = {
 
 @dataclass(frozen=True, eq=False)
 class CameraShot:
-    """What the board made of one camera frame."""
+    """A camera picture's inference, and what the board kept of the picture."""
 
-    number: int
-    """Counts up by one from shot to shot; a gap is results that the host was too slow to ask for."""
-    output: npt.NDArray[np.int8]
-    """int8 [outputs], as the model gives them."""
-    ticks: int
-    """Of the inference, of the device's ``clock``."""
-    latency_us: int | None
-    """``ticks`` in microseconds; None on a board that counts instructions instead of measuring time."""
-    stages: dict[str, int]
-    """Ticks of ``capture``, ``preprocess``, ``inference``, ``transmit`` (sent since the shot before began)."""
+    inference: Inference
+    """Its number counts up by one from shot to shot; a gap is results that the host was too slow to ask for. Its
+    stages are ``capture``, ``preprocess``, ``inference`` and ``transfer`` (sent since the shot before began)."""
     model_frame: npt.NDArray[np.int8] | None
     """The input that the model got, int8 [height, width, channels]; None when the board did not keep it."""
     raw_frame: bytes | None
@@ -211,26 +205,21 @@ class DeviceCamera:
         missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
         self._last_number = max(answer.number, self._last_number)
         info = self.device.info
-        return CameraShot(
-            number=answer.number,
-            output=np.frombuffer(answer.outputs, np.int8).copy(),
-            ticks=answer.ticks,
-            latency_us=info.microseconds(answer.ticks),
-            stages={
-                name: microseconds * info.clock_hz // 1_000_000
-                for name, microseconds in (
-                    ("capture", answer.capture_us),
-                    ("preprocess", answer.preprocess_us),
-                    ("inference", answer.inference_us),
-                    ("transmit", answer.transmit_us),
-                )
-            },
-            model_frame=model,
-            raw_frame=raw,
-            missed=missed,
-            drops=answer.drops,
-            failures=answer.failures,
+        stages = (
+            ("capture", answer.capture_us),
+            ("preprocess", answer.preprocess_us),
+            ("inference", answer.inference_us),
+            ("transfer", answer.transmit_us),
         )
+        inference = Inference(
+            number=answer.number,
+            p_person=math.nan,
+            latency_us=info.microseconds(answer.ticks),
+            ticks=answer.ticks,
+            outputs=tuple(np.frombuffer(answer.outputs, np.int8).tolist()),
+            stages=tuple((name, microseconds * info.clock_hz // 1_000_000) for name, microseconds in stages),
+        )
+        return CameraShot(inference, model, raw, missed, answer.drops, answer.failures)
 
     def _read(self, number: int, kind: FrameKind, size: int) -> bytes | None:
         """A kept frame; None when it is gone, or not of ``size`` bytes."""

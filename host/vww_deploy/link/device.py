@@ -7,11 +7,11 @@ again, and a board that stays silent becomes a :class:`LinkError`.
 from __future__ import annotations
 
 import contextlib
+import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -31,6 +31,7 @@ from vww_deploy.link.channel import (
     Timeouts,
     hearing,
 )
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.info import MAX_TICKS, DeviceInfo
 from vww_deploy.link.jobs import Job, Jobs
 from vww_deploy.link.transport import Transport
@@ -43,24 +44,6 @@ _T = TypeVar("_T")
 _Response = TypeVar("_Response", bound=m.Message)
 
 _POWER_HINT: Final = "a weak cable or hub browns the board out; try another"
-
-
-@dataclass(frozen=True)
-class Inference:
-    """One picture's result."""
-
-    id: int
-    output: npt.NDArray[np.int8]
-    """int8 [outputs], as the model gives them."""
-    ticks: int
-    """Of the device's ``clock``, in the engine alone."""
-    clock: str
-    latency_us: int | None
-    """``ticks`` in microseconds; None on a board that counts instructions instead of measuring time."""
-    retries: int
-    """Requests that had to be sent again for this picture."""
-    stages: dict[str, int] = field(default_factory=dict)
-    """Ticks by stage."""
 
 
 class Device:
@@ -235,20 +218,20 @@ class Device:
             result = self._retry_on_reconnect(lambda: self._jobs.result(self._channel, self.info, job))
         finally:
             self._jobs.forget(job)
-        output = np.frombuffer(result.outputs, np.int8).copy()
-        if len(output) != self.info.outputs:
-            raise LinkError(f"{self.port}: {len(output)} outputs instead of {self.info.outputs}")
+        outputs = np.frombuffer(result.outputs, np.int8).tolist()
+        if len(outputs) != self.info.outputs:
+            raise LinkError(f"{self.port}: {len(outputs)} outputs instead of {self.info.outputs}")
         if result.ticks > MAX_TICKS:
             said = f"the board says that an inference took {result.ticks:,} ticks"
             raise LinkError(f"{self.port}: {said}", hint=RESET_HINT)
         return Inference(
-            id=job.id,
-            output=output,
-            ticks=result.ticks,
-            clock=self.info.clock,
+            number=job.id,
+            p_person=math.nan,
             latency_us=self.info.microseconds(result.ticks),
+            ticks=result.ticks,
             retries=job.retries,
-            stages={"inference": result.ticks},
+            outputs=tuple(outputs),
+            stages=(("inference", result.ticks),),
         )
 
     def _layers(self, image: npt.NDArray[np.int8], flag: m.InferFlag, kind: m.LayerKind) -> list[int]:

@@ -10,18 +10,18 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.cells import outlined
 from vww_deploy.pictures.outputs import Cell, OutputSpec
 from vww_deploy.session.events import (
-    BoardInfo,
     Connection,
     ConnectionState,
     ConsoleLine,
     Event,
     LayerTimes,
     LinkReport,
+    Peer,
     Pixels,
-    Prediction,
     ShownPicture,
     Skipped,
 )
@@ -58,7 +58,7 @@ class Shown:
     """A frame with its result; ``arrived`` is when the result reached the monitor (seconds since 1970)."""
 
     frame: ShownPicture
-    result: Prediction
+    result: Inference
     arrived: float
 
 
@@ -106,7 +106,7 @@ class MonitorView:
     version: int
     connection: ConnectionState
     reason: str
-    board: BoardInfo | None
+    board: Peer | None
     shown: Shown | None
     threshold: float
     fps: float
@@ -199,7 +199,7 @@ class State:
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
         self._reason = ""
-        self._board: BoardInfo | None = None
+        self._board: Peer | None = None
         self._waiting: ShownPicture | None = None
         self._shown: OrderedDict[int, Shown] = OrderedDict()
         self._latest: Shown | None = None
@@ -216,7 +216,7 @@ class State:
         match event:
             case ShownPicture():
                 self._waiting = event
-            case Prediction():
+            case Inference():
                 self._result(event)
             case Skipped():
                 self._skipped += 1
@@ -283,7 +283,7 @@ class State:
             labelled=self.labelled,
         )
 
-    def _result(self, event: Prediction) -> None:
+    def _result(self, event: Inference) -> None:
         frame = self._waiting
         if frame is None or frame.number != event.number:
             return  # a recording that was begun between a frame and its result

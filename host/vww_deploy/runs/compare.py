@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vww_deploy.errors import DataError
-from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.rundata import RunData
 from vww_deploy.spread import Spread
 
 
@@ -92,7 +93,7 @@ def compare(before: RunData, after: RunData) -> Comparison:
             hint="Pictures are the same if their files are. Stream the same ones in both runs.",
         )
     microseconds = _median_us([a for a, _ in pairs]), _median_us([b for _, b in pairs])
-    ticks = Spread.of(a.ticks for a, _ in pairs).median, Spread.of(b.ticks for _, b in pairs).median
+    ticks = Spread.of(a.inference.ticks for a, _ in pairs).median, Spread.of(b.inference.ticks for _, b in pairs).median
     return Comparison(
         pictures=len(pairs),
         only_before=len(first) - len(pairs),
@@ -100,10 +101,10 @@ def compare(before: RunData, after: RunData) -> Comparison:
         changed=_changed(before, after),
         flips=tuple(
             Flip(
-                a.name,
+                a.path,
                 a.truth if a.truth is not None else b.truth,
-                a.p_person,
-                b.p_person,
+                a.inference.p_person,
+                b.inference.p_person,
                 after.person(b),
                 before.prediction(a),
                 after.prediction(b),
@@ -111,7 +112,7 @@ def compare(before: RunData, after: RunData) -> Comparison:
             for a, b in pairs
             if before.person(a) != after.person(b)
         ),
-        largest_change=max(abs(b.p_person - a.p_person) for a, b in pairs),
+        largest_change=max(abs(b.inference.p_person - a.inference.p_person) for a, b in pairs),
         median_before_us=microseconds[0],
         median_after_us=microseconds[1],
         median_before_ticks=ticks[0],
@@ -134,9 +135,9 @@ def paired_interval(only_before: int, only_after: int, total: int) -> tuple[floa
     return max(-1.0, won - lost - margin), min(1.0, won - lost + margin)
 
 
-def _median_us(entries: Sequence[Entry]) -> int | None:
+def _median_us(entries: Sequence[Result]) -> int | None:
     """None where the board measured no time."""
-    times = [entry.latency_us for entry in entries if entry.latency_us is not None]
+    times = [entry.inference.latency_us for entry in entries if entry.inference.latency_us is not None]
     return Spread.of(times).median if times else None
 
 
@@ -144,8 +145,8 @@ def _ratio(before: int | None, after: int | None) -> float | None:
     return None if before is None or after is None else after / max(1, before)
 
 
-def _by_picture(data: RunData) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
+def _by_picture(data: RunData) -> dict[str, Result]:
+    entries: dict[str, Result] = {}
     for entry in data.entries:
         entries.setdefault(entry.sha256, entry)
     return entries
@@ -164,7 +165,7 @@ def _changed(before: RunData, after: RunData) -> tuple[tuple[str, str, str], ...
     return tuple(row for row in rows if row[1] != row[2])
 
 
-def _accuracy(before: RunData, after: RunData, pairs: list[tuple[Entry, Entry]]) -> AccuracyChange | None:
+def _accuracy(before: RunData, after: RunData, pairs: list[tuple[Result, Result]]) -> AccuracyChange | None:
     right = []
     if before.board.outputs.doubt or after.board.outputs.doubt:
         return None

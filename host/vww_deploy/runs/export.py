@@ -11,18 +11,37 @@ from typing import Any, Final
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
-from vww_deploy.pictures.outputs import Cell
+from vww_deploy.pictures.outputs import Cell, OutputSpec
 from vww_deploy.runs.compare import Comparison
-from vww_deploy.runs.store import RunHeader, RunSummary, State, Store, StoredResult, StoredSkip
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import RunSummary, State, Store, StoredSkip, time_text
+from vww_deploy.session.events import Peer
 from vww_deploy.session.latency import ESTIMATE_BOARD, Estimate, estimate
 from vww_deploy.spread import Spread
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRow(RunHeader):
+class RunRow:
     """A run: its header, its state and its counts.
 
     Attributes:
+        board: catalogue name.
+        port: device path or URL.
+        model: name of the model.
+        model_sha256: of the ``.tflite`` file.
+        firmware_version: as the device reports it.
+        outputs: what the model's outputs mean.
+        threshold: P(person) from which a picture counts as one with a person.
+        clock: unit of ``ticks``: ``instructions``, ``cycles`` or ``micros``.
+        clock_hz: ticks a second.
+        model_path: where the model was read from, so that ``--resume`` finds it again.
+        firmware_sha256: of the image that was flashed; empty if it was not flashed by this machine.
+        protocol: version of the link's protocol.
+        reference: whether the host reference ran beside the board.
+        raw_camera: the camera format that the pictures were sent in, for the board to preprocess, as
+            ``176x144:gray``; empty if the host preprocessed them.
+        crop: height and width of the shape that the model's card crops pictures to; None if it takes the whole picture.
+        layers: name and ticks of each layer, measured once at the beginning; empty if the firmware times none.
         id: its number in the store.
         started: UTC, ISO 8601.
         finished: likewise; None while it runs.
@@ -34,6 +53,22 @@ class RunRow(RunHeader):
         equal: how many of these are the reference's.
     """
 
+    board: str
+    port: str
+    model: str
+    model_sha256: str
+    firmware_version: str
+    outputs: OutputSpec
+    threshold: float
+    clock: str
+    clock_hz: int
+    model_path: str
+    firmware_sha256: str
+    protocol: int
+    reference: bool
+    raw_camera: str
+    crop: tuple[int, int] | None
+    layers: tuple[tuple[str, int], ...]
     id: int
     started: str
     finished: str | None
@@ -58,13 +93,17 @@ class ListedRun(RunRow):
 
 @dataclass(frozen=True)
 class ExportedResult:
-    """One picture's inference; fields as those of :class:`~vww_deploy.runs.store.StoredResult`, and what they mean."""
+    """One picture's inference, and what it means."""
 
     position: int
+    """Of the picture in the run, from 0."""
     path: str
     sha256: str
+    """Of the picture file."""
     truth: int | None
+    """1 person, 0 none, null if nobody has said."""
     label: int
+    """1 if P(person) reached the run's threshold."""
     p_person: float
     prediction: str
     """The label of the answer."""
@@ -86,8 +125,6 @@ class ExportedResult:
 COLUMNS: Final = tuple(field.name for field in fields(ExportedResult))
 """Of the CSV, in order; ``outputs`` and ``reference`` are int8 values with spaces between, ``top`` is classes with
 their probabilities and ``cells`` rows, columns and probabilities, with semicolons between."""
-
-_MEANT: Final = ("prediction", "top", "cells")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +166,11 @@ def exported(store: Store, run: int, estimate_for: str = ESTIMATE_BOARD) -> Expo
     Raises:
         StoreError: there is no such run.
     """
-    header = store.run(run).header
-    results = [_result(result, header) for result in store.results(run)]
+    summary = store.run(run)
+    results = [_result(result, summary.header.peer) for result in store.results(run)]
     counted = [result.ticks for result in results if result.latency_us is None]
     return ExportedRun(
-        **_row(store.run(run)),
+        **_row(summary),
         estimate=estimate(Spread.of(counted).median, estimate_for) if counted else None,
         results=results,
         skipped_pictures=store.skipped(run),
@@ -158,14 +195,14 @@ def export(store: Store, run: int, path: Path) -> None:
     Raises:
         StoreError: there is no such run, or the file cannot be written.
     """
-    header = store.run(run).header
+    peer = store.run(run).header.peer
     try:
         if path.suffix.lower() == ".csv":
             text = io.StringIO(newline="")
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             for result in store.results(run):
-                row = asdict(_result(result, header))
+                row = asdict(_result(result, peer))
                 row["top"] = "; ".join(f"{label} {chance:.4f}" for label, chance in row["top"])
                 row["cells"] = "; ".join(f"{c['row']} {c['column']} {c['probability']:.4f}" for c in row["cells"])
                 for name in ("outputs", "reference"):
@@ -180,15 +217,27 @@ def export(store: Store, run: int, path: Path) -> None:
 
 def _row(summary: RunSummary) -> dict[str, Any]:
     own = {name: value for name, value in vars(summary).items() if name not in ("header", "results")}
-    return {**vars(summary.header), **own}
+    return {**summary.header.values(), **own}
 
 
-def _result(result: StoredResult, header: RunHeader) -> ExportedResult:
-    outputs = header.outputs
-    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS if name not in _MEANT}
-    values["prediction"] = outputs.prediction(result.p_person, result.outputs, header.threshold)
-    values["top"] = list(outputs.top(result.outputs))
-    values["cells"] = list(outputs.cells(result.outputs, header.threshold))
-    values["outputs"] = result.outputs.tolist()
-    values["reference"] = None if result.reference is None else result.reference.tolist()
-    return ExportedResult(**values)
+def _result(result: Result, peer: Peer) -> ExportedResult:
+    made, outputs = result.inference, peer.outputs
+    return ExportedResult(
+        position=made.number,
+        path=result.path,
+        sha256=result.sha256,
+        truth=result.truth,
+        label=int(made.p_person >= peer.threshold),
+        p_person=made.p_person,
+        prediction=outputs.prediction(made.p_person, made.outputs, peer.threshold),
+        top=list(outputs.top(made.outputs)),
+        cells=list(outputs.cells(made.outputs, peer.threshold)),
+        outputs=list(made.outputs),
+        reference=None if made.reference is None else list(made.reference),
+        equal=made.equal,
+        latency_us=made.latency_us,
+        ticks=made.ticks,
+        retries=made.retries,
+        at=time_text(made.at),
+        board_serial=result.board_serial,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vww_deploy.runs.store import StoredResult
+from vww_deploy.runs.result import Result
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Accuracy:
         return (self.confusion[0][0] + self.confusion[1][1]) / self.total
 
 
-def accuracy(results: Iterable[StoredResult]) -> Accuracy | None:
-    """Accuracy over the labelled results; None if there are none."""
+def accuracy(results: Iterable[Result], threshold: float) -> Accuracy | None:
+    """Accuracy over the labelled results by a threshold of P(person); None if there are none."""
     counts = [[0, 0], [0, 0]]
     for result in results:
         if result.truth is not None:
-            counts[result.truth][result.label] += 1
+            counts[result.truth][result.inference.p_person >= threshold] += 1
     if not any(map(any, counts)):
         return None
     return Accuracy(((counts[0][0], counts[0][1]), (counts[1][0], counts[1][1])))

@@ -24,10 +24,11 @@ from PIL import Image
 
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.files import check_file, make_private
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures import preprocess
 from vww_deploy.runs import untrusted
 from vww_deploy.session import events
-from vww_deploy.session.events import BoardInfo, Event, Pixels, Prediction, ShownPicture
+from vww_deploy.session.events import Event, Peer, Pixels, ShownPicture
 
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 2
@@ -46,7 +47,7 @@ _SCHEMA: Final = """
 """
 _KINDS: Final[dict[str, type[Any]]] = {
     "frame": events.ShownPicture,
-    "result": events.Prediction,
+    "result": Inference,
     "skipped": events.Skipped,
     "timing": events.LayerTimes,
     "console": events.ConsoleLine,
@@ -206,9 +207,7 @@ class Recording:
             )
             for row in cursor:
                 event = _from_row(*row[1:])
-                if self._version < 2 and isinstance(
-                    event, Prediction
-                ):  # times that nobody had measured, stages in them
+                if self._version < 2 and isinstance(event, Inference):  # times that nobody had measured, stages in them
                     event = replace(event, latency_us=None, stages=())
                 yield Recorded(row[0], event)
         except (sqlite3.Error, OSError, *_DAMAGED) as error:
@@ -318,7 +317,7 @@ def _from_row(at: float, kind: str, body: str, pixels: bytes | None, raw: bytes 
     if isinstance(values.get("board"), dict):
         board = {key: _tuples(value) for key, value in values["board"].items() if key != "labels"}
         board["outputs"] = untrusted.output_spec(values["board"])
-        values["board"] = untrusted.checked(BoardInfo, board)
+        values["board"] = untrusted.checked(Peer, board)
     event: Event = untrusted.checked(_KINDS[kind], values)
     untrusted.check_numbers(truth=values.get("truth"), p_person=values.get("p_person", 0.0))
     if not 0 <= event.at <= untrusted.LATEST:

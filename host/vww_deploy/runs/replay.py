@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from vww_deploy.link.inference import Inference
 from vww_deploy.runs.recording import Recording
-from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
+from vww_deploy.session.events import Connection, Event, ShownPicture
 from vww_deploy.session.source import Control
 
 _LONGEST_GAP_S: Final = 5.0  # nobody wants to wait through a night in which the board was off
@@ -85,5 +86,5 @@ class Replay:
                     self.position = self.position + 1 if self.position and not sought else recording.place(shown)
                     sought = False
                 yield recorded.event
-                if steps and isinstance(recorded.event, Prediction):
+                if steps and isinstance(recorded.event, Inference):
                     steps -= 1

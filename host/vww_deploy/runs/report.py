@@ -12,7 +12,8 @@ import numpy as np
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
-from vww_deploy.runs.rundata import Entry, RunData
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.rundata import RunData
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics, report_page
@@ -42,8 +43,8 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
 def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     """The report as HTML."""
     wrong = [e for e in data.labelled if data.person(e) != bool(e.truth)]
-    by_certainty = sorted(_once(data.entries), key=lambda e: abs(e.p_person - data.board.threshold))
-    wrong.sort(key=lambda e: -abs(e.p_person - data.board.threshold))
+    by_certainty = sorted(_once(data.entries), key=lambda e: abs(e.inference.p_person - data.board.threshold))
+    wrong.sort(key=lambda e: -abs(e.inference.p_person - data.board.threshold))
     outputs = data.board.outputs
     return report_page.render(
         Page(
@@ -66,9 +67,9 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     )
 
 
-def _once(entries: Sequence[Entry]) -> list[Entry]:
+def _once(entries: Sequence[Result]) -> list[Result]:
     """Each picture once, its first result."""
-    seen: dict[str, Entry] = {}
+    seen: dict[str, Result] = {}
     for entry in entries:
         seen.setdefault(entry.sha256, entry)
     return list(seen.values())
@@ -93,12 +94,12 @@ def _tiles(data: RunData, estimate_for: str) -> list[Tile]:
     tiles = [
         (f"{len(data.entries):,}", "results", f"{with_person:,} {data.board.outputs.pair[1]}"),
         _latency_tile(data, estimate_for),
-        (f"{sum(e.retries for e in data.entries):,}", "messages sent again", ""),
+        (f"{sum(e.inference.retries for e in data.entries):,}", "messages sent again", ""),
     ]
     if labelled := data.labelled:
         right = sum(data.person(e) == bool(e.truth) for e in labelled)
         tiles.insert(1, accuracy_tile("accuracy", right, len(labelled)))
-    if compared := [e.equal for e in data.entries if e.equal is not None]:
+    if compared := [e.inference.equal for e in data.entries if e.inference.equal is not None]:
         tiles.append((f"{sum(compared):,}/{len(compared):,}", "equal to the reference", "bit for bit"))
     if data.skipped:
         tiles.append((f"{len(data.skipped):,}", "skipped", ""))
@@ -106,7 +107,7 @@ def _tiles(data: RunData, estimate_for: str) -> list[Tile]:
 
 
 def _latency_tile(data: RunData, estimate_for: str) -> Tile:
-    times = [entry.latency_us for entry in data.entries if entry.latency_us is not None]
+    times = [entry.inference.latency_us for entry in data.entries if entry.inference.latency_us is not None]
     if times:
         spread = Spread.of(times)
         return (
@@ -114,7 +115,7 @@ def _latency_tile(data: RunData, estimate_for: str) -> Tile:
             "median latency",
             f"p95 {_ms(spread.p95)}, {_ms(spread.minimum)} to {_ms(spread.maximum)}",
         )
-    spread = Spread.of(entry.ticks for entry in data.entries)
+    spread = Spread.of(entry.inference.ticks for entry in data.entries)
     made = estimate(spread.median, estimate_for)
     every = (
         "the same for every picture"
@@ -128,10 +129,11 @@ def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
     labelled = data.labelled
     if not labelled:
         return None
-    return metrics.confusion([e.p_person for e in labelled], [e.truth or 0 for e in labelled], data.board.threshold)
+    chances = [e.inference.p_person for e in labelled]
+    return metrics.confusion(chances, [e.truth or 0 for e in labelled], data.board.threshold)
 
 
-def _gallery(data: RunData, entries: Sequence[Entry]) -> list[Shown]:
+def _gallery(data: RunData, entries: Sequence[Result]) -> list[Shown]:
     shown = []
     for entry in entries:
         pixels = data.drawn(entry)
@@ -140,10 +142,10 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[Shown]:
         shown.append(
             Shown(
                 url=url,
-                name=entry.name.rsplit("/", 1)[-1] or f"frame {entry.number}",
+                name=entry.path.rsplit("/", 1)[-1] or f"frame {entry.inference.number}",
                 verdict=data.prediction(entry),
                 detail=data.detail(entry),
-                p_person=entry.p_person,
+                p_person=entry.inference.p_person,
                 person=person,
                 wrong=entry.truth is not None and bool(entry.truth) != person,
             )
@@ -152,8 +154,9 @@ def _gallery(data: RunData, entries: Sequence[Entry]) -> list[Shown]:
 
 
 def _charts(data: RunData) -> list[Chart]:
-    counted = data.entries[0].latency_us is None
-    latencies = [e.ticks / 1e6 if e.latency_us is None else e.latency_us / 1000 for e in data.entries]
+    made = [entry.inference for entry in data.entries]
+    counted = made[0].latency_us is None
+    latencies = [one.ticks / 1e6 if one.latency_us is None else one.latency_us / 1000 for one in made]
     unit = f"million {data.board.clock}" if counted else "ms"
     low, high = min(latencies), max(latencies)
     if high - low < _CONSTANT * high:  # a histogram of nothing but one bar says less than a sentence
@@ -161,19 +164,22 @@ def _charts(data: RunData) -> list[Chart]:
         spread += "." if high == low else f", but for {100 * (high - low) / high:.2g} %."
     else:
         spread = charts.histogram("latency", Axis(unit, low, high), [BarGroup("results", latencies, "time")], bins=40)
-    numbers = [entry.number for entry in data.entries]
+    numbers = [entry.inference.number for entry in data.entries]
     timeline = charts.line(
         "latency over the run",
         Axis("result", min(numbers), max(numbers)),
         Axis(unit, 0, 1.15 * high),
         list(zip(numbers, latencies, strict=True)),
     )
-    chances = [entry.p_person for entry in data.entries]
+    chances = [entry.inference.p_person for entry in data.entries]
     labelled, chance = data.labelled, data.board.outputs.chance
     groups = [BarGroup("all", chances, "time")]
     if labelled:
+        pair = data.board.outputs.pair
         groups = [
-            BarGroup(data.board.outputs.pair[truth], [e.p_person for e in labelled if e.truth == truth], style)
+            BarGroup(
+                data.board.outputs.pair[truth], [e.inference.p_person for e in labelled if e.truth == truth], style
+            )
             for truth, style in ((0, "no"), (1, "yes"))
         ]
     drawn = [
@@ -186,7 +192,7 @@ def _charts(data: RunData) -> list[Chart]:
     ]
     truths = [entry.truth for entry in labelled]
     if 0 in truths and 1 in truths:
-        chances = [e.p_person for e in labelled]
+        chances = [e.inference.p_person for e in labelled]
         drawn += accuracy_charts(chances, np.array(truths, int), data.board.threshold, data.board.outputs.pair[1])
     if data.layers:
         drawn.append(("Latency by layer", charts.bars("latency by layer", data.board.clock, data.layers)))

@@ -4,56 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.files import meant
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.cells import outlined
 from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
-from vww_deploy.runs.store import Store
-from vww_deploy.session.events import BoardInfo, Connection, LayerTimes, Pixels, Prediction, ShownPicture, Skipped
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import Store, time_text
+from vww_deploy.session.events import Connection, LayerTimes, Peer, Pixels, ShownPicture, Skipped
 
 _PREVIEW_SIDE = 192  # pixels of a preview's longer side
 _RUN_DIGITS = 18  # of a run's number; Python refuses to read some thousand
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One result.
-
-    Attributes:
-        number: position in the run.
-        name: file or camera.
-        sha256: of the picture; what makes two runs' entries the same picture.
-        truth: 1 person, 0 none, None if not known.
-        p_person: 0..1.
-        latency_us: of the inference; None where the board counts instructions.
-        ticks: the same in the board's clock unit.
-        retries: messages sent again.
-        at: seconds since 1970.
-        outputs: int8, as the device sent them.
-        equal: whether the host reference gave the same outputs; None if it did not run.
-        preview: a small picture of it, for a map of cells what the model saw of it; None if it is no longer where it
-            was, or another one is there.
-    """
-
-    number: int
-    name: str
-    sha256: str
-    truth: int | None
-    p_person: float
-    latency_us: int | None
-    ticks: int
-    retries: int
-    at: float
-    outputs: tuple[int, ...]
-    equal: bool | None
-    preview: Callable[[], Pixels | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,41 +33,45 @@ class RunData:
         started: ISO 8601, UTC; empty if not known.
         state: ``complete``, ``interrupted``, ... or ``recording``.
         entries: in their order.
+        preview: a small picture of an entry, for a map of cells what the model saw of it; None if it is no longer where
+            it was, or another one is there.
         skipped: name and reason of each picture that could not be used.
         layers: name and ticks of each.
         firmware_sha256: of the flashed image; empty if not known.
     """
 
     title: str
-    board: BoardInfo
+    board: Peer
     started: str
     state: str
-    entries: list[Entry]
+    entries: list[Result]
+    preview: Callable[[Result], Pixels | None]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     layers: tuple[tuple[str, int], ...] = ()
     firmware_sha256: str = ""
 
-    def person(self, entry: Entry) -> bool:
+    def person(self, entry: Result) -> bool:
         """Whether an entry counts as one with a person, by the run's own threshold."""
-        return entry.p_person >= self.board.threshold
+        return entry.inference.p_person >= self.board.threshold
 
-    def prediction(self, entry: Entry) -> str:
+    def prediction(self, entry: Result) -> str:
         """The label that an entry's outputs amount to."""
-        return self.board.outputs.prediction(entry.p_person, entry.outputs, self.board.threshold)
+        return self.board.outputs.prediction(entry.inference.p_person, entry.inference.outputs, self.board.threshold)
 
-    def detail(self, entry: Entry) -> str:
+    def detail(self, entry: Result) -> str:
         """What there is to say beside it: the likeliest classes, or which cells of a map it is in."""
-        return self.board.outputs.detail(entry.outputs, self.board.threshold)
+        return self.board.outputs.detail(entry.inference.outputs, self.board.threshold)
 
-    def drawn(self, entry: Entry) -> Pixels | None:
+    def drawn(self, entry: Result) -> Pixels | None:
         """The preview, with the cells of a map that reach the threshold."""
-        pixels, outputs = entry.preview(), self.board.outputs
+        pixels, outputs = self.preview(entry), self.board.outputs
         if pixels is None:
             return None
-        return outlined(pixels, outputs.rows, outputs.columns, outputs.cells(entry.outputs, self.board.threshold))
+        cells = outputs.cells(entry.inference.outputs, self.board.threshold)
+        return outlined(pixels, outputs.rows, outputs.columns, cells)
 
     @property
-    def labelled(self) -> list[Entry]:
+    def labelled(self) -> list[Result]:
         """The entries whose truth is known; none if nobody knows which output is a person."""
         known = self.board.outputs.person is not None
         return [entry for entry in self.entries if known and entry.truth is not None]
@@ -132,44 +103,14 @@ def load_run(which: str, store: Path | None = None) -> RunData:
 def _from_store(store: Store, run: int) -> RunData:
     summary = store.run(run)
     header = summary.header
-    crop = header.crop if header.outputs.is_map else None  # else the whole picture says more
-    entries = [
-        Entry(
-            number=result.position,
-            name=result.path,
-            sha256=result.sha256,
-            truth=result.truth,
-            p_person=result.p_person,
-            latency_us=result.latency_us,
-            ticks=result.ticks,
-            retries=result.retries,
-            at=_seconds(result.at),
-            outputs=tuple(result.outputs.tolist()),
-            equal=result.equal,
-            preview=partial(_file_preview, Path(meant(result.path)), result.sha256, crop),
-        )
-        for result in store.results(run)
-    ]
-    board = BoardInfo(
-        board=header.board,
-        port=header.port,
-        firmware=header.firmware_version,
-        model=header.model,
-        model_sha256=header.model_sha256,
-        outputs=header.outputs,
-        threshold=header.threshold,
-        clock=header.clock,
-        clock_hz=header.clock_hz,
-        height=0,
-        width=0,
-        channels=0,
-    )
+    crop = header.crop if header.peer.outputs.is_map else None  # else the whole picture says more
     return RunData(
         title=f"run {run}",
-        board=board,
+        board=header.peer,
         started=summary.started,
         state=summary.state,
-        entries=entries,
+        entries=list(store.results(run)),
+        preview=partial(_file_preview, crop=crop),
         skipped=[(skipped.path, skipped.reason) for skipped in store.skipped(run)],
         layers=header.layers,
         firmware_sha256=header.firmware_sha256,
@@ -177,74 +118,56 @@ def _from_store(store: Store, run: int) -> RunData:
 
 
 def _from_recording(path: Path) -> RunData:
-    board: BoardInfo | None = None
+    board: Peer | None = None
     layers: tuple[tuple[str, int], ...] = ()
-    entries: list[Entry] = []
+    places: dict[Result, int] = {}  # where its picture is in the recording
+    entries: list[Result] = []
     skipped: list[tuple[str, str]] = []
-    frame: tuple[int, ShownPicture] | None = None
+    shown: tuple[int, ShownPicture] | None = None
     started = ""
     with Recording(path) as recording:
         for recorded in recording.events():
             match recorded.event:
-                case Connection(board=BoardInfo() as told):
+                case Connection(board=Peer() as told):
                     board = told
-                    started = started or _iso(recorded.event.at)
+                    started = started or time_text(recorded.event.at)
                 case LayerTimes():
                     layers = recorded.event.layers
                 case Skipped():
                     skipped.append((recorded.event.source, recorded.event.reason))
                 case ShownPicture():
-                    frame = recorded.id, recorded.event
-                case Prediction() if frame is not None and frame[1].number == recorded.event.number:
-                    is_map = board is not None and board.outputs.is_map
-                    entries.append(_recorded_entry(path, *frame, recorded.event, is_map))
+                    shown = recorded.id, recorded.event
+                case Inference() if shown is not None and shown[1].number == recorded.event.number:
+                    place, picture = shown
+                    # A camera's picture is no file: it is known by what the model saw.
+                    sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
+                    result = replace(Result.of(picture, recorded.event), sha256=sha256)
+                    places[result] = place
+                    entries.append(result)
     if board is None:
         raise DataError(f"{path.name} holds no results: no board was ever connected")
-    return RunData(path.name, board, started, "recording", entries, skipped, layers)
+    is_map = board.outputs.is_map
+
+    def preview(entry: Result) -> Pixels | None:
+        """Read again when it is needed: a recording of an hour does not fit into memory.
+
+        Cells are of what the model saw, which may be a part of what the camera gave.
+        """
+        with Recording(path) as again:
+            event = next(again.events(places[entry] - 1)).event
+        assert isinstance(event, ShownPicture)
+        return event.raw if event.raw is not None and not is_map else event.pixels
+
+    return RunData(path.name, board, started, "recording", entries, preview, skipped, layers)
 
 
-def _recorded_entry(path: Path, id: int, frame: ShownPicture, result: Prediction, is_map: bool) -> Entry:
-    return Entry(
-        number=frame.number,
-        name=frame.source,
-        sha256=frame.sha256 or hashlib.sha256(frame.pixels.tobytes()).hexdigest(),
-        truth=frame.truth,
-        p_person=result.p_person,
-        latency_us=result.latency_us,
-        ticks=result.ticks,
-        retries=result.retries,
-        at=result.at,
-        outputs=result.outputs,
-        equal=None if result.reference is None else result.reference == result.outputs,
-        preview=partial(_recorded_preview, path, id, is_map),
-    )
-
-
-def _recorded_preview(path: Path, id: int, is_map: bool) -> Pixels | None:
-    """Read again when it is needed: a recording of an hour does not fit into memory.
-
-    Cells are of what the model saw, which may be a part of what the camera gave.
-    """
-    with Recording(path) as recording:
-        event = next(recording.events(id - 1)).event
-    assert isinstance(event, ShownPicture)
-    return event.raw if event.raw is not None and not is_map else event.pixels
-
-
-def _file_preview(path: Path, sha256: str, crop: tuple[int, int] | None) -> Pixels | None:
+def _file_preview(entry: Result, crop: tuple[int, int] | None) -> Pixels | None:
+    path = Path(meant(entry.path))
     try:
         data = preprocess.read_picture_file(path)
-        if hashlib.sha256(data).hexdigest() != sha256:
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
             return None
         pixels = thumbnail(preprocess.open_picture(data, str(path)), _PREVIEW_SIDE)
         return pixels if crop is None else preprocess.centre_crop(pixels, *crop)
     except DataError:
         return None
-
-
-def _seconds(at: str) -> float:
-    return datetime.fromisoformat(at).timestamp()
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

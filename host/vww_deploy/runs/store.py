@@ -14,20 +14,21 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from vww_deploy import resources
 from vww_deploy.errors import StoreError
 from vww_deploy.files import make_private, meant, shown
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs import untrusted
+from vww_deploy.runs.result import Result
+from vww_deploy.session.events import Peer
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
 _BUSY_TIMEOUT_S: Final = 30.0  # how long to wait for another process's transaction; ours take milliseconds
@@ -105,18 +106,10 @@ class RunHeader:
     """What holds for all results of a run.
 
     Attributes:
-        board: catalogue name.
-        port: device path or URL.
-        model: name of the model.
-        model_sha256: of the ``.tflite`` file.
-        model_path: where it was read from, so that ``--resume`` finds it again.
-        firmware_version: as the device reports it.
+        peer: what it runs on; the size of the model's input is not noted.
+        model_path: where the model was read from, so that ``--resume`` finds it again.
         firmware_sha256: of the image that was flashed; empty if it was not flashed by this machine.
         protocol: version of the link's protocol.
-        outputs: what the model's outputs mean.
-        threshold: P(person) from which a picture counts as one with a person.
-        clock: unit of ``ticks``: ``instructions``, ``cycles`` or ``micros``.
-        clock_hz: ticks a second.
         reference: whether the host reference ran beside the board.
         raw_camera: the camera frames that the pictures were sent as, for the board to preprocess, as ``176x144:gray``;
             empty if the host preprocessed them.
@@ -124,18 +117,10 @@ class RunHeader:
         layers: name and ticks of each layer, measured once at the beginning; empty if the firmware times none.
     """
 
-    board: str
-    port: str
-    model: str
-    model_sha256: str
+    peer: Peer
     model_path: str = ""
-    firmware_version: str = ""
     firmware_sha256: str = ""
     protocol: int = 0
-    outputs: OutputSpec = field(default_factory=OutputSpec)
-    threshold: float = 0.5
-    clock: str = "micros"
-    clock_hz: int = 1_000_000
     reference: bool = True
     raw_camera: str = ""
     crop: tuple[int, int] | None = None
@@ -152,70 +137,44 @@ class RunHeader:
         values = json.loads(text)
         if not isinstance(values, dict) or not {"board", "port", "model", "model_sha256"} <= values.keys():
             raise ValueError("a run's header lacks its board, port or model")
+        peer = {name: values[key] for key, name in _PEER_KEYS.items() if key in values}
+        peer["outputs"] = untrusted.output_spec(values)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        known["outputs"] = untrusted.output_spec(values)
+        known["peer"] = untrusted.checked(Peer, {"firmware": "", **peer})
         if isinstance(known.get("layers"), list):
             known["layers"] = tuple(map(tuple, known["layers"]))
         if isinstance(known.get("crop"), list):
             known["crop"] = tuple(known["crop"])
         header = untrusted.checked(cls, known)
-        if header.clock_hz < 1:
-            raise ValueError(f"a run's header has clock_hz = {header.clock_hz}")
+        if header.peer.clock_hz < 1:
+            raise ValueError(f"a run's header has clock_hz = {header.peer.clock_hz}")
         if header.crop is not None and min(header.crop) < 1:
             raise ValueError(f"a run's header has crop = {header.crop}")
         return header
 
     def to_json(self) -> str:
         """JSON text with every field."""
-        return json.dumps(asdict(self))
+        values = self.values()
+        return json.dumps(values | {"outputs": asdict(self.peer.outputs)})
+
+    def values(self) -> dict[str, Any]:
+        """Every field by its name, those of the peer beside the others."""
+        own = {name: value for name, value in vars(self).items() if name != "peer"}
+        return {key: getattr(self.peer, name) for key, name in _PEER_KEYS.items()} | own
 
 
-@dataclass(frozen=True)
-class StoredResult:
-    """One picture's inference.
-
-    Attributes:
-        position: of the picture in the run, from 0.
-        path: of the picture.
-        truth: its label if known.
-        sha256: of the picture file.
-        outputs: int8, the model's outputs as the device sent them.
-        label: 1 if P(person) reached the run's threshold.
-        p_person: 0..1.
-        latency_us: of the inference alone, by the device's clock; microseconds. None where it counts instructions.
-        ticks: the same in the run's clock unit.
-        retries: messages that had to be sent again for this picture.
-        reference: int8 outputs of the host reference, or None if it did not run.
-        at: UTC, ISO 8601.
-        board_serial: which board it was: its serial number, a virtual board's name; empty where nobody knows.
-    """
-
-    position: int
-    path: str
-    truth: int | None
-    sha256: str
-    outputs: npt.NDArray[np.int8]
-    label: int
-    p_person: float
-    latency_us: int | None
-    ticks: int
-    retries: int
-    reference: npt.NDArray[np.int8] | None = None
-    at: str = field(default_factory=lambda: _now())
-    board_serial: str = ""
-
-    @property
-    def equal(self) -> bool | None:
-        """Whether device and reference agree in every output; None without a reference."""
-        return None if self.reference is None else bool(np.array_equal(self.outputs, self.reference))
-
-    def says_the_same(self, other: StoredResult) -> bool:
-        """Whether picture, outputs and reference are the other's; boards and times may differ."""
-        mine, theirs = (
-            (one.position, one.sha256, one.outputs.tolist(), None if one.reference is None else one.reference.tolist())
-            for one in (self, other)
-        )
-        return mine == theirs
+# What is noted of the peer, and under which name.
+_PEER_KEYS: Final = {
+    "board": "board",
+    "port": "port",
+    "model": "model",
+    "model_sha256": "model_sha256",
+    "firmware_version": "firmware",
+    "outputs": "outputs",
+    "threshold": "threshold",
+    "clock": "clock",
+    "clock_hz": "clock_hz",
+}
 
 
 @dataclass(frozen=True)
@@ -364,7 +323,7 @@ class Store:
             ).fetchone()[0]
         return None if newest is None else self.run(newest)
 
-    def results(self, run: int) -> Iterator[StoredResult]:
+    def results(self, run: int) -> Iterator[Result]:
         """The results of a run in the pictures' order."""
         with self._guard():
             cursor = self._db.execute(f"{_RESULTS} WHERE r.run = ? ORDER BY r.position", (run,))
@@ -475,12 +434,12 @@ class RunWriter:
             )
         return cast(int, position)
 
-    def record(self, result: StoredResult) -> None:
+    def record(self, result: Result) -> None:
         """Write a result; on disk when this returns."""
         with self._store._transaction():
             self._insert(result)
 
-    def record_shard(self, results: Sequence[StoredResult], skipped: Sequence[StoredSkip] = ()) -> None:
+    def record_shard(self, results: Sequence[Result], skipped: Sequence[StoredSkip] = ()) -> None:
         """Write what a part of the run gave, all of it or nothing; on disk when this returns.
 
         A result that is there already is left as it is, if it says the same.
@@ -491,36 +450,37 @@ class RunWriter:
         with self._store._transaction():
             for result in results:
                 there = self._store._db.execute(
-                    f"{_RESULTS} WHERE r.run = ? AND r.position = ?", (self.run, result.position)
+                    f"{_RESULTS} WHERE r.run = ? AND r.position = ?", (self.run, result.inference.number)
                 ).fetchone()
                 if there is None:
                     self._insert(result)
                 elif not (first := _result(there)).says_the_same(result):
                     boards = [one.board_serial or "a board" for one in (first, result)]
                     raise StoreError(
-                        f"picture {result.position} of run {self.run} came twice with different results: "
-                        f"{first.outputs.tolist()} from {boards[0]}, {result.outputs.tolist()} from {boards[1]}",
+                        f"picture {result.inference.number} of run {self.run} came twice with different results: "
+                        f"{list(first.inference.outputs)} from {boards[0]}, "
+                        f"{list(result.inference.outputs)} from {boards[1]}",
                         hint="The first one is kept. One of the two boards is at fault: vww-deploy verify checks each.",
                     )
             for one in skipped:
                 self._skip(one.position, one.reason)
 
-    def _insert(self, result: StoredResult) -> None:
-        reference = None if result.reference is None else result.reference.tobytes()
+    def _insert(self, result: Result) -> None:
+        made = result.inference
         self._store._db.execute(
             "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self.run,
-                result.position,
-                result.at,
+                made.number,
+                time_text(made.at),
                 result.sha256,
-                result.outputs.tobytes(),
-                result.label,
-                result.p_person,
-                result.latency_us,
-                result.ticks,
-                result.retries,
-                reference,
+                _to_bytes(made.outputs),
+                int(made.p_person >= self.header.peer.threshold),
+                made.p_person,
+                made.latency_us,
+                made.ticks,
+                made.retries,
+                None if made.reference is None else _to_bytes(made.reference),
                 result.board_serial,
             ),
         )
@@ -543,26 +503,52 @@ class RunWriter:
             )
 
 
-_RESULT_COLUMNS: Final = (
-    *("position", "path", "truth", "sha256", "outputs", "label", "p_person", "latency_us", "ticks", "retries"),
-    *("reference", "at", "board_serial"),
-)
 _RESULTS: Final = """
-    SELECT r.position, p.path, p.truth, r.sha256, r.outputs, r.label, r.p_person, r.latency_us, r.ticks, r.retries,
-           r.reference, r.at, r.board_serial
+    SELECT p.path, p.truth, r.sha256, r.label, r.board_serial, r.at, r.position, r.p_person, r.latency_us, r.ticks,
+           r.retries, r.outputs, r.reference
     FROM results r JOIN pictures p USING (run, position)
 """
 
 
-def _result(row: tuple[Any, ...]) -> StoredResult:
-    values = dict(zip(_RESULT_COLUMNS, row, strict=True))
-    for name in ("outputs", "reference"):
-        if isinstance(values[name], bytes):
-            values[name] = np.frombuffer(values[name], np.int8)
-    result = untrusted.checked(StoredResult, values)
-    untrusted.check_numbers(truth=result.truth, label=result.label, p_person=result.p_person)
-    datetime.fromisoformat(result.at)
-    return result
+def _result(row: tuple[Any, ...]) -> Result:
+    path, truth, sha256, label, board_serial, at, number, p_person, latency_us, ticks, retries, *values = row
+    outputs, reference = (None if one is None else _from_bytes(one) for one in values)
+    untrusted.check_numbers(truth=truth, label=label, p_person=p_person)
+    moment = datetime.fromisoformat(at)
+    known_at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= known_at <= untrusted.LATEST:
+        raise ValueError(f"a result at {at}")
+    inference = {
+        "number": number,
+        "p_person": p_person,
+        "latency_us": latency_us,
+        "ticks": ticks,
+        "retries": retries,
+        "outputs": outputs,
+        "reference": reference,
+        "at": known_at,
+    }
+    said = {
+        "path": path,
+        "truth": truth,
+        "sha256": sha256,
+        "inference": untrusted.checked(Inference, inference),
+        "board_serial": board_serial,
+    }
+    return untrusted.checked(Result, said)
+
+
+def _to_bytes(values: tuple[int, ...]) -> bytes:
+    return np.array(values, np.int8).tobytes()
+
+
+def _from_bytes(data: bytes) -> tuple[int, ...]:
+    return tuple(np.frombuffer(data, np.int8).tolist())
+
+
+def time_text(at: float) -> str:
+    """ISO 8601, UTC, to the millisecond; ``at`` is seconds since 1970."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def default_path() -> Path:

@@ -11,14 +11,14 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from vww_deploy.errors import StoreError, VwwError
 from vww_deploy.graph.model import Model
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture, gather
-from vww_deploy.runs.store import RunHeader, RunWriter, State, Store, StoredResult
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import RunHeader, RunWriter, State, Store
 from vww_deploy.session import events
-from vww_deploy.session.session import Session
+from vww_deploy.session.session import Session, peer_of
 
 
 def stream(session: Session, sources: Sequence[str | Path], store: Store) -> Iterator[events.Event]:
@@ -55,8 +55,8 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
         for event in session.stream(pictures):
             if isinstance(event, events.ShownPicture):
                 frame = event
-            elif isinstance(event, events.Prediction) and frame is not None:
-                writer.record(stored(frame, event, model.card.threshold, session.board_serial))
+            elif isinstance(event, Inference) and frame is not None:
+                writer.record(Result.of(frame, event, session.board_serial))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 writer.skip(event.number, event.reason)
             yield event
@@ -93,11 +93,11 @@ def finishing(writer: Callable[[], RunWriter | None]) -> Iterator[None]:
 
 def check_same_model(run: int, header: RunHeader, model: Model) -> None:
     """Raise StoreError if a run that is to go on was one of another model."""
-    if header.model_sha256 == model.sha256:
+    if header.peer.model_sha256 == model.sha256:
         return
-    was, now = header.model, model.name
+    was, now = header.peer.model, model.name
     if was == now:
-        was, now = f"{was} ({header.model_sha256[:12]})", f"{now} ({model.sha256[:12]})"
+        was, now = f"{was} ({header.peer.model_sha256[:12]})", f"{now} ({model.sha256[:12]})"
     raise StoreError(f"run {run} is of {was}, not of {now}", hint="Start a new run instead of continuing it.")
 
 
@@ -107,42 +107,14 @@ def run_header(session: Session) -> RunHeader:
     Raises:
         LinkError: the device cannot be reached.
     """
-    info, model = session.device.info, session.model
+    device, model = session.device, session.model
     return RunHeader(
-        board=info.board,
-        port=session.device.port,
-        model=model.name,
-        model_sha256=model.sha256,
+        peer=peer_of(device, model),
         model_path=str(model.path.resolve()),
-        firmware_version=info.firmware_version,
         firmware_sha256=session.firmware_sha256,
-        protocol=info.protocol_version,
-        outputs=model.outputs,
-        threshold=model.card.threshold,
-        clock=info.clock,
-        clock_hz=info.clock_hz,
+        protocol=device.info.protocol_version,
         reference=session.compare,
         raw_camera="" if session.raw_camera is None else str(session.raw_camera),
         crop=model.card.input.crop,
         layers=session.layers,
-    )
-
-
-def stored(
-    frame: events.ShownPicture, result: events.Prediction, threshold: float, board_serial: str = ""
-) -> StoredResult:
-    """A result as the run store has it."""
-    return StoredResult(
-        position=result.number,
-        path=frame.source,
-        truth=frame.truth,
-        sha256=frame.sha256,
-        outputs=np.array(result.outputs, np.int8),
-        label=int(result.p_person >= threshold),
-        p_person=result.p_person,
-        latency_us=result.latency_us,
-        ticks=result.ticks,
-        retries=result.retries,
-        reference=None if result.reference is None else np.array(result.reference, np.int8),
-        board_serial=board_serial,
     )

@@ -28,12 +28,11 @@ from vww_deploy.session.events import (
     Event,
     LinkReport,
     Pixels,
-    Prediction,
     ShownPicture,
     listener,
 )
 from vww_deploy.session.live import Connect, LiveSource, attached_boards
-from vww_deploy.session.session import prepare
+from vww_deploy.session.session import interpreted, peer_of, prepare
 from vww_deploy.session.source import Control
 
 SHOT_TIMEOUT_S: Final = 60.0
@@ -88,7 +87,7 @@ class CameraLive(LiveSource):
             spec, quantization = self._model.card.input, self._model.graph.input_activation.quantization
             self._pixel_of = pixel_values(preprocess.quantisation_table(spec, quantization))
             camera = DeviceCamera.open(device, self._frame)
-            yield Connection("connected", board=self._board(device))
+            yield Connection("connected", board=peer_of(device, self._model))
             yield from self._layer_times(device)
             yield from self._shots(camera, feed, control, told)
 
@@ -144,16 +143,7 @@ class CameraLive(LiveSource):
                 raw = decode_frame(shot.raw_frame, camera.frame)
                 raw = raw if raw.ndim == 3 else raw[:, :, np.newaxis]
             yield ShownPicture(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
-            yield Prediction(
-                number=number,
-                p_person=self._model.outputs.p_person(shot.output),
-                latency_us=shot.latency_us,
-                ticks=shot.ticks,
-                outputs=tuple(shot.output.tolist()),
-                stages=tuple(
-                    ("transfer" if name == "transmit" else name, ticks) for name, ticks in shot.stages.items()
-                ),
-            )
+            yield interpreted(shot.inference, self._model, number)
         link = device.link
         yield LinkReport(
             bytes_in=link.bytes_received,

@@ -1,7 +1,7 @@
 """What a live session tells, as it happens: the one language between boards, recordings and the monitor's two faces.
 
 A source (:mod:`vww_deploy.session.live`, a recording, a test) yields these in order. For each picture comes one
-:class:`ShownPicture` and then one :class:`Prediction` of the same ``number``; the others come whenever there is
+:class:`ShownPicture` and then one :class:`Inference` of the same ``number``; the others come whenever there is
 something to say. Every event carries ``at``, the host's clock in seconds since 1970 (UTC) when it was known.
 """
 
@@ -16,18 +16,16 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.outputs import OutputSpec
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 _MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
 
-STAGES: Final = ("capture", "preprocess", "upload", "inference", "transfer")
-"""The stages of a picture's way, in its order. A source reports those that it has measured."""
-
 
 @dataclass(frozen=True)
-class BoardInfo:
+class Peer:
     """Who is at the other end.
 
     Attributes:
@@ -40,7 +38,7 @@ class BoardInfo:
         threshold: P(person) from which the model card counts a frame as one with a person.
         clock: unit of ticks: ``instructions``, ``cycles`` or ``micros``.
         clock_hz: ticks a second.
-        height: of the model's input, pixels.
+        height: of the model's input, pixels; 0 where it was not noted, as width and channels.
         width: of the model's input, pixels.
         channels: of the model's input: 1 gray, 3 RGB.
     """
@@ -50,13 +48,13 @@ class BoardInfo:
     firmware: str
     model: str
     model_sha256: str
-    outputs: OutputSpec
-    threshold: float
-    clock: str
-    clock_hz: int
-    height: int
-    width: int
-    channels: int
+    outputs: OutputSpec = field(default_factory=OutputSpec)
+    threshold: float = 0.5
+    clock: str = "micros"
+    clock_hz: int = 1_000_000
+    height: int = 0
+    width: int = 0
+    channels: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,32 +76,6 @@ class ShownPicture:
     source: str = ""
     sha256: str = ""
     truth: int | None = None
-    at: float = field(default_factory=time.time)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model said about a picture.
-
-    Attributes:
-        number: of the picture.
-        p_person: 0..1.
-        latency_us: of the inference alone, by the device's clock; microseconds. None where it counts instructions.
-        ticks: the same in :attr:`BoardInfo.clock` units.
-        retries: messages that had to be sent again for this picture.
-        outputs: the model's int8 outputs, as sent.
-        reference: what the host reference gives for the same input; None if it did not run.
-        stages: ticks by stage (:data:`STAGES`), ``inference`` included, in the order of the way.
-    """
-
-    number: int
-    p_person: float
-    latency_us: int | None
-    ticks: int
-    retries: int = 0
-    outputs: tuple[int, ...] = ()
-    reference: tuple[int, ...] | None = None
-    stages: tuple[tuple[str, int], ...] = ()
     at: float = field(default_factory=time.time)
 
 
@@ -168,15 +140,15 @@ class Connection:
 
     state: ConnectionState
     reason: str = ""
-    board: BoardInfo | None = None
+    board: Peer | None = None
     at: float = field(default_factory=time.time)
 
 
-Event: TypeAlias = ShownPicture | Prediction | Skipped | LayerTimes | ConsoleLine | LinkReport | Connection
+Event: TypeAlias = ShownPicture | Inference | Skipped | LayerTimes | ConsoleLine | LinkReport | Connection
 
 
 def listener(told: deque[Event]) -> Callable[[str], None]:
-    """For a device's ``on_console``: appends each line to ``told`` up to a limit, and says when lines are dropped."""
+    """For :meth:`Device.hearing`: appends each line to ``told`` up to a limit, and says when lines are dropped."""
 
     def hear(text: str) -> None:
         if len(told) < _MOST_WAITING:

@@ -20,23 +20,24 @@ from vww_deploy.errors import BoardError, DataError, LinkError, ProtocolMismatch
 from vww_deploy.graph import known
 from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
-from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import Line, Transport, open_transport
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.gather import Picture, thumbnail
 from vww_deploy.session.connect import choose_board
 from vww_deploy.session.events import (
-    BoardInfo,
     Connection,
     Event,
     LayerTimes,
     LinkReport,
-    Prediction,
+    Peer,
     ShownPicture,
     Skipped,
     listener,
 )
 from vww_deploy.session.layers import measure_layers
+from vww_deploy.session.session import interpreted, peer_of
 from vww_deploy.session.source import Control
 
 _RETRY_S: Final = 1.0  # between two looks for a board that went away
@@ -125,7 +126,7 @@ class LiveSource:
         self._fps = fps
         self._list_boards = boards
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
-        self._last: BoardInfo | None = None  # connected last
+        self._last: Peer | None = None  # connected last
         self._listed = False  # whether it was among the boards that are attached
         self._number = 0  # of the next frame; goes on through a loss
         self._next = 0  # place in the loop
@@ -149,7 +150,7 @@ class LiveSource:
                 with self._connect(port) as device:
                     self._adopt(device, seen)
                     seen = True
-                    self._last = self._board(device)
+                    self._last = peer_of(device, self._model)
                     self._listed = self._is_listed()  # a port given as an address never is
                     yield from self._watch(device, control)
             except (LinkError, BoardError) as error:
@@ -192,7 +193,7 @@ class LiveSource:
         """One connection: until it is lost, the source is stopped or another port chosen."""
         told: deque[Event] = deque()
         with device.hearing(listener(told)):
-            yield Connection("connected", board=self._board(device))
+            yield Connection("connected", board=peer_of(device, self._model))
             yield from self._layer_times(device)
             link_told = 0.0
             while not control.leaving:
@@ -248,39 +249,13 @@ class LiveSource:
         yield from self._show(device, self._numbered(prepared))
 
     def _answer(self, frame: ShownPicture, inference: Inference) -> Iterator[Event]:
-        outputs = inference.output.reshape(-1)
         yield frame
-        yield Prediction(
-            number=frame.number,
-            p_person=self._model.outputs.p_person(outputs),
-            latency_us=inference.latency_us,
-            ticks=inference.ticks,
-            retries=inference.retries,
-            outputs=tuple(outputs.tolist()),
-            stages=tuple(inference.stages.items()),
-        )
+        yield interpreted(inference, self._model, frame.number)
 
     def _layer_times(self, device: Device) -> Iterator[Event]:
         """The ticks of each layer, measured once a connection."""
         if layers := measure_layers(device, self._model):
             yield LayerTimes(layers)
-
-    def _board(self, device: Device) -> BoardInfo:
-        info = device.info
-        return BoardInfo(
-            board=info.board,
-            port=device.port,
-            firmware=info.firmware_version,
-            model=self._model.name,
-            model_sha256=info.model_sha256,
-            outputs=self._model.outputs,
-            threshold=self._model.card.threshold,
-            clock=info.clock,
-            clock_hz=info.clock_hz,
-            height=info.height,
-            width=info.width,
-            channels=info.channels,
-        )
 
     def _fresh(self, told: deque[Event]) -> _Prepared:
         """The next picture of the loop that can be read."""

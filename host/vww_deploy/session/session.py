@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, cast
@@ -21,7 +21,8 @@ import numpy.typing as npt
 from vww_deploy.boards.running import check_model
 from vww_deploy.errors import DataError
 from vww_deploy.graph.model import Model
-from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.device import Device
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import CameraFormat, encode_frame, frame_to_pixels
 from vww_deploy.pictures.gather import Picture
@@ -32,7 +33,39 @@ from vww_deploy.session.layers import measure_layers
 @dataclass(frozen=True, eq=False)
 class _Sent:
     frame: events.ShownPicture
-    reference: npt.NDArray[np.int8] | None
+    reference: tuple[int, ...] | None
+
+
+def interpreted(inference: Inference, model: Model, number: int, reference: tuple[int, ...] | None = None) -> Inference:
+    """What a device gave as a session tells it.
+
+    Args:
+        inference: from the device.
+        model: that ran.
+        number: of the picture within the session.
+        reference: the host reference's outputs; None if it did not run.
+    """
+    p_person = model.outputs.p_person(np.array(inference.outputs, np.int8))
+    return replace(inference, number=number, p_person=p_person, reference=reference)
+
+
+def peer_of(device: Device, model: Model) -> events.Peer:
+    """Who is at the other end: what the device says of itself, and what is known of its model."""
+    info = device.info
+    return events.Peer(
+        board=info.board,
+        port=device.port,
+        firmware=info.firmware_version,
+        model=model.name,
+        model_sha256=info.model_sha256,
+        outputs=model.outputs,
+        threshold=model.card.threshold,
+        clock=info.clock,
+        clock_hz=info.clock_hz,
+        height=info.height,
+        width=info.width,
+        channels=info.channels,
+    )
 
 
 def prepare(device: Device, model: Model) -> None:
@@ -102,7 +135,7 @@ class Session:
                     yield waiting.popleft()
                 current = sent.popleft()
                 yield current.frame
-                yield self._result(current, inference)
+                yield interpreted(inference, self.model, current.frame.number, current.reference)
             yield from waiting
 
     def _infer(self, inputs: Iterator[npt.NDArray[np.int8] | bytes]) -> Iterator[Inference]:
@@ -132,20 +165,8 @@ class Session:
                 waiting.append(events.Skipped(picture.path, error.message, position))
                 continue
             values = preprocess.quantise(pixels, card.input, quantization)
-            reference = self.model.reference.run(values).reshape(-1) if self.compare else None
+            reference = tuple(self.model.reference.run(values).reshape(-1).tolist()) if self.compare else None
             sha256 = hashlib.sha256(data).hexdigest()
             frame = events.ShownPicture(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
             sent.append(_Sent(frame, reference))
             yield values if self.raw_camera is None else raw
-
-    def _result(self, sent: _Sent, inference: Inference) -> events.Prediction:
-        outputs = inference.output.reshape(-1)
-        return events.Prediction(
-            number=sent.frame.number,
-            p_person=self.model.outputs.p_person(outputs),
-            latency_us=inference.latency_us,
-            ticks=inference.ticks,
-            retries=inference.retries,
-            outputs=tuple(outputs.tolist()),
-            reference=None if sent.reference is None else tuple(sent.reference.tolist()),
-        )

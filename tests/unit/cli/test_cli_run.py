@@ -19,6 +19,7 @@ from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session import connect
+from vww_deploy.session.events import Peer
 from vww_deploy.session.session import Session
 
 Cli = Callable[..., Any]
@@ -53,7 +54,7 @@ def test_resume_continues_a_run_with_pictures_left(
 ) -> None:
     attach()
     model = Model.load()
-    header = RunHeader("nano33ble", "/dev/ttyTEST", model.name, model.sha256, str(model.path))
+    header = RunHeader(Peer("nano33ble", "/dev/ttyTEST", "", model.name, model.sha256), str(model.path))
     path = tmp_path / "state" / "runs.sqlite"
     with Store(path) as store:
         for run in (1, 2, 3, 4):

@@ -46,9 +46,9 @@ def test_every_picture_gets_its_own_result(start_board: Start, mode: tuple[str, 
     images = pictures(20)
     with Device.connect(open_transport(start_board(*mode).port)) as device:
         results = list(device.infer_many(images))
-        assert [result.output.tolist() for result in results] == [expected(image) for image in images]
+        assert [list(result.outputs) for result in results] == [expected(image) for image in images]
         assert {result.latency_us for result in results} == {600}
-        assert len({result.id for result in results}) == 20
+        assert len({result.number for result in results}) == 20
         assert device.link.retries == 0 and device.link.bad_frames == 0
         stats = device.stats()
         assert (stats.inferences, stats.bad_frames, stats.dropped_bytes) == (20, 0, 0)
@@ -162,7 +162,7 @@ def test_lost_damaged_and_doubled_bytes(start_board: Start, mode: tuple[str, ...
     images = pictures(20)
     transport = Bad(start_board(*mode).port, damage)
     with Device.connect(transport, timeouts=Timeouts(answer_s=0.1, busy_s=0.2)) as device:
-        results = [result.output.tolist() for result in device.infer_many(images)]
+        results = [list(result.outputs) for result in device.infer_many(images)]
         assert results == [expected(image) for image in images]
         assert device.link.retries > 0 or kind == "twice"
 
@@ -179,7 +179,7 @@ def test_a_board_that_restarts_in_between(start_board: Start, mode: tuple[str, .
             yield image
 
     with Device.connect(open_transport(board.port)) as device:
-        results = [result.output.tolist() for result in device.infer_many(with_restarts())]
+        results = [list(result.outputs) for result in device.infer_many(with_restarts())]
         assert results == [expected(image) for image in images]
         assert device.link.resets >= 1
 
@@ -275,7 +275,7 @@ def test_a_board_that_takes_nothing_for_a_while_costs_no_result(
         go_on = threading.Timer(1.0, board.process.send_signal, [signal.SIGCONT])
         go_on.start()
         (image,) = pictures(1)
-        assert device.infer(image).output.tolist() == expected(image)
+        assert list(device.infer(image).outputs) == expected(image)
         assert device.link.retries > 0 and device.link.reconnects == 0
         go_on.join()
 
@@ -291,7 +291,7 @@ def test_a_host_that_stops_reading_does_not_stop_the_board(start_board: Start) -
     transport.close()
     with Device.connect(open_transport(board.port)) as device:
         (image,) = pictures(1)
-        assert device.infer(image).output.tolist() == expected(image)
+        assert list(device.infer(image).outputs) == expected(image)
 
 
 @pytest.fixture

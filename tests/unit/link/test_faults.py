@@ -20,8 +20,9 @@ from tests.support.lockstep import LAYERS, Clock, LockstepBoard, pictures, right
 from vww_deploy.errors import LinkError
 from vww_deploy.link import messages as m
 from vww_deploy.link.channel import Channel
-from vww_deploy.link.device import Device, Inference
+from vww_deploy.link.device import Device
 from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Faults, FaultyTransport, Lane, LineFault
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import open_transport
 
 StartBoard = Callable[..., Any]
@@ -137,7 +138,7 @@ def stream(lockstep_device: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
             started = clock.now
             results = list(device.infer_many(images))
             seconds = clock.now - started
-        outputs = [result.output.tolist() for result in results]
+        outputs = [list(result.outputs) for result in results]
         return Streamed(outputs, results, device, transport, seconds)
 
     yield run
@@ -229,7 +230,7 @@ def small_pictures(count: int) -> list[npt.NDArray[np.int8]]:
 def test_all_faults_together_on_a_tty(start_board: StartBoard, staged: tuple[str, ...]) -> None:
     images = small_pictures(20)
     with connected(start_board(*staged), Faults(2e-4, list(LineFault), 1)) as (device, transport):
-        results = [result.output.tolist() for result in device.infer_many(images)]
+        results = [list(result.outputs) for result in device.infer_many(images)]
     assert results == right_outputs(images)
     assert transport.counts.total() > 5
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.support.generated_source import GeneratedSource, board_info
+from vww_deploy.link.inference import Inference
 from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_FRAMES, MAX_CONSOLE_LINE, State
-from vww_deploy.session.events import Connection, LayerTimes, LinkReport, Prediction, ShownPicture, Skipped
+from vww_deploy.session.events import Connection, LayerTimes, LinkReport, ShownPicture, Skipped
 from vww_deploy.session.source import Control
 
 PIXELS = np.zeros((96, 96, 1), np.uint8)
@@ -19,7 +20,7 @@ PIXELS = np.zeros((96, 96, 1), np.uint8)
 def show(state: State, number: int, p_person: float = 0.9, at: float | None = None, latency_us: int = 70_000) -> None:
     at = 1000.0 + number / 10 if at is None else at
     state.apply(ShownPicture(number, PIXELS, at=at))
-    state.apply(Prediction(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
+    state.apply(Inference(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
 
 
 def test_the_newest_frame_with_a_result_is_shown() -> None:
@@ -33,7 +34,7 @@ def test_the_newest_frame_with_a_result_is_shown() -> None:
 
 def test_a_result_without_its_frame_is_left_out() -> None:
     state = State()
-    state.apply(Prediction(7, 0.5, 1, 1))
+    state.apply(Inference(7, 0.5, 1, 1))
     assert state.view().shown is None
     assert state.view().results == 0
 
@@ -149,7 +150,7 @@ def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
     sizes = []
     for event in GeneratedSource(fps=0, frames=36_000, console="x" * 10_000).events(Control()):
         state.apply(event)
-        if isinstance(event, Prediction) and event.number in (3_000, 35_999):
+        if isinstance(event, Inference) and event.number in (3_000, 35_999):
             view = state.view()
             kept = [line.text for line in view.lines]
             sizes.append((len(view.history), len(kept), sum(map(sys.getsizeof, kept)), len(state._shown)))

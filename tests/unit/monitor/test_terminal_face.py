@@ -25,6 +25,7 @@ from rich.console import Console
 from tests.support import ROOT
 from tests.support.generated_source import CUPS, PICTURES, GeneratedSource
 from tests.support.json_shapes import assert_documented, json_page
+from vww_deploy.link.inference import Inference
 from vww_deploy.monitor.graphics import Graphics
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.monitor.screen import draw
@@ -32,7 +33,7 @@ from vww_deploy.monitor.state import MonitorView, State
 from vww_deploy.monitor.terminal import Painter
 from vww_deploy.monitor.text import milliseconds, printable, rate, sparkline
 from vww_deploy.runs.recording import Recorder
-from vww_deploy.session.events import Connection, Prediction
+from vww_deploy.session.events import Connection
 from vww_deploy.session.source import Control
 
 FACE = """
@@ -169,7 +170,7 @@ def views() -> list[tuple[str, MonitorView]]:
     moments = [("nothing yet", state.view())]
     for event in GeneratedSource(fps=0, frames=30, console="x" * 300 + " {}").events(Control()):
         state.apply(event)
-        if isinstance(event, Prediction) and event.number == 0:
+        if isinstance(event, Inference) and event.number == 0:
             moments.append(("one frame", state.view()))
     moments.append(("ended", state.view()))
     state.apply(Connection("lost", "a reason " * 30))

@@ -16,6 +16,7 @@ from vww_deploy.files import meant, shown
 from vww_deploy.pictures.gather import gather, read_labels
 from vww_deploy.pictures.preprocess import HEIC, open_picture, read_picture_file, to_rgb
 from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session.events import Peer
 from vww_deploy.training.datasets import read_dataset
 
 
@@ -49,7 +50,7 @@ def test_a_file_name_that_is_no_utf8_is_used_stored_and_found_again(tmp_path: Pa
     assert shown(path).endswith("caf\\xe9.png")
     assert meant(shown(path)) == path
     with Store(tmp_path / "runs.sqlite") as store:
-        writer = store.begin(RunHeader("virtual", "tty", "m", "ab" * 32), [found])
+        writer = store.begin(RunHeader(Peer("virtual", "tty", "", "m", "ab" * 32)), [found])
         _, left = store.resume(writer.run)
     assert left[0].path == path
 

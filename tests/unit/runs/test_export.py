@@ -7,7 +7,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.unit.runs.test_store import HEADER, PICTURES, result
@@ -63,8 +62,9 @@ def test_the_answers_of_many_classes_and_of_a_map_are_in_the_table(tmp_path: Pat
     cups = OutputSpec(("background", "cup"), 1, rows=1, columns=3, scale=1 / 256, zero_point=-128)
     with Store(tmp_path / "runs.sqlite") as store:
         for outputs, values in ((three, (64, 0, -64)), (cups, (127, -128, -64, 64, 0, 0))):
-            writer = store.begin(dataclasses.replace(HEADER, outputs=outputs, threshold=0.5), PICTURES)
-            writer.record(dataclasses.replace(result(0), outputs=np.array(values, np.int8), p_person=0.5, label=1))
+            peer = dataclasses.replace(HEADER.peer, outputs=outputs, threshold=0.5)
+            writer = store.begin(dataclasses.replace(HEADER, peer=peer), PICTURES)
+            writer.record(result(0, outputs=values, p_person=0.5))
         export(store, 1, tmp_path / "1.csv")
         export(store, 2, tmp_path / "2.csv")
         export(store, 2, tmp_path / "2.json")

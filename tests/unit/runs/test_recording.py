@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as nps
 from tests.support import ROOT
 from tests.support.generated_source import LAYERS, GeneratedSource, board_info
 from vww_deploy.errors import StoreError
+from vww_deploy.link.inference import Inference
 from vww_deploy.runs.recording import Recorder, Recording, _to_row, from_png, is_recording, to_png
 from vww_deploy.runs.replay import Replay
 from vww_deploy.session.events import (
@@ -27,7 +28,6 @@ from vww_deploy.session.events import (
     Event,
     LayerTimes,
     LinkReport,
-    Prediction,
     ShownPicture,
     Skipped,
 )
@@ -62,9 +62,9 @@ def test_every_kind_of_event_comes_back_as_it_was(tmp_path: Path) -> None:
         Connection("connected", board=board_info(3)),
         LayerTimes(LAYERS),
         ShownPicture(3, PIXELS, np.repeat(PIXELS, 3, axis=2), "a <b>.png", "ab" * 32, 1),
-        Prediction(3, 0.25, 70_123, 70_123_456, 2, (-128, 127), (-128, 127), (("upload", 900), ("inference", 70_123))),
+        Inference(3, 0.25, 70_123, 70_123_456, 2, (-128, 127), (-128, 127), (("upload", 900), ("inference", 70_123))),
         ShownPicture(4, np.repeat(PIXELS, 3, axis=2)),
-        Prediction(4, 1.0, 1, 1),
+        Inference(4, 1.0, 1, 1),
         ConsoleLine("text \x1b[31m\x00 ü"),
         Skipped("b.png", "is empty"),
         LinkReport(1, 2, 3, 4, 5),
@@ -96,7 +96,7 @@ def test_a_killed_process_has_written_what_it_was_given(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from tests.support.generated_source import GeneratedSource
-from vww_deploy.session.events import Prediction
+from vww_deploy.session.events import Inference
 from vww_deploy.runs.recording import Recorder, Recording
 from vww_deploy.session.source import Control
 recorder = Recorder(Path({str(path)!r}))
@@ -104,7 +104,7 @@ for event in GeneratedSource(fps=10, frames=20).events(Control()):
     recorder.add(event)
 print("recorded", flush=True)
 # Within half a second, on a busy machine later; nobody asks for it.
-while sum(isinstance(recorded.event, Prediction) for recorded in Recording(recorder.path).events()) < 20:
+while sum(isinstance(recorded.event, Inference) for recorded in Recording(recorder.path).events()) < 20:
     time.sleep(0.1)
 os.kill(os.getpid(), 9)
 """
@@ -114,7 +114,7 @@ os.kill(os.getpid(), 9)
     assert done.stdout == "recorded\n", done.stderr
     assert done.returncode == -9
     with Recording(path) as recording:
-        assert sum(isinstance(recorded.event, Prediction) for recorded in recording.events()) == 20
+        assert sum(isinstance(recorded.event, Inference) for recorded in recording.events()) == 20
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_replay_keeps_time_and_speed_divides_it(tmp_path: Path) -> None:
     with Recorder(path) as recorder:
         for number in range(5):
             recorder.add(ShownPicture(number, PIXELS, at=100 + number * 0.2))
-            recorder.add(Prediction(number, 0.5, 1, 1, at=100 + number * 0.2))
+            recorder.add(Inference(number, 0.5, 1, 1, at=100 + number * 0.2))
     took = []
     for speed in (1.0, 4.0):
         control = Control()
@@ -238,7 +238,7 @@ def test_steps_forwards_and_backwards_show_single_frames(tmp_path: Path) -> None
         control.step(frames)
         shown = []
         for event in replay:
-            if isinstance(event, Prediction):
+            if isinstance(event, Inference):
                 shown.append(event.number)
                 if len(shown) == max(1, frames):
                     return shown

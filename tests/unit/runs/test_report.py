@@ -19,25 +19,21 @@ from typer.testing import CliRunner
 from tests.support.generated_source import CUPS, LAYERS, GeneratedSource
 from vww_deploy.cli import build
 from vww_deploy.errors import DataError, StoreError
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.runs.report import render, write_report
+from vww_deploy.runs.result import Result
 from vww_deploy.runs.rundata import RunData, load_run
-from vww_deploy.runs.store import RunHeader, Store, StoredResult
+from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session.events import Peer
 from vww_deploy.session.source import Control
 from vww_deploy.training.metrics import wilson
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
-HEADER = RunHeader(
-    board="virtual",
-    port="/dev/pts/1",
-    model="m",
-    model_sha256="ab" * 32,
-    clock="instructions",
-    clock_hz=1_000_000_000,
-    layers=LAYERS,
-)
+PEER = Peer("virtual", "/dev/pts/1", "", "m", "ab" * 32, clock="instructions", clock_hz=1_000_000_000)
+HEADER = RunHeader(PEER, layers=LAYERS)
 # truth and P(person) of each picture, and its latency in microseconds
 FIRST = ((1, 0.9, 1000), (1, 0.8, 1100), (1, 0.4, 1200), (0, 0.1, 1300), (0, 0.2, 1400), (0, 0.6, 1500))
 SECOND = ((1, 0.9, 500), (1, 0.3, 550), (1, 0.7, 600), (0, 0.1, 650), (0, 0.2, 700), (0, 0.4, 750))
@@ -59,18 +55,11 @@ def record(store: Store, values: tuple[tuple[int | None, float, int], ...], head
     writer = store.begin(header, [*pictures, Picture("empty.png")])
     for position, (truth, p_person, latency_us) in enumerate(values):
         writer.record(
-            StoredResult(
-                position=position,
+            Result(
                 path=pictures[position].path,
                 truth=truth,
                 sha256=hashlib.sha256(Path(pictures[position].path).read_bytes()).hexdigest(),
-                outputs=np.array([0, 1], np.int8),
-                label=int(p_person >= 0.5),
-                p_person=p_person,
-                latency_us=latency_us,
-                ticks=latency_us * 1000,
-                retries=1,
-                reference=np.array([0, 1], np.int8),
+                inference=Inference(position, p_person, latency_us, latency_us * 1000, 1, (0, 1), (0, 1)),
             )
         )
     writer.skip(len(values), "empty.png is empty <b>(0 bytes)</b>")
@@ -154,11 +143,12 @@ def test_a_report_of_one_class_has_a_matrix_and_no_curves(store: Store) -> None:
 
 
 def test_a_report_says_what_the_outputs_mean_and_draws_the_cells_of_a_map(store: Store) -> None:
-    header = dataclasses.replace(HEADER, outputs=CUPS, crop=(1, 1))
+    header = RunHeader(dataclasses.replace(PEER, outputs=CUPS), crop=(1, 1), layers=LAYERS)
     data = record(store, FIRST[:2], header)
     cells = np.tile(np.array([127, -128], np.int8), (16, 1))
     cells[6] = (-100, 100)
-    entry = dataclasses.replace(data.entries[0], outputs=tuple(cells.ravel().tolist()))
+    made = dataclasses.replace(data.entries[0].inference, outputs=tuple(cells.ravel().tolist()))
+    entry = dataclasses.replace(data.entries[0], inference=made)
     data = dataclasses.replace(data, entries=[entry, *data.entries[1:]])
     drawn, plain = data.drawn(entry), data.drawn(data.entries[1])
     assert drawn is not None and plain is not None
@@ -173,11 +163,11 @@ def test_a_report_says_what_the_outputs_mean_and_draws_the_cells_of_a_map(store:
 
 def test_a_changed_picture_is_not_shown_as_the_one_of_the_run(store: Store) -> None:
     data = record(store, FIRST)
-    Path(data.entries[1].name).write_bytes(Path(data.entries[2].name).read_bytes())
-    Path(data.entries[3].name).unlink()
-    assert data.entries[1].preview() is None
-    assert data.entries[3].preview() is None
-    assert data.entries[2].preview() is not None
+    Path(data.entries[1].path).write_bytes(Path(data.entries[2].path).read_bytes())
+    Path(data.entries[3].path).unlink()
+    assert data.preview(data.entries[1]) is None
+    assert data.preview(data.entries[3]) is None
+    assert data.preview(data.entries[2]) is not None
     assert "the picture is no longer there" in render(data)
 
 
@@ -207,7 +197,9 @@ def test_what_is_neither_run_nor_recording_is_said(tmp_path: Path, store: Store)
 
 def test_a_comparison_counts_flips_ratio_and_accuracy(store: Store) -> None:
     before = record(store, FIRST)
-    after = record(store, SECOND, dataclasses.replace(HEADER, model="other", model_sha256="cd" * 32))
+    after = record(
+        store, SECOND, RunHeader(dataclasses.replace(PEER, model="other", model_sha256="cd" * 32), layers=LAYERS)
+    )
     found = compare(before, after)
     assert (found.pictures, found.only_before, found.only_after) == (6, 0, 0)
     assert [(Path(f.name).name, f.truth, f.person) for f in found.flips] == [
@@ -272,7 +264,7 @@ def test_a_comparison_has_a_json_form(store: Store) -> None:
 
 def test_the_command_line_prints_the_comparison_and_writes_the_report(store: Store, tmp_path: Path) -> None:
     record(store, FIRST)
-    record(store, SECOND, dataclasses.replace(HEADER, model="other"))
+    record(store, SECOND, RunHeader(dataclasses.replace(PEER, model="other"), layers=LAYERS))
     runner, app = CliRunner(), build()
     done = runner.invoke(app, ["runs", "compare", "1", "2", "--store", str(store.path)])
     assert done.exit_code == 0, done.output

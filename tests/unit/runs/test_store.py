@@ -12,49 +12,42 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.support import ROOT
 from vww_deploy.errors import StoreError
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import store as store_module
-from vww_deploy.runs.store import RunHeader, Store, StoredResult, StoredSkip
+from vww_deploy.runs.result import Result
+from vww_deploy.runs.store import RunHeader, Store, StoredSkip
+from vww_deploy.session.events import Peer
 
-HEADER = RunHeader(
+PEER = Peer(
     board="virtual",
     port="/dev/pts/3",
+    firmware="0.1.0",
     model="m",
     model_sha256="ab" * 32,
-    model_path="/models/m.tflite",
-    firmware_version="0.1.0",
-    firmware_sha256="cd" * 32,
-    protocol=1,
     threshold=0.6,
     clock="instructions",
     clock_hz=1_000_000_000,
 )
+HEADER = RunHeader(PEER, model_path="/models/m.tflite", firmware_sha256="cd" * 32, protocol=1)
 NOW = "2026-01-02T03:04:05.678+00:00"
 PICTURES = [Picture("a.png", 1), Picture("b.png", 0), Picture("c.png")]
 
 
-def result(position: int, **changes: object) -> StoredResult:
-    values: dict[str, object] = {
-        "position": position,
-        "path": PICTURES[position % 3].path,
-        "truth": PICTURES[position % 3].truth,
-        "sha256": "00" * 32,
-        "outputs": np.array([-100, 99], dtype=np.int8),
-        "label": 1,
-        "p_person": 0.887,
-        "latency_us": 9000,
-        "ticks": 9_000_000,
-        "retries": 0,
-        "reference": np.array([-100, 99], dtype=np.int8),
-    }
-    return StoredResult(**{**values, **changes})  # type: ignore[arg-type]
+def result(position: int, **changes: Any) -> Result:
+    """Of the picture at that position; ``changes`` are of the picture or its inference."""
+    inference = Inference(position, 0.887, 9000, 9_000_000, outputs=(-100, 99), reference=(-100, 99))
+    own = {name: changes.pop(name) for name in ("truth", "sha256", "board_serial") if name in changes}
+    picture = PICTURES[position % 3]
+    return replace(Result(picture.path, picture.truth, "00" * 32, replace(inference, **changes)), **own)
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
@@ -72,17 +65,21 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert (summary.equal, summary.compared, summary.state) == (1, 1, "complete")
         assert summary.finished is not None
         first, last = store.results(summary.id)
-        assert (first.path, first.truth, first.sha256, first.ticks) == ("a.png", 1, "00" * 32, 9_000_000)
-        assert first.outputs.dtype == np.int8
-        assert first.outputs.tolist() == [-100, 99]
-        assert (first.equal, last.equal, last.retries, last.truth) == (True, None, 3, None)
+        assert (first.path, first.truth, first.sha256, first.inference.ticks) == ("a.png", 1, "00" * 32, 9_000_000)
+        assert first.inference.outputs == (-100, 99)
+        assert (first.inference.equal, last.inference.equal, last.inference.retries, last.truth) == (
+            True,
+            None,
+            3,
+            None,
+        )
         assert store.skipped(summary.id)[0].reason == "b.png is empty (0 bytes)"
 
 
 def test_a_difference_from_the_reference_is_counted(tmp_path: Path) -> None:
     with Store(tmp_path / "r") as store:
         writer = store.begin(HEADER, PICTURES)
-        writer.record(result(0, reference=np.array([-99, 99], dtype=np.int8)))
+        writer.record(result(0, reference=(-99, 99)))
         summary = store.run(writer.run)
         assert (summary.equal, summary.compared) == (0, 1)
 
@@ -169,7 +166,7 @@ def test_kill_9_loses_nothing_that_was_recorded(tmp_path: Path, after: int) -> N
         seen = int(rest[-1]) if rest else seen
     with Store(path) as store:
         assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        recorded = [r.position for r in store.results(1)]
+        recorded = [r.inference.number for r in store.results(1)]
         assert recorded == list(range(len(recorded)))
         assert len(recorded) in (seen + 1, seen + 2)  # the one after the last that was said may be in
         _, left = store.resume(1)
@@ -199,12 +196,12 @@ def test_a_full_disk_is_said_and_what_was_recorded_stays(tmp_path: Path) -> None
         writer.record(result(0))
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to meet a full disk
-        huge = np.zeros(200_000, dtype=np.int8)
+        huge = (0,) * 200_000
         with pytest.raises(StoreError, match="full") as caught:
             writer.record(result(1, outputs=huge))
         assert "--resume" in caught.value.hint
     with Store(path) as store:
-        assert [r.position for r in store.results(1)] == [0]
+        assert [r.inference.number for r in store.results(1)] == [0]
 
 
 def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
@@ -286,7 +283,7 @@ def test_a_shard_is_written_whole_with_the_boards_that_gave_it(tmp_path: Path) -
         writer.record_shard(
             [result(0, board_serial="A1"), result(2, board_serial="B2")], [StoredSkip(1, "b.png", "bad")]
         )
-        assert [(one.position, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (2, "B2")]
+        assert [(one.inference.number, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (2, "B2")]
         assert [one.reason for one in store.skipped(writer.run)] == ["bad"]
 
 
@@ -295,12 +292,10 @@ def test_a_result_that_comes_twice_counts_once_if_it_is_the_same(tmp_path: Path)
         writer = store.begin(HEADER, PICTURES)
         writer.record_shard([result(0, board_serial="A1")])
         writer.record_shard([result(0, board_serial="B2", ticks=1), result(1)])
-        assert [(one.position, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (1, "")]
+        assert [(one.inference.number, one.board_serial) for one in store.results(writer.run)] == [(0, "A1"), (1, "")]
 
 
-@pytest.mark.parametrize(
-    "other", [{"outputs": np.array([-99, 99], np.int8)}, {"reference": None}, {"sha256": "11" * 32}]
-)
+@pytest.mark.parametrize("other", [{"outputs": (-99, 99)}, {"reference": None}, {"sha256": "11" * 32}])
 def test_a_result_that_comes_twice_and_differs_is_an_error_and_its_shard_is_not_written(
     tmp_path: Path, other: dict[str, object]
 ) -> None:
@@ -309,7 +304,7 @@ def test_a_result_that_comes_twice_and_differs_is_an_error_and_its_shard_is_not_
         writer.record_shard([result(0, board_serial="A1")])
         with pytest.raises(StoreError, match=r"picture 0 of run 1 came twice with different results"):
             writer.record_shard([result(1), result(0, board_serial="B2", **other)])
-        assert [one.position for one in store.results(writer.run)] == [0]
+        assert [one.inference.number for one in store.results(writer.run)] == [0]
 
 
 def test_a_store_from_before_boards_were_noted_opens_and_goes_on(
@@ -353,7 +348,7 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
     assert "newer vww-deploy" in caught.value.hint
 
 
-def older_store(path: Path, clock: str = HEADER.clock) -> None:
+def older_store(path: Path, clock: str = PEER.clock) -> None:
     """As the first version wrote it, with a run."""
     header = json.loads(HEADER.to_json())
     del header["raw_camera"]
@@ -383,7 +378,7 @@ def test_a_latency_that_nobody_measured_is_taken_out_of_an_older_store(
     older_store(tmp_path / "r", clock)
     with Store(tmp_path / "r") as store:
         (result,) = store.results(1)
-        assert (result.latency_us, result.ticks) == (latency_us, 9)
+        assert (result.inference.latency_us, result.inference.ticks) == (latency_us, 9)
 
 
 def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
@@ -431,7 +426,7 @@ def test_a_run_of_the_version_that_noted_labels_alone_can_be_read(tmp_path: Path
     earlier = json.loads(HEADER.to_json())
     earlier["labels"] = ["nobody", "person"]
     del earlier["outputs"]
-    outputs = RunHeader.from_json(json.dumps(earlier)).outputs
+    outputs = RunHeader.from_json(json.dumps(earlier)).peer.outputs
     assert (outputs.labels, outputs.person, outputs.pair) == (("nobody", "person"), 1, ("nobody", "person"))
     assert RunHeader.from_json(HEADER.to_json()) == HEADER
     with pytest.raises(ValueError, match="labels"):

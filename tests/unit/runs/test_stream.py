@@ -19,9 +19,9 @@ from PIL import Image
 from tests.support.reference_device import ReferenceDevice
 from vww_deploy.errors import LinkError, ProtocolMismatch, StoreError
 from vww_deploy.graph.model import Model, shipped_models
-from vww_deploy.link.device import Inference
+from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.store import Store
+from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.runs.stream import run_header, stream_run
 from vww_deploy.session import events
 from vww_deploy.session.session import Session
@@ -59,16 +59,17 @@ def test_results_are_recorded_and_yielded_in_order(tmp_path: Path, model: Model,
         summary = store.run(writer.run)
         results = list(store.results(writer.run))
     assert (summary.state, summary.results, summary.skipped, summary.equal) == ("complete", 3, 1, 3)
-    assert (summary.header.clock, summary.header.port) == ("cycles", "/dev/ttyTEST")
-    assert [result.position for result in results] == [0, 1, 3]
+    assert (summary.header.peer.clock, summary.header.peer.port) == ("cycles", "/dev/ttyTEST")
+    assert [result.inference.number for result in results] == [0, 1, 3]
     assert [result.truth for result in results] == [0, 1, 1]
     for result in results:
         data = Path(result.path).read_bytes()
         assert result.sha256 == hashlib.sha256(data).hexdigest()
-        assert (result.latency_us, result.ticks, result.equal) == (10_000, 640_000, True)
+        made = result.inference
+        assert (made.latency_us, made.ticks, made.equal) == (10_000, 640_000, True)
     assert [type(event) for event in received if not isinstance(event, events.ConsoleLine)].count(events.Skipped) == 1
     frames = [event for event in received if isinstance(event, events.ShownPicture)]
-    answers = [event for event in received if isinstance(event, events.Prediction)]
+    answers = [event for event in received if isinstance(event, Inference)]
     assert [frame.number for frame in frames] == [answer.number for answer in answers] == [0, 1, 3]
     assert all(answer.reference == answer.outputs for answer in answers)
     assert [event.text for event in received if isinstance(event, events.ConsoleLine)] == [
@@ -106,7 +107,7 @@ def test_without_the_reference_nothing_is_compared(tmp_path: Path, model: Model,
         writer = store.begin(run_header(running), pictures[:1])
         list(stream_run(running, writer, {0: pictures[0]}))
         assert store.run(writer.run).compared == 0
-        assert next(store.results(writer.run)).reference is None
+        assert next(store.results(writer.run)).inference.reference is None
 
 
 def test_a_lost_board_leaves_the_run_to_be_resumed(tmp_path: Path, model: Model, pictures: list[Picture]) -> None:
@@ -129,7 +130,7 @@ def test_a_caller_that_stops_leaves_an_interrupted_run(tmp_path: Path, model: Mo
         running = session(model)
         writer = store.begin(run_header(running), pictures)
         stream = stream_run(running, writer, dict(enumerate(pictures)))
-        while not isinstance(next(stream), events.Prediction):
+        while not isinstance(next(stream), Inference):
             pass
         stream.close()  # type: ignore[attr-defined]
         assert (store.run(writer.run).state, store.run(writer.run).results) == ("interrupted", 1)
@@ -142,15 +143,15 @@ def test_a_full_store_stops_the_run_and_keeps_what_it_has(
         running = session(model)
         writer = store.begin(run_header(running), pictures)
         stream = stream_run(running, writer, dict(enumerate(pictures)))
-        while not isinstance(next(stream), events.Prediction):
+        while not isinstance(next(stream), Inference):
             pass
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")
 
-        def full() -> str:
+        def full(_: float) -> str:
             return "x" * 100_000  # a timestamp too long for the pages that are left
 
-        monkeypatch.setattr("vww_deploy.runs.store._now", full)
+        monkeypatch.setattr("vww_deploy.runs.store.time_text", full)
         with pytest.raises(StoreError, match="full"):
             list(stream)
     monkeypatch.undo()
@@ -166,9 +167,7 @@ def test_another_model_is_refused(tmp_path: Path, model: Model, pictures: list[P
     assert "vww-deploy flash" in caught.value.hint
     with Store(tmp_path / "r") as store:
         running = session(model)
-        other = store.begin(
-            run_header(running).__class__(board="b", port="p", model="n", model_sha256="11" * 32), pictures
-        )
+        other = store.begin(RunHeader(events.Peer("b", "p", "", "n", "11" * 32)), pictures)
         with pytest.raises(StoreError, match="run 1 is of n, not of person_96_gray"):
             next(stream_run(running, other, {}))
         assert store.run(other.run).state == "running"

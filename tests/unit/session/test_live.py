@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +21,12 @@ from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import portlock
 from vww_deploy.link.channel import LinkStats
-from vww_deploy.link.device import Inference
+from vww_deploy.link.inference import Inference
 from vww_deploy.link.messages import Feature
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.pictures.preprocess import open_picture
 from vww_deploy.session import events
-from vww_deploy.session.events import Connection, Event, Prediction, ShownPicture
+from vww_deploy.session.events import Connection, Event, ShownPicture
 from vww_deploy.session.live import LiveSource
 from vww_deploy.session.source import Control, SentPicture
 
@@ -72,8 +73,9 @@ class Program:
         for image in images:
             self._check()
             self.say("hello")
-            output = self._model.reference.run(image).reshape(-1)
-            yield Inference(1, output, 640_000, "cycles", 10_000, 1, {"inference": 640_000, "transfer": 64_000})
+            outputs = tuple(self._model.reference.run(image).reshape(-1).tolist())
+            stages = (("inference", 640_000), ("transfer", 64_000))
+            yield Inference(1, math.nan, 10_000, 640_000, 1, outputs, stages=stages)
 
     def layer_ticks(self, image: npt.NDArray[np.int8]) -> list[int]:
         self._check()
@@ -126,8 +128,8 @@ class Place:
         raise AssertionError([type(event).__name__ for event in taken])
 
 
-def results(taken: list[Event]) -> list[Prediction]:
-    return [event for event in taken if isinstance(event, Prediction)]
+def results(taken: list[Event]) -> list[Inference]:
+    return [event for event in taken if isinstance(event, Inference)]
 
 
 def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
