@@ -2,7 +2,7 @@
 #pragma once
 
 #include <Arduino.h>
-#include <vww_outbox.h>
+#include <vww_tx_buffer.h>
 
 #ifndef VWW_BOARD_NAME
 #error "the environment in platformio.ini names the board: -DVWW_BOARD_NAME=..."

@@ -74,8 +74,8 @@ def _is_started_on_demand(name: str) -> bool:
 def _worker(config: pytest.Config) -> int | None:
     """The number of this pytest-xdist worker; None without pytest-xdist."""
     # Not from the environment: a pytest that a test of a worker starts inherits that, and is no worker.
-    told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    return int(told["workerid"].removeprefix("gw")) if told is not None else None
+    input_of_worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    return int(input_of_worker["workerid"].removeprefix("gw")) if input_of_worker is not None else None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@
 
 #include "vww_engine.h"
 #include "vww_frame.h"
-#include "vww_outbox.h"
+#include "vww_tx_buffer.h"
 
 /// A property that must hold; libFuzzer reports the abort with the input that led to it.
 inline void check(bool holds) {

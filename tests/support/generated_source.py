@@ -105,7 +105,7 @@ class GeneratedSource:
                     raw = np.asarray(image.convert("RGB"))
                     picture = (sent.name, 0.5, self._pixels(image), raw)
                 elif control.paused:
-                    control.wait(0.05)
+                    control.wait_for_request(0.05)
                     continue
                 else:
                     picture = self._pictures[number % len(self._pictures)]
@@ -113,11 +113,11 @@ class GeneratedSource:
                 number += 1
                 if self.fps:
                     due = max(due + 1 / self.fps, time.monotonic() - 1)
-                    control.sleep(due - time.monotonic())
+                    control.wait_while_streaming(due - time.monotonic())
             if self.gone.is_set():
                 yield Connection("lost", "/dev/generated has gone; plug it in again")
                 while self.gone.is_set() and not control.stopped:
-                    control.wait(0.02)
+                    control.wait_for_request(0.02)
         yield Connection("ended")
 
     def _pixels(self, image: Image.Image) -> np.ndarray:

@@ -39,7 +39,7 @@ class StandardPort final : public vww::Port {
     return buffer_[at_++];
   }
   size_t write(const uint8_t* data, size_t size) override {
-    // A pipe or tty that is almost full takes a little without blocking; a whole outbox might block.
+    // A pipe or tty that is almost full takes a little without blocking; a whole transmit buffer might block.
     pollfd room{1, POLLOUT, 0};
     if (poll(&room, 1, 1) == 0) return 0;
     const ssize_t sent = ::write(1, data, size < 256 ? size : 256);

@@ -90,12 +90,12 @@ def firmware_zip(board: Board, elf: Path, model: Model, figures: Mapping[str, in
     Args:
         figures: flash and RAM of the firmware in bytes, by name, for its ``firmware.json``.
     """
-    told = {"board": board.name, "model": model.name, "model_sha256": model.sha256, "version": __version__, **figures}
+    facts = {"board": board.name, "model": model.name, "model_sha256": model.sha256, "version": __version__, **figures}
     files = {f"firmware.{form}": firmware_file(board, elf, form) for form in ("elf", *board.images)}
     files |= {
         f"{model.name}.tflite": model.path.read_bytes(),
         f"{model.name}.json": _json(model.card.to_json()),
-        "firmware.json": _json(told),
+        "firmware.json": _json(facts),
         "README.txt": _readme(board, model).encode(),
         "LICENSE": (data_root() / "LICENSE").read_bytes(),
     }

@@ -194,7 +194,7 @@ def print_json(value: DataclassInstance) -> None:
     typer.echo(json.dumps({"schema": SCHEMA, **asdict(value)}, indent=2, default=_plain))
 
 
-def told(status: Status) -> Callable[[str], None]:
+def progress_to(status: Status) -> Callable[[str], None]:
     """Shows the steps of a build in ``status``, without PlatformIO's rules and blank lines."""
 
     def show(line: str) -> None:

@@ -51,7 +51,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
         f"RAM {report.ram_bytes:,} B, flash {report.flash_bytes:,} B"
     )
     with common.err.status("Building the firmware and starting the virtual board") as status:
-        flashed = flash(compiled, board, progress=common.told(status))
+        flashed = flash(compiled, board, progress=common.progress_to(status))
     common.out.print(f"[bold cyan]2[/] flashed the virtual board, serial port {escape(flashed.port)}", soft_wrap=True)
     pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])
     common.out.print("[bold cyan]3[/] streaming sample pictures")

@@ -76,9 +76,9 @@ def command(
     with common.err.status(f"Compiling {loaded.name}") as status:
         compiled = compile_model(loaded.graph, optimize=optimize)
         if output is not None:
-            image = build_image(loaded, compiled, chosen, output, progress=common.told(status))
+            image = build_image(loaded, compiled, chosen, output, progress=common.progress_to(status))
         else:
-            flashed = flash(compiled, chosen, port, progress=common.told(status))
+            flashed = flash(compiled, chosen, port, progress=common.progress_to(status))
     if output is not None:
         if as_json:
             common.print_json(FlashBuildOutput(chosen.name, loaded.name, loaded.sha256, image, output))

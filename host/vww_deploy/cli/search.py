@@ -118,7 +118,7 @@ def command(
                 folder,
                 Budget(seconds, search.cpu_seconds),
                 seed=seed,
-                step=lambda text: status.update(text.capitalize()),
+                progress=lambda text: status.update(text.capitalize()),
             )
     if html is not None:
         write_page(html, search, baseline)
@@ -201,14 +201,14 @@ def _print_trained(limits: Limits, search: SearchStudy, verdict: Verdict, folder
     for name in ("network", "as", "top-1", "ROC area", "M cycles", "RAM B"):
         table.add_column(name, justify="left" if name in ("network", "as") else "right", no_wrap=True)
     for one in trained:
-        told = one.figures
+        figures = one.figures
         table.add_row(
             one.architecture.key,
-            told["role"],
-            f"{told['top1']:.1%}",
-            f"{told['auc']:.3f}",
-            f"{(told['cycles'] or one.cost.cycles) / 1e6:.2f}",
-            common.count(told["ram_bytes"]),
+            figures["role"],
+            f"{figures['top1']:.1%}",
+            f"{figures['auc']:.3f}",
+            f"{(figures['cycles'] or one.cost.cycles) / 1e6:.2f}",
+            common.count(figures["ram_bytes"]),
         )
     common.out.print("trained alike, int8 on val:")
     common.out.print(table)

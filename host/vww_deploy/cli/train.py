@@ -142,7 +142,7 @@ def command(
     )
     rows: list[dict[str, float]] = []
 
-    def say(row: dict[str, float]) -> None:
+    def on_epoch(row: dict[str, float]) -> None:
         rows.append(row)
         common.err.print(_line(row), soft_wrap=True)
 
@@ -164,9 +164,9 @@ def command(
                 initial=initial,
                 seed=seed,
                 smoke=smoke,
-                say=say,
-                note=common.notice,
-                step=lambda text: status.update(text.capitalize()),
+                on_epoch=on_epoch,
+                notice=common.notice,
+                progress=lambda text: status.update(text.capitalize()),
             )
         if as_json:
             common.print_json(TrainOutput(weights=None, model=packed, epochs=rows))
@@ -175,7 +175,13 @@ def command(
         return
     job = Job(data, output, recipe, pictures, tuple(teachers or ()), views_folder, initial, further)
     with common.err.status("Reading") as status:
-        weights = run(job, smoke=smoke, say=say, note=common.notice, step=lambda text: status.update(text.capitalize()))
+        weights = run(
+            job,
+            smoke=smoke,
+            on_epoch=on_epoch,
+            notice=common.notice,
+            progress=lambda text: status.update(text.capitalize()),
+        )
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
         common.print_json(TrainOutput(weights=weights, model=None, epochs=rows))
@@ -212,8 +218,8 @@ def _fine_tune(base: str, data: Path, output: Path, pictures: Path | None, seed:
             output,
             pictures=pictures,
             seed=seed,
-            note=common.notice,
-            step=lambda text: status.update(text.capitalize()),
+            notice=common.notice,
+            progress=lambda text: status.update(text.capitalize()),
         )
     if as_json:
         common.print_json(tuned)

@@ -109,10 +109,10 @@ class FleetRun:
         writer.record_shard(outcome.results, outcome.skipped)
         return outcome
 
-    def _header(self, told: RunHeader) -> RunHeader:
+    def _header(self, measured: RunHeader) -> RunHeader:
         model = self._model
-        peer = replace(told.peer, port=self._fleet.address, model=model.name)
-        return replace(told, peer=peer, model_path=str(model.path.resolve()))
+        peer = replace(measured.peer, port=self._fleet.address, model=model.name)
+        return replace(measured, peer=peer, model_path=str(model.path.resolve()))
 
     def _shards(self, pictures: Mapping[int, Picture]) -> Iterator[Shard]:
         """The pictures in shards; those of a shard are with the scheduler when it is yielded."""

@@ -73,7 +73,7 @@ class Faults:
             raise ValueError(f"a fault rate is at least 0 and below 1, not {self.rate}")
 
 
-class Lane:
+class LineDirection:
     """One direction: bytes in; bytes and the faults that the line has to act out come back. No I/O, no clock.
 
     Faults sit at positions of the stream, however it is cut into pieces.
@@ -159,8 +159,8 @@ class FaultyTransport:
         self._line = Line(
             inner.line.bytes_per_s if bytes_per_s is None else bytes_per_s, inner.line.lossless and not faults.rate
         )
-        self._to_board = _Wire(Lane(faults, "to board", _TO_BOARD_TEXT), bytes_per_s)
-        self._to_host = _Wire(Lane(faults, "to host", _TO_HOST_TEXT), bytes_per_s)
+        self._to_board = _Wire(LineDirection(faults, "to board", _TO_BOARD_TEXT), bytes_per_s)
+        self._to_host = _Wire(LineDirection(faults, "to host", _TO_HOST_TEXT), bytes_per_s)
         self._connected = True
         self._names = 1
 
@@ -176,7 +176,7 @@ class FaultyTransport:
     @property
     def counts(self) -> Counter[LineFault]:
         """How often each fault has happened."""
-        return self._to_board.lane.counts + self._to_host.lane.counts
+        return self._to_board.direction.counts + self._to_host.direction.counts
 
     @property
     def bytes_carried(self) -> tuple[int, int]:
@@ -239,10 +239,10 @@ class FaultyTransport:
 
 
 class _Wire:
-    """One direction in time: a lane, and when each of its bytes arrives."""
+    """One direction in time: its faults, and when each of its bytes arrives."""
 
-    def __init__(self, lane: Lane, bytes_per_s: float | None) -> None:
-        self.lane = lane
+    def __init__(self, direction: LineDirection, bytes_per_s: float | None) -> None:
+        self.direction = direction
         self.carried = 0
         self.waiting = 0
         self._bytes_per_s = bytes_per_s
@@ -254,7 +254,7 @@ class _Wire:
 
     def put(self, data: bytes) -> None:
         self._free_at = max(self._free_at, time.monotonic())
-        for piece in self.lane.feed(data):
+        for piece in self.direction.feed(data):
             if isinstance(piece, bytes):
                 self.waiting += len(piece)
                 for part in self._parts(piece):

@@ -1,4 +1,4 @@
-"""The monitor without a face: a source in a background thread, its state, and everything a user may do.
+"""The monitor without a view: a source in a background thread, its state, and everything a user may do.
 
 with Monitor(source, folder=Path("vww-monitor")) as monitor:
     view = monitor.view()

@@ -1,4 +1,4 @@
-"""The terminal face as a picture: a view in, lines of cells out. No terminal is touched here."""
+"""The terminal view as a picture: the state in, lines of cells out. No terminal is touched here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a viewer sees at one moment, computed from the events so far. Both faces draw this and nothing else.
+"""What a viewer sees at one moment, computed from the events so far: terminal and web page draw this alone.
 
 All history is bounded: a monitor that runs for a day holds as much as one that runs for ten minutes.
 """

@@ -1,4 +1,4 @@
-"""The terminal face: draws views as they change, and turns keys into wishes."""
+"""The terminal view: draws what changes, and turns keys into requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web face: one page for any number of browsers, drawn from the same views as the terminal's."""
+"""The web view: one page for any number of browsers, drawn from the same views as the terminal's."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Replay:
                     steps += wanted
                 if control.paused and not steps:
                     before = None
-                    control.wait(1.0)
+                    control.wait_for_request(1.0)
                     continue
                 recorded = next(coming, None)
                 if recorded is None:
@@ -72,7 +72,7 @@ class Replay:
                     if not ended:
                         yield Connection("ended", "The recording ends here.")
                     ended = True
-                    control.wait(1.0)
+                    control.wait_for_request(1.0)
                     coming = recording.events(shown)
                     continue
                 ended = False
@@ -80,7 +80,7 @@ class Replay:
                     due = time.monotonic()
                 else:
                     due += min(max(0.0, recorded.event.at - before), _LONGEST_GAP_S) / control.speed
-                    control.sleep(due - time.monotonic())
+                    control.wait_while_streaming(due - time.monotonic())
                 shown, before = recorded.id, recorded.event.at
                 if isinstance(recorded.event, ShownPicture):
                     self.position = self.position + 1 if self.position and not sought else recording.place(shown)

@@ -128,8 +128,8 @@ def _from_recording(path: Path) -> RunData:
     with Recording(path) as recording:
         for recorded in recording.events():
             match recorded.event:
-                case Connection(board=Peer() as told):
-                    board = told
+                case Connection(board=Peer() as peer):
+                    board = peer
                     started = started or time_text(recorded.event.at)
                 case LayerTimes():
                     layers = recorded.event.layers

@@ -97,7 +97,7 @@ def learn(
     *,
     seed: int,
     sizes: Sizes | None = None,
-    step: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Verdict:
     """Rank the candidates that were counted, train the best beside their controls, and make them int8 in ``folder``.
 
@@ -115,16 +115,18 @@ def learn(
         raise DataError(f"{folder} cannot be made: {error.strerror}", hint="Give another --study.") from error
     side = max(one.architecture.side for one in (*candidates, *([baseline] if baseline else [])))
     held = picture_side(side)
-    training = load_arrays(dataset.split("train"), held, step=step)
-    judged = load_arrays(dataset.split("val"), held, step=step)
+    training = load_arrays(dataset.split("train"), held, progress=progress)
+    judged = load_arrays(dataset.split("val"), held, progress=progress)
     lessons = Lessons(training, judged, min(how.batch, len(training.labels)), seed)
-    cut = _rank(search, candidates, lessons, folder, budget, how, step)
+    cut = _rank(search, candidates, lessons, folder, budget, how, progress)
     if budget.left <= 0 and not search.learned("trained"):
         # How long the networks are trained is decided once: not while there is no time for any.
         return verdict(search, (*cut, "all trainings"))
     wanted = _to_train(search, candidates, baseline, how)
     epochs = _epochs(search, len(wanted), len(training.labels), budget, how)
-    views = ViewCache(training, folder / "views", None, size=side, seed=seed, augmentation=_AUGMENTATION, step=step)
+    views = ViewCache(
+        training, folder / "views", None, size=side, seed=seed, augmentation=_AUGMENTATION, progress=progress
+    )
     done = {one.architecture.key for one in search.learned("trained")}
     for role, one in wanted:
         if one.architecture.key in done:
@@ -147,10 +149,10 @@ def learn(
         name = f"{role.split()[0].lower()}_{architecture.key}"
 
         def tell(text: str, name: str = name) -> None:
-            step(f"{name}: {text}")
+            progress(f"{name}: {text}")
 
-        train(recipe, views, judged, folder / name, step=tell)
-        packed = quantise_source(folder / name, dataset, folder / f"{name}.tflite", say=tell)
+        train(recipe, views, judged, folder / name, progress=tell)
+        packed = quantise_source(folder / name, dataset, folder / f"{name}.tflite", progress=tell)
         shutil.copyfile(folder / name / "recipe.json", folder / f"{name}.recipe.json")
         details, val = packed.card.details, packed.int8_figures["val"]
         figures = {
@@ -187,7 +189,7 @@ def _rank(
     folder: Path,
     budget: Budget,
     how: Sizes,
-    step: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[str]:
     """Tune and halve: all on some pictures, the better half on twice as many, and so on."""
     parents: dict[str, tuple[Staged, dict[str, Any]]] = {}
@@ -207,10 +209,10 @@ def _rank(
                 share = _PARENTS_SHARE * len(own) / len(candidates)
                 steps = search.decided(f"steps_{kind}", partial(_steps, budget, share, how))
                 begun = budget.used
-                parents[kind] = parent, train_parent(parent, own, lessons, steps, path, step)
+                parents[kind] = parent, train_parent(parent, own, lessons, steps, path, progress)
                 search.spend(budget.used - begun)
             begun, pictures = budget.used, how.tuned_pictures << rung
-            step(f"ranking {number + 1} of {len(left)} on {pictures:,} pictures")
+            progress(f"ranking {number + 1} of {len(left)} on {pictures:,} pictures")
             done[key] = tuned_auc(*parents[kind], staged[key], lessons, pictures)
             figures = {"rung": rung, "pictures": pictures, "cpu_seconds": budget.used - begun}
             search.keep("tuned", one, done[key], figures)

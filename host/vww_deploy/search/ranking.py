@@ -73,7 +73,7 @@ def train_parent(
     lessons: Lessons,
     steps: int,
     path: Path,
-    step: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """The parent's weights after some steps; ``path`` keeps them, and a stopped training goes on from there.
 
@@ -94,7 +94,7 @@ def train_parent(
         return [slices_of(one) for one in (parent, smallest, *some)]
 
     def after(done: int, trained: _Flat) -> None:
-        step(f"training the parent: step {done} of {steps}")
+        progress(f"training the parent: step {done} of {steps}")
         if done % _KEPT_EVERY == 0 or done == steps:
             _keep(path, trained.to_numpy(), done)
 

@@ -81,18 +81,18 @@ class CameraLive(LiveSource):
         self._keep = FrameKind.MODEL | FrameKind.RAW if raw else FrameKind.MODEL
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
-        told: deque[Event] = deque()
-        with device.hearing(listener(told)), self._feed() as feed:
+        pending: deque[Event] = deque()
+        with device.hearing(listener(pending)), self._feed() as feed:
             prepare(device, self._model)
             spec, quantization = self._model.card.input, self._model.graph.input_activation.quantization
             self._pixel_of = pixel_values(preprocess.quantisation_table(spec, quantization))
             camera = DeviceCamera.open(device, self._frame)
             yield Connection("connected", board=peer_of(device, self._model))
             yield from self._layer_times(device)
-            yield from self._shots(camera, feed, control, told)
+            yield from self._shots(camera, feed, control, pending)
 
     def _shots(
-        self, camera: DeviceCamera, feed: CameraFeed | None, control: Control, told: deque[Event]
+        self, camera: DeviceCamera, feed: CameraFeed | None, control: Control, pending: deque[Event]
     ) -> Iterator[Event]:
         device = camera.device
         live = False
@@ -117,7 +117,7 @@ class CameraLive(LiveSource):
                         kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
                         live, failed = True, 0
                         if kept != self._keep:
-                            told.append(ConsoleLine(_no_room(self._keep, kept)))
+                            pending.append(ConsoleLine(_no_room(self._keep, kept)))
                     shot = camera.next_shot(_LOOK_S)
                     waited = 0.0 if shot is not None else waited + _LOOK_S
                     if feed is not None and feed.failure is not None:
@@ -127,14 +127,14 @@ class CameraLive(LiveSource):
                     if shot is not None:
                         failed = shot.failures
                         missed += shot.missed
-                        yield from self._told(device, camera, shot, missed)
-                while told:
-                    yield told.popleft()
+                        yield from self._events_of(device, camera, shot, missed)
+                while pending:
+                    yield pending.popleft()
         finally:
             if live:
                 camera.stop()
 
-    def _told(self, device: Device, camera: DeviceCamera, shot: CameraShot, missed: int) -> Iterator[Event]:
+    def _events_of(self, device: Device, camera: DeviceCamera, shot: CameraShot, missed: int) -> Iterator[Event]:
         if shot.model_frame is not None:
             number = self._number
             self._number += 1

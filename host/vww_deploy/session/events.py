@@ -1,4 +1,4 @@
-"""What a live session tells, as it happens: the one language between boards, recordings and the monitor's two faces.
+"""The events of a live session, for recordings and for both views of the monitor.
 
 A source (:mod:`vww_deploy.session.live`, a recording, a test) yields these in order. For each picture comes one
 :class:`ShownPicture` and then one :class:`Inference` of the same ``number``; the others come whenever there is
@@ -21,7 +21,7 @@ from vww_deploy.pictures.outputs import OutputSpec
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-_MOST_WAITING: Final = 1000  # events that wait to be told when a board prints without end and answers nothing
+_MOST_WAITING: Final = 1000  # events that wait when a board prints without end and answers nothing
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,13 @@ class Connection:
 Event: TypeAlias = ShownPicture | Inference | Skipped | LayerTimes | ConsoleLine | LinkReport | Connection
 
 
-def listener(told: deque[Event]) -> Callable[[str], None]:
-    """For :meth:`Device.hearing`: appends each line to ``told`` up to a limit, and says when lines are dropped."""
+def listener(pending: deque[Event]) -> Callable[[str], None]:
+    """For :meth:`Device.hearing`: appends each line to ``pending`` up to a limit, and says when lines are dropped."""
 
     def hear(text: str) -> None:
-        if len(told) < _MOST_WAITING:
-            told.append(ConsoleLine(text))
-        elif len(told) == _MOST_WAITING:
-            told.append(ConsoleLine("(too many lines at once: the next ones are dropped)"))
+        if len(pending) < _MOST_WAITING:
+            pending.append(ConsoleLine(text))
+        elif len(pending) == _MOST_WAITING:
+            pending.append(ConsoleLine("(too many lines at once: the next ones are dropped)"))
 
     return hear

@@ -178,12 +178,12 @@ class LiveSource:
 
         It often comes back because somebody flashes it, who then has to speak to it first.
         """
-        control.rest(_RETRY_S)
+        control.wait_while_staying(_RETRY_S)
         if not self._listed or self._is_listed():
             return
         while not control.leaving and not self._is_listed():
-            control.rest(_RETRY_S)
-        control.rest(_FLASHED_S)
+            control.wait_while_staying(_RETRY_S)
+        control.wait_while_staying(_FLASHED_S)
 
     def _is_listed(self) -> bool:
         last = self._last
@@ -191,50 +191,50 @@ class LiveSource:
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
         """One connection: until it is lost, the source is stopped or another port chosen."""
-        told: deque[Event] = deque()
-        with device.hearing(listener(told)):
+        pending: deque[Event] = deque()
+        with device.hearing(listener(pending)):
             yield Connection("connected", board=peer_of(device, self._model))
             yield from self._layer_times(device)
-            link_told = 0.0
+            link_reported = 0.0
             while not control.leaving:
                 if taker := portlock.wanted_by(device.port):
                     raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
-                yield from self._step(device, control, told)
-                while told:
-                    yield told.popleft()
-                if time.monotonic() - link_told >= _LINK_EVERY_S:
-                    link_told = time.monotonic()
+                yield from self._step(device, control, pending)
+                while pending:
+                    yield pending.popleft()
+                if time.monotonic() - link_reported >= _LINK_EVERY_S:
+                    link_reported = time.monotonic()
                     yield _link_stats(device)
 
-    def _step(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
+    def _step(self, device: Device, control: Control, pending: deque[Event]) -> Iterator[Event]:
         """What viewers want now: what they sent, one picture, or pictures for a while."""
         if (sent := control.take_picture()) is not None:
             yield from self._show_sent(device, sent.name, sent.data)
         elif control.paused and control.take_steps() > 0:
-            yield from self._show(device, self._fresh(told))
+            yield from self._show(device, self._fresh(pending))
         elif control.paused or not self._pictures:
             device.poll(_IDLE_S)
         elif self._fps:
             due = time.monotonic() + 1 / self._fps
-            yield from self._show(device, self._fresh(told))
-            control.sleep(due - time.monotonic())
+            yield from self._show(device, self._fresh(pending))
+            control.wait_while_streaming(due - time.monotonic())
         else:
-            yield from self._stream(device, control, told)
+            yield from self._stream(device, control, pending)
 
-    def _stream(self, device: Device, control: Control, told: deque[Event]) -> Iterator[Event]:
+    def _stream(self, device: Device, control: Control, pending: deque[Event]) -> Iterator[Event]:
         """Pictures without a pause between them, the upload of one during the inference of the one before."""
         sent: deque[ShownPicture] = deque()
         until = time.monotonic() + _LINK_EVERY_S
 
         def inputs() -> Iterator[npt.NDArray[np.int8]]:
             while not control.interrupted and time.monotonic() < until and not portlock.wanted_by(device.port):
-                prepared = self._fresh(told)
+                prepared = self._fresh(pending)
                 sent.append(prepared.frame)
                 yield prepared.values
 
         for inference in device.infer_many(inputs()):
-            while told:
-                yield told.popleft()
+            while pending:
+                yield pending.popleft()
             yield from self._answer(sent.popleft(), inference)
 
     def _show(self, device: Device, prepared: _Prepared) -> Iterator[Event]:
@@ -257,7 +257,7 @@ class LiveSource:
         if layers := measure_layers(device, self._model):
             yield LayerTimes(layers)
 
-    def _fresh(self, told: deque[Event]) -> _Prepared:
+    def _fresh(self, pending: deque[Event]) -> _Prepared:
         """The next picture of the loop that can be read."""
         for _ in self._pictures:
             picture = self._pictures[self._next % len(self._pictures)]
@@ -266,7 +266,7 @@ class LiveSource:
                 return self._numbered(self._from_file(picture))
             except DataError as error:
                 if self._next <= len(self._pictures):  # say it once, not in every round
-                    told.append(Skipped(picture.path, error.message))
+                    pending.append(Skipped(picture.path, error.message))
         raise DataError("none of the pictures can be used", hint=f"{preprocess.READ}.")
 
     def _numbered(self, prepared: _Prepared) -> _Prepared:

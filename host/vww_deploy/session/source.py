@@ -1,6 +1,6 @@
 """Where events come from, and what a viewer may ask of it while they come.
 
-A :class:`Source` is iterated in one thread; a :class:`Control` carries the wishes of other threads to it. A source
+A :class:`Source` is iterated in one thread; a :class:`Control` carries the requests of other threads to it. A source
 looks at its control between two events and waits only through it, so that every wish is heard within milliseconds.
 """
 
@@ -39,7 +39,7 @@ class Control:
         self._port: str | None = None
         self._place: int | None = None
         self._pictures: deque[SentPicture] = deque()
-        self._wishes = 0
+        self._requests = 0
         self._heard = 0
 
     # -- what viewers ask -------------------------------------------------------------------------------------------
@@ -141,29 +141,29 @@ class Control:
             place, self._place = self._place, None
             return place
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than until a viewer asks for something, or has asked since the last time."""
+    def wait_for_request(self, seconds: float) -> None:
+        """Waits, but no longer than until a viewer asks for something, or has asked since the last time."""
         with self._changed:
-            if self._heard == self._wishes:
+            if self._heard == self._requests:
                 self._changed.wait(seconds)
-            self._heard = self._wishes
+            self._heard = self._requests
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep the whole time, unless the source is stopped, paused, or has something else to do."""
+    def wait_while_streaming(self, seconds: float) -> None:
+        """Waits the whole time, unless the source is stopped, paused, or has something else to do."""
         until = time.monotonic() + seconds
         with self._changed:
             while not self.interrupted and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-    def rest(self, seconds: float) -> None:
-        """Sleep the whole time, unless the source is :attr:`leaving`."""
+    def wait_while_staying(self, seconds: float) -> None:
+        """Waits the whole time, unless the source is :attr:`leaving`."""
         until = time.monotonic() + seconds
         with self._changed:
             while not self.leaving and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
     def _wake(self) -> None:
-        self._wishes += 1
+        self._requests += 1
         self._changed.notify_all()
 
 
@@ -184,7 +184,7 @@ class Source(Protocol):
         """The events until the source ends or is stopped. A board that goes away is an event, not an error.
 
         Raises:
-            VwwError: what waiting cannot mend (a model that does not match, a damaged recording).
+            VwwError: what waiting cannot help (a model that does not match, a damaged recording).
         """
         ...
 

@@ -53,9 +53,9 @@ def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], *, ste
     inputs = np.stack([log_odds, np.ones_like(log_odds)], axis=1)
     values, start = np.array([1.0, 0.0]), np.array([1.0, 0.0])
     for _ in range(steps):
-        told = 1 / (1 + np.exp(-inputs @ values))
-        gradient = inputs.T @ (told - labels) + _PRIOR * (values - start)
-        curvature = (inputs * (told * (1 - told))[:, None]).T @ inputs + _PRIOR * np.eye(2)
+        predicted = 1 / (1 + np.exp(-inputs @ values))
+        gradient = inputs.T @ (predicted - labels) + _PRIOR * (values - start)
+        curvature = (inputs * (predicted * (1 - predicted))[:, None]).T @ inputs + _PRIOR * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         values -= step * min(1.0, 1.0 / (np.abs(step).max() + 1e-12))
     slope = max(float(values[0]), 0.05)  # a network that tells nothing apart must not be turned round

@@ -304,11 +304,11 @@ def split_of(name: str) -> str:
 
 
 def load_arrays(
-    dataset: Dataset, side: int = 128, *, share: float = 1.0, step: Callable[[str], None] = lambda text: None
+    dataset: Dataset, side: int = 128, *, share: float = 1.0, progress: Callable[[str], None] = lambda text: None
 ) -> PictureArrays:
     """Decode all pictures, squashed to ``side`` x ``side`` by area average; unreadable ones are left out and reported.
 
-    ``step`` is told in words, often, how far it is.
+    ``progress`` is called with words, often, for how far it is.
 
     Raises:
         DataError: no picture is readable, or those that are have one label only.
@@ -319,7 +319,7 @@ def load_arrays(
     wrong: list[str] = []
     for number, picture in enumerate(dataset.pictures):
         if number % 100 == 0:
-            step(f"reading pictures: {number} of {len(dataset.pictures)}")
+            progress(f"reading pictures: {number} of {len(dataset.pictures)}")
         try:
             image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
             pixels[len(kept)] = preprocess.to_pixels(image, spec)

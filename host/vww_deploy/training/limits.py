@@ -29,7 +29,7 @@ _POOR: Final = 0.8
 
 
 def describe_limits(
-    path: Path, dataset: Dataset, *, origin: str, step: Callable[[str], None] = lambda text: None
+    path: Path, dataset: Dataset, *, origin: str, progress: Callable[[str], None] = lambda text: None
 ) -> None:
     """Add to a model's card how it does by person size, brightness and degradation on ``test``, and its limits.
 
@@ -46,7 +46,7 @@ def describe_limits(
     def tick() -> None:
         nonlocal done
         done += 1
-        step(f"measuring limits: picture {done} of {10 * len(test.pictures)}")
+        progress(f"measuring limits: picture {done} of {10 * len(test.pictures)}")
 
     answers, _ = answer_all(model, test, probability, tick)
     result = evaluate(model, test, answers, split="test", ran_on="the reference")

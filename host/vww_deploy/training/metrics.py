@@ -37,10 +37,10 @@ def confusion(
     person: npt.ArrayLike, labels: npt.ArrayLike, threshold: float
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """``[truth][prediction]`` counts; class 1 is the person."""
-    told, truth = np.asarray(person) >= threshold, np.asarray(labels) == 1
+    predicted, truth = np.asarray(person) >= threshold, np.asarray(labels) == 1
     return (
-        (int(np.sum(~truth & ~told)), int(np.sum(~truth & told))),
-        (int(np.sum(truth & ~told)), int(np.sum(truth & told))),
+        (int(np.sum(~truth & ~predicted)), int(np.sum(~truth & predicted))),
+        (int(np.sum(truth & ~predicted)), int(np.sum(truth & predicted))),
     )
 
 
@@ -98,14 +98,14 @@ def threshold_for(person: npt.ArrayLike, labels: npt.ArrayLike, false_alarm_rate
 
 def calibration(person: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 10) -> list[Bin]:
     """Bins of equal width over the predicted probability; empty ones are left out."""
-    told, truth = np.asarray(person, np.float64), np.asarray(labels, np.float64)
-    place = np.minimum((told * bins).astype(int), bins - 1)
+    predicted, truth = np.asarray(person, np.float64), np.asarray(labels, np.float64)
+    place = np.minimum((predicted * bins).astype(int), bins - 1)
     return [
         Bin(
             i / bins,
             (i + 1) / bins,
             int(np.sum(place == i)),
-            float(told[place == i].mean()),
+            float(predicted[place == i].mean()),
             float(truth[place == i].mean()),
         )
         for i in range(bins)
@@ -131,14 +131,14 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
 
 def _cumulative(person: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Hits and false alarms at every distinct threshold, falling, beginning with none at a threshold nobody reaches."""
-    told, truth = np.asarray(person, np.float64), np.asarray(labels) == 1
+    predicted, truth = np.asarray(person, np.float64), np.asarray(labels) == 1
     if truth.all() or not truth.any():
         raise DataError(
             "the pictures are of one class only", hint="These figures need pictures with and without persons."
         )
-    order = np.argsort(-told, kind="stable")
-    told, truth = told[order], truth[order]
-    last = np.append(np.flatnonzero(np.diff(told)), len(told) - 1)
+    order = np.argsort(-predicted, kind="stable")
+    predicted, truth = predicted[order], truth[order]
+    last = np.append(np.flatnonzero(np.diff(predicted)), len(predicted) - 1)
     hits, alarms = np.cumsum(truth)[last], np.cumsum(~truth)[last]
-    nobody = np.nextafter(max(1.0, told[0]), 2.0)
-    return np.append(0.0, hits), np.append(0.0, alarms), np.append(nobody, told[last])
+    nobody = np.nextafter(max(1.0, predicted[0]), 2.0)
+    return np.append(0.0, hits), np.append(0.0, alarms), np.append(nobody, predicted[last])

@@ -96,7 +96,7 @@ def pack(
     fine_tune: FineTune | None = None,
     description: str = "",
     about: dict[str, Any] | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Quantise a network, measure it beside the float one, and write ``path`` and its model card.
 
@@ -114,14 +114,14 @@ def pack(
         allowed_loss: percentage points of top-1 that int8 may lose before ``fine_tune`` is asked; -100 asks it always.
         fine_tune: gives the network fine-tuned for int8; kept if it is nearer to float on ``val``.
         about: what else the card records: recipe, seeds, data.
-        say: told what is being done.
+        progress: called with what is being done.
 
     Raises:
         ModelError: the network cannot be converted, or does not map pictures to (no person, person).
         DataError: pictures are missing, or the model cannot be written.
     """
     ModelCard.check_place(path.with_suffix(".json"))  # before the work, not after it
-    say("converting")
+    progress("converting")
     if isinstance(source, Path) and source.suffix in (".keras", ".h5", ".hdf5"):
         source = load_keras(source)
     given = float_tflite(source, size=size)
@@ -136,27 +136,27 @@ def pack(
     calibration, _ = pixels_of(
         sample_of(Dataset(dataset.origin, training), CALIBRATION_PICTURES, seed), spec, unreadable.append
     )
-    say("quantising")
+    progress("quantising")
     exact = ease(given, calibration, pixel_range)
     rough = quantise(exact, calibration, pixel_range=pixel_range)
     measured = {split: _measured_on(dataset.split(split), split, spec, unreadable.append) for split in splits}
-    say("measuring")
+    progress("measuring")
     said = {split: predict_tflite(given, data[0], pixel_range, outputs) for split, data in measured.items()}
     float_figures = {split: figures(said[split], data[1]) for split, data in measured.items()}
     noise = layer_noise(exact, rough, sample(calibration, _NOISE_PICTURES, seed), pixel_range)
     judge, tuned = _judge(splits), False
     pixels, truths = measured[judge]
-    told = predict_reference(rough, spec, pixels, outputs)
-    if fine_tune is not None and 100 * (float_figures[judge].top1 - figures(told, truths).top1) > allowed_loss:
-        say("fine-tuning for int8")
+    predicted = predict_reference(rough, spec, pixels, outputs)
+    if fine_tune is not None and 100 * (float_figures[judge].top1 - figures(predicted, truths).top1) > allowed_loss:
+        progress("fine-tuning for int8")
         better = quantise(ease(float_tflite(fine_tune(), size=size), calibration), calibration, like=exact)
         again = predict_reference(better, spec, pixels, outputs)
         # Nearer to float on pictures it has not seen, whatever their labels: no lucky draw of labels is kept.
-        if _apart(again, said[judge]) < _apart(told, said[judge]):
-            rough, told, tuned = better, again, True
-    say("measuring int8")
+        if _distance(again, said[judge]) < _distance(predicted, said[judge]):
+            rough, predicted, tuned = better, again, True
+    progress("measuring int8")
     int8_figures = {
-        split: figures(told if split == judge else predict_reference(rough, spec, data[0], outputs), data[1])
+        split: figures(predicted if split == judge else predict_reference(rough, spec, data[0], outputs), data[1])
         for split, data in measured.items()
     }
     about = {"seed": seed, "fine_tuned_for_int8": tuned, **(about or {})}
@@ -174,12 +174,12 @@ def sample_of(dataset: Dataset, count: int, seed: int) -> Dataset:
 
 
 def pixels_of(
-    dataset: Dataset, spec: InputSpec, note: Callable[[str], None] = lambda text: None
+    dataset: Dataset, spec: InputSpec, notice: Callable[[str], None] = lambda text: None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The frames that a model sees, uint8 ``[N, h, w, c]``, and labels ``[N]``; unreadable ones are left out.
 
     Args:
-        note: told what is wrong with each picture that is left out.
+        notice: called with what is wrong with each picture that is left out.
 
     Raises:
         DataError: none is readable.
@@ -193,7 +193,7 @@ def pixels_of(
             frames.append(preprocess.to_pixels(image, spec))
         except DataError as error:
             reason = error.message
-            note(reason)
+            notice(reason)
         else:
             labels.append(picture.label)
     if not frames:
@@ -202,10 +202,10 @@ def pixels_of(
 
 
 def _measured_on(
-    dataset: Dataset, split: str, spec: InputSpec, note: Callable[[str], None]
+    dataset: Dataset, split: str, spec: InputSpec, notice: Callable[[str], None]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Frames and labels of a split, which holds both classes."""
-    pixels, labels = pixels_of(dataset, spec, note)
+    pixels, labels = pixels_of(dataset, spec, notice)
     for label, name in enumerate(("without a person", "with a person")):
         if label not in labels:
             raise DataError(
@@ -223,8 +223,8 @@ def predict_reference(
     """
     graph = read_model(model)
     meant = outputs or OutputSpec(LABELS)
-    told = output_spec(graph, meant.labels, person=meant.person)
-    probability = reference_probability(Model(Path(graph.name), graph, ModelCard(graph.name, spec), told))
+    outputs = output_spec(graph, meant.labels, person=meant.person)
+    probability = reference_probability(Model(Path(graph.name), graph, ModelCard(graph.name, spec), outputs))
     quantization = graph.input_activation.quantization
     return np.array([probability(preprocess.quantise(one, spec, quantization)) for one in pixels])
 
@@ -246,7 +246,7 @@ def _judge(splits: tuple[str, ...]) -> str:
     return "val" if "val" in splits else splits[0]
 
 
-def _apart(one: npt.NDArray[np.floating[Any]], other: npt.NDArray[np.floating[Any]]) -> float:
+def _distance(one: npt.NDArray[np.floating[Any]], other: npt.NDArray[np.floating[Any]]) -> float:
     """How far two networks' P(person) lie apart on average."""
     return float(np.abs(one - other).mean())
 

@@ -195,11 +195,11 @@ def layer_noise(
         for interpreter in (exact, rough):
             show(interpreter, one, pixel_range)
         for number, (own, other, _) in enumerate(pairs):
-            truth, told = real_values(exact, other), real_values(rough, own)
+            truth, computed = real_values(exact, other), real_values(rough, own)
             if own["index"] in logits:  # what a softmax does not see is no noise
-                truth, told = (one - one.mean(axis=-1, keepdims=True) for one in (truth, told))
+                truth, computed = (one - one.mean(axis=-1, keepdims=True) for one in (truth, computed))
             signal[number] += np.sum(truth**2)
-            noise[number] += np.sum((truth - told) ** 2)
+            noise[number] += np.sum((truth - computed) ** 2)
     figures = [
         LayerNoise(own["name"], kind, round(10 * math.log10(max(s, 1e-12) / max(n, 1e-12)), 2))
         for (own, _, kind), s, n in zip(pairs, signal, noise, strict=True)

@@ -122,15 +122,15 @@ def make_shipped(
     initial: Path | None = None,
     seed: int = 1,
     smoke: bool = False,
-    say: Callable[[dict[str, float]], None] = lambda row: None,
-    note: Callable[[str], None] = lambda text: None,
-    step: Callable[[str], None] = lambda text: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    notice: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Make a shipped model anew, from the pictures to ``folder / "NAME.tflite"`` and its card.
 
     What it begins from is trained first; a run that was killed goes on where it stopped. With ``smoke`` all is written
-    to folders called ``smoke``, the model to ``folder / NAME / "smoke"``. ``say``, ``note`` and ``step`` are those of
-    :func:`vww_deploy.training.run.run`.
+    to folders called ``smoke``, the model to ``folder / NAME / "smoke"``. ``on_epoch``, ``notice`` and ``progress`` are
+    those of :func:`vww_deploy.training.run.run`.
 
     Args:
         more: further sets of pictures to train on, as :class:`vww_deploy.training.run.Job` has them.
@@ -146,17 +146,17 @@ def make_shipped(
         stages.insert(0, before)
     weights = initial or IMAGENET
     for number, stage in enumerate(stages, start=1):
-        note(f"training {number} of {len(stages)}: {stage}")
+        notice(f"training {number} of {len(stages)}: {stage}")
         recipe, another = replace(STAGES[stage].recipe, seed=seed), STAGES[stage].also_learns_from
         views = folder / (f"views_{another}" if another else "views")
         all_teachers = (*teachers, _as_teacher(folder / another, smoke)) if another else teachers
         job = Job(data, folder / stage, recipe, pictures, all_teachers, views, weights, more, VIEW_SIZE)
-        weights = run(job, smoke=smoke, say=say, note=note, step=step)
+        weights = run(job, smoke=smoke, on_epoch=on_epoch, notice=notice, progress=progress)
     trained = _trained(folder / name, smoke)
     dataset = read_dataset(data, pictures)
     output = (trained if smoke else folder) / f"{name}.tflite"
-    packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, say=note)
-    describe_limits(output, dataset, origin=IMAGENET_ORIGIN, step=step)
+    packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, progress=notice)
+    describe_limits(output, dataset, origin=IMAGENET_ORIGIN, progress=progress)
     return replace(packed, card=ModelCard.load(output.with_suffix(".json")))
 
 

@@ -83,8 +83,8 @@ def settle(int8_model: bytes, float_model: bytes, pictures: Pixels, pixel_range:
     if dense is None or like is None:
         return int8_model
     logits, truth = int(dense.outputs[0]), int(like.outputs[0])
-    told = tensor_values(int8_model, logits, pictures, pixel_range)
-    error = (told - tensor_values(float_model, truth, pictures, pixel_range)).mean(axis=0)
+    computed = tensor_values(int8_model, logits, pictures, pixel_range)
+    error = (computed - tensor_values(float_model, truth, pictures, pixel_range)).mean(axis=0)
     error -= error.mean()
     step = float(rough.tensors[logits].quantization.scale[0])
     index = dense.inputs[2]

@@ -46,18 +46,18 @@ def run(
     job: Job,
     *,
     smoke: bool = False,
-    say: Callable[[dict[str, float]], None] = lambda row: None,
-    note: Callable[[str], None] = lambda text: None,
-    step: Callable[[str], None] = lambda text: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    notice: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Train, or go on; returns the path of the averaged weights.
 
     Args:
         smoke: a run of a minute, to see whether all parts work. It has folders of its own, ``smoke/`` below those of
             the job, so that no real training goes on from it.
-        say: told each epoch's figures.
-        note: told what is odd about the data.
-        step: told in words what is being done, often.
+        on_epoch: called with each epoch's figures.
+        notice: called with what is odd about the data.
+        progress: called with words for what is being done, often.
 
     Raises:
         DataError: the data cannot be used, or another training is under way in the folder.
@@ -65,13 +65,13 @@ def run(
     """
     dataset = read_dataset(job.data, job.pictures)
     if dataset.dropped:
-        note(f"{dataset.dropped} pictures are left out by the labelling rule")
+        notice(f"{dataset.dropped} pictures are left out by the labelling rule")
     if dataset.missing:
-        note(f"{dataset.missing} pictures of {job.data} are not in {job.pictures}")
+        notice(f"{dataset.missing} pictures of {job.data} are not in {job.pictures}")
     for text in dataset.left_out:
-        note(f"left out: {text}")
+        notice(f"left out: {text}")
     if dataset.held_out:
-        note(f"no split val: {dataset.held_out} pictures of train are taken for it")
+        notice(f"no split val: {dataset.held_out} pictures of train are taken for it")
     training, validation = dataset.split("train"), dataset.split("val")
     further = [(read_dataset(origin, needs_val=False).split("train"), share) for origin, share in job.more]
     if smoke:
@@ -84,18 +84,18 @@ def run(
     size = max(job.view_size, recipe.size, recipe.early_size)
     with _alone(job.folder):
         side = picture_side(size)
-        parts = [load_arrays(training, side, step=step)]
-        parts += [load_arrays(one, side, share=share, step=step) for one, share in further]
-        judged = load_arrays(validation, side, step=step)
+        parts = [load_arrays(training, side, progress=progress)]
+        parts += [load_arrays(one, side, share=share, progress=progress) for one, share in further]
+        judged = load_arrays(validation, side, progress=progress)
         for part in (*parts, judged):
-            _tell_unreadable(part, note)
+            _tell_unreadable(part, notice)
         arrays = joined(parts)
         folder = job.views_folder or job.folder / "views"
         teacher = Ensemble([Teacher(one) for one in job.teachers]) if job.teachers else None
         views = ViewCache(
-            arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, step=step
+            arrays, folder, teacher, size=size, seed=recipe.seed, augmentation=recipe.augmentation, progress=progress
         )
-        return train(recipe, views, judged, job.folder, initial=job.initial, say=say, step=step)
+        return train(recipe, views, judged, job.folder, initial=job.initial, on_epoch=on_epoch, progress=progress)
 
 
 @contextmanager
@@ -152,8 +152,8 @@ def _few(dataset: Dataset) -> Dataset:
     return Dataset(dataset.origin, tuple(chosen))
 
 
-def _tell_unreadable(part: PictureArrays, note: Callable[[str], None]) -> None:
+def _tell_unreadable(part: PictureArrays, notice: Callable[[str], None]) -> None:
     if part.unreadable:
-        note(f"{len(part.unreadable)} pictures are left out as unreadable, the first: {part.unreadable[0]}")
+        notice(f"{len(part.unreadable)} pictures are left out as unreadable, the first: {part.unreadable[0]}")
     if len(part.labels) < 2:
         raise DataError("too few pictures are left to train on")

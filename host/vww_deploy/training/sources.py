@@ -81,7 +81,7 @@ def quantise_source(
     labels: Sequence[str] = (),
     person_label: str | None = None,
     fine_tune: bool | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Make an int8 model and its card of what :func:`open_source` opens; see :func:`vww_deploy.training.package.pack`.
 
@@ -115,7 +115,7 @@ def quantise_source(
         allowed_loss=-100.0 if fine_tune else ALLOWED_LOSS,
         description=network.description,
         about={"data": describe_data(dataset), **network.about},
-        say=say,
+        progress=progress,
     )
     if is_training(path):  # what fine-tuning on somebody's own pictures begins from
         save_weights(network.model, output.with_suffix(".weights.h5"))

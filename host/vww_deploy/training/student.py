@@ -60,10 +60,10 @@ class Student:
     def learn(self, batch: Any, rate: float, decay: float, epoch: int) -> tuple[Any, Any]:
         """One step; the mean loss, and the distance from the teacher's feature maps."""
         tf = require_tensorflow()
-        inner = self._recipe.feature_loss * (1.0 - epoch / self._recipe.epochs)
-        numbers = (tf.constant(one, tf.float32) for one in (rate, decay, inner))
-        loss, apart = self._step(*batch, *numbers)
-        return loss, apart
+        distillation_weight = self._recipe.feature_loss * (1.0 - epoch / self._recipe.epochs)
+        numbers = (tf.constant(one, tf.float32) for one in (rate, decay, distillation_weight))
+        loss, feature_loss = self._step(*batch, *numbers)
+        return loss, feature_loss
 
     def measure_statistics(self, batches: Iterable[Any]) -> None:
         """Measure the means and variances of the averaged network's normalisations anew.
@@ -116,20 +116,20 @@ class Student:
     def _make_step(self) -> Callable[..., tuple[Any, Any]]:
         tf = require_tensorflow()
 
-        def step(x: Any, target: Any, weight: Any, maps: Any, rate: Any, decay: Any, inner: Any) -> tuple[Any, Any]:
+        def step(x: Any, target: Any, weight: Any, maps: Any, rate: Any, decay: Any, distill: Any) -> tuple[Any, Any]:
             self._optimizer.learning_rate.assign(rate)
             with tf.GradientTape() as tape:
                 out, *own = tf.nest.flatten(self._inside(x, training=True))
                 loss = tf.reduce_mean(weight * tf.keras.losses.binary_crossentropy(target[:, None], out[:, 1:]))
-                apart = tf.constant(0.0)
+                feature_loss = tf.constant(0.0)
                 for head, mine, wanted in zip(self._heads, own, maps, strict=False):
-                    told = head(tf.image.resize(mine, wanted.shape[1:3], "bilinear"))
-                    apart += tf.reduce_mean(tf.square(told - tf.cast(wanted, tf.float32))) / len(self._heads)
-                total = loss + inner * apart
+                    mapped = head(tf.image.resize(mine, wanted.shape[1:3], "bilinear"))
+                    feature_loss += tf.reduce_mean(tf.square(mapped - tf.cast(wanted, tf.float32))) / len(self._heads)
+                total = loss + distill * feature_loss
             gradients, _ = tf.clip_by_global_norm(tape.gradient(total, self._trained), LARGEST_GRADIENT)
             self._optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
             for mean, value in zip(self.averaged.weights, self.model.weights, strict=True):
                 mean.assign(decay * mean + (1.0 - decay) * value)
-            return loss, apart
+            return loss, feature_loss
 
         return step

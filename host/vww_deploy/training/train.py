@@ -36,8 +36,8 @@ def train(
     folder: Path,
     *,
     initial: Path | None = None,
-    say: Callable[[dict[str, float]], None] = lambda row: None,
-    step: Callable[[str], None] = lambda text: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Train, or go on where a killed training in ``folder`` stopped; returns the path of the averaged weights.
 
@@ -49,8 +49,8 @@ def train(
         views: of the training pictures.
         validation: pictures that the averaged weights are judged by after each epoch.
         initial: weights (of any channel count) to begin from instead of random ones.
-        say: told each epoch's row of the log.
-        step: told in words what is being done, often.
+        on_epoch: called with each epoch's row of the log.
+        progress: called with words for what is being done, often.
 
     Raises:
         DataError: fewer pictures than a batch, or the folder cannot be written.
@@ -82,7 +82,7 @@ def train(
                 rate, decay = _rate(recipe, at, steps), _decay(recipe, at)
                 losses.append(student.learn(batch, rate, decay, epoch))
                 recent.append(batch[0])
-                step(f"epoch {epoch + 1} of {recipe.epochs}: step {len(losses)} of {steps}")
+                progress(f"epoch {epoch + 1} of {recipe.epochs}: step {len(losses)} of {steps}")
             loss, feature_loss = (float(one) for one in np.mean(losses, axis=0))
             student.check_finite(epoch, loss)
             student.measure_statistics(recent)
@@ -102,7 +102,7 @@ def train(
                     tf.summary.scalar(name, value)
             writer.flush()
             student.save(folder / "checkpoint")  # last: it is what counts the epoch as done
-            say(row)
+            on_epoch(row)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise DataError(
             f"{folder} cannot be written: {_reason(error)}",

@@ -64,16 +64,16 @@ def fine_tune_shipped(
     *,
     pictures: Path | None = None,
     seed: int = 1,
-    note: Callable[[str], None] = lambda text: None,
-    step: Callable[[str], None] = lambda text: None,
+    notice: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> FineTuned:
     """Fine-tune the shipped model ``name`` and write ``folder / "NAME_own.tflite"``, its card and its float weights.
 
     Args:
         data: pictures of both classes; splits that they may have are not looked at, see :func:`deal`.
         pictures: the folder of pictures that COCO JSON or a Wake Vision CSV speaks of.
-        note: told what is odd about the data.
-        step: told in words what is being done, often.
+        notice: called with what is odd about the data.
+        progress: called with words for what is being done, often.
 
     Raises:
         DataError: the pictures cannot be used, or are too few.
@@ -85,12 +85,12 @@ def fine_tune_shipped(
     tf.keras.utils.set_random_seed(seed)
     recipe = STAGES[name].recipe
     dataset = deal(read_dataset(data, pictures))
-    learned, decides = (load_arrays(dataset.split(split), step=step) for split in ("train", "val"))
+    learned, decides = (load_arrays(dataset.split(split), progress=progress) for split in ("train", "val"))
     for text in (*learned.unreadable, *decides.unreadable):
-        note(text)
+        notice(text)
     model = build_mobilenet_v1(recipe.depth_multiplier, (recipe.size, recipe.size, recipe.channels))
     adopt_weights(model, resources.models_dir() / "float" / f"{name}.weights.h5")
-    epochs = _learn(model, learned, decides, recipe.size, recipe.channels, seed, step)
+    epochs = _learn(model, learned, decides, recipe.size, recipe.channels, seed, progress)
     shipped = Model.load(name)
     spec = InputSpec(recipe.size, recipe.size, recipe.channels)
     held_back, labels = pixels_of(dataset.split("test"), spec)
@@ -98,11 +98,11 @@ def fine_tune_shipped(
     path = folder / f"{name}_own.tflite"
     if not epochs:
         return FineTuned(None, before, before, len(learned.labels), 0)
-    step("quantising")
+    progress("quantising")
     description = f"{shipped.card.description}, fine-tuned on {data.name}"
     about = {"data": describe_data(dataset), "fine_tuned_from": name, "fine_tuned_from_sha256": shipped.sha256}
     packed = pack(
-        model, dataset, path, splits=("val", "test"), seed=seed, description=description, about=about, say=step
+        model, dataset, path, splits=("val", "test"), seed=seed, description=description, about=about, progress=progress
     )
     after = packed.int8_figures["test"]
     if after.top1 < before.top1:
@@ -145,7 +145,7 @@ def _learn(
     size: int,
     channels: int,
     seed: int,
-    step: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> int:
     """Train the last layers of a network in place; returns the epochs after which it was best, 0 if never."""
     tf = require_tensorflow()
@@ -168,7 +168,7 @@ def _learn(
 
     best, best_epoch, kept = _judge(model, decides, size, channels), 0, model.get_weights()
     for epoch in range(1, _EPOCHS + 1):
-        step(f"fine-tuning: epoch {epoch} of at most {_EPOCHS}")
+        progress(f"fine-tuning: epoch {epoch} of at most {_EPOCHS}")
         optimizer.learning_rate.assign(_RATE * 0.5 * (1 + np.cos(np.pi * (epoch - 1) / _EPOCHS)))
         for batch in _batches(learned, size, channels, (seed, epoch)):
             learn(*batch)
@@ -205,5 +205,5 @@ def _batches(learned: PictureArrays, size: int, channels: int, seed: tuple[int, 
 def _judge(model: Any, decides: PictureArrays, size: int, channels: int) -> float:
     """The mean negative log likelihood of labels, both classes counting the same: smoother than accuracy on few."""
     person = np.clip(predict(model, decides.pictures, size, channels).astype(np.float64), 1e-6, 1 - 1e-6)
-    told: npt.NDArray[np.float64] = np.where(decides.labels == 1, person, 1.0 - person)
-    return float(np.mean(-np.log(told) * class_weights(decides.labels)))
+    predicted: npt.NDArray[np.float64] = np.where(decides.labels == 1, person, 1.0 - person)
+    return float(np.mean(-np.log(predicted) * class_weights(decides.labels)))

@@ -49,7 +49,7 @@ class View:
 class ViewCache:
     """Views by number; a missing or damaged one is made and kept in ``folder``.
 
-    ``step`` is told in words, often, how far a view is that :meth:`get` waits for.
+    ``progress`` is called with words, often, for how far a view is that :meth:`get` waits for.
 
     Raises:
         DataError: the folder cannot be made, or holds views of other pictures or made in another way.
@@ -64,10 +64,10 @@ class ViewCache:
         size: int = 96,
         seed: int = 1,
         augmentation: Augmentation | None = None,
-        step: Callable[[str], None] = lambda text: None,
+        progress: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.training = training
-        self._step, self._awaited = step, -1
+        self._progress, self._awaited = progress, -1
         self._folder, self._teacher, self._size, self._seed = folder, teacher, size, seed
         how = augmentation or Augmentation()
         self._how = how if teacher is not None else replace(how, paste=0.0)
@@ -154,7 +154,7 @@ class ViewCache:
             if self._teacher is not None:
                 lessons[start] = self._teacher(x.numpy())
             if number == self._awaited:
-                self._step(f"making view {number + 1}: {start + len(rows)} of {count} pictures")
+                self._progress(f"making view {number + 1}: {start + len(rows)} of {count} pictures")
 
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             for _ in pool.map(make, range(0, count, batch)):

@@ -21,7 +21,7 @@ from vww_deploy.errors import LinkError
 from vww_deploy.link import messages as m
 from vww_deploy.link.channel import Channel
 from vww_deploy.link.device import Device
-from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Faults, FaultyTransport, Lane, LineFault
+from vww_deploy.link.faults import ON_THE_LINE, PACKET_BYTES, Faults, FaultyTransport, LineDirection, LineFault
 from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import open_transport
 
@@ -31,8 +31,8 @@ StartBoard = Callable[..., Any]
 # -- a lane -----------------------------------------------------------------------------------------------------------
 
 
-def lane(rate: float, *kinds: LineFault, seed: int = 0) -> Lane:
-    return Lane(Faults(rate, kinds, seed), "to board", b"text\n")
+def direction(rate: float, *kinds: LineFault, seed: int = 0) -> LineDirection:
+    return LineDirection(Faults(rate, kinds, seed), "to board", b"text\n")
 
 
 def carried(pieces: Iterator[bytes | LineFault]) -> bytes:
@@ -41,7 +41,7 @@ def carried(pieces: Iterator[bytes | LineFault]) -> bytes:
 
 @given(st.binary(max_size=2000), st.integers(), st.lists(st.integers(1, 700), max_size=5))
 def test_faults_do_not_depend_on_how_the_stream_is_cut(data: bytes, seed: int, cuts: list[int]) -> None:
-    whole, cut = lane(0.01, *LineFault, seed=seed), lane(0.01, *LineFault, seed=seed)
+    whole, cut = direction(0.01, *LineFault, seed=seed), direction(0.01, *LineFault, seed=seed)
     at = [0, *sorted(cuts), len(data)]
     one = list(whole.feed(data))
     parts = [piece for a, b in itertools.pairwise(at) for piece in cut.feed(data[a:b])]
@@ -52,17 +52,17 @@ def test_faults_do_not_depend_on_how_the_stream_is_cut(data: bytes, seed: int, c
 
 def test_a_lane_without_faults_changes_nothing() -> None:
     data = random.Random(1).randbytes(100_000)
-    assert carried(lane(0.0, *LineFault).feed(data)) == data
+    assert carried(direction(0.0, *LineFault).feed(data)) == data
 
 
 def test_the_rate_is_faults_per_byte() -> None:
-    flipping = lane(1e-3, LineFault.FLIP)
+    flipping = direction(1e-3, LineFault.FLIP)
     list(flipping.feed(bytes(1_000_000)))
     assert 900 < flipping.counts[LineFault.FLIP] < 1100
 
 
 def test_flip_changes_one_bit() -> None:
-    flipping = lane(1e-3, LineFault.FLIP)
+    flipping = direction(1e-3, LineFault.FLIP)
     out = carried(flipping.feed(bytes(100_000)))
     assert len(out) == 100_000
     changed = [byte for byte in out if byte]
@@ -72,7 +72,7 @@ def test_flip_changes_one_bit() -> None:
 
 def test_drop_loses_one_to_four_bytes_and_a_hole_exactly_a_packet() -> None:
     data = bytes(100_000)
-    dropping, holes = lane(1e-4, LineFault.DROP), lane(1e-4, LineFault.HOLE)
+    dropping, holes = direction(1e-4, LineFault.DROP), direction(1e-4, LineFault.HOLE)
     lost = len(data) - len(carried(dropping.feed(data)))
     assert 0 < dropping.counts[LineFault.DROP] <= lost <= 4 * dropping.counts[LineFault.DROP]
     assert len(data) - len(carried(holes.feed(data))) == PACKET_BYTES * holes.counts[LineFault.HOLE] > 0
@@ -81,7 +81,7 @@ def test_drop_loses_one_to_four_bytes_and_a_hole_exactly_a_packet() -> None:
 @pytest.mark.parametrize("kind", [LineFault.DUPLICATE, LineFault.GARBAGE, LineFault.TEXT])
 def test_what_is_inserted_leaves_the_rest_alone(kind: LineFault) -> None:
     data = bytes(100_000)
-    inserting = lane(1e-4, kind)
+    inserting = direction(1e-4, kind)
     pieces = list(inserting.feed(data))
     assert sum(len(piece) for piece in pieces if isinstance(piece, bytes)) > len(data)
     if kind is LineFault.TEXT:

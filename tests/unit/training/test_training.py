@@ -208,7 +208,7 @@ def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
     whole = ViewCache(arrays, tmp_path, None, size=32).get(0)
     for size in (1000, 0):
         os.truncate(tmp_path / "view-000.npz", size)
-        again = ViewCache(arrays, tmp_path, None, size=32, step=said.append).get(0)
+        again = ViewCache(arrays, tmp_path, None, size=32, progress=said.append).get(0)
         np.testing.assert_array_equal(again.pictures, whole.pictures)
     assert said == ["making view 1: 32 of 32 pictures"] * 2
 
@@ -216,7 +216,7 @@ def test_a_damaged_view_is_made_anew(discs: Path, tmp_path: Path) -> None:
 def test_a_view_that_another_training_is_making_is_waited_for(discs: Path, tmp_path: Path) -> None:
     arrays = load_arrays(read_dataset(discs).split("val"), 40)
     said: list[str] = []
-    both = [ViewCache(arrays, tmp_path, None, size=32, step=said.append) for _ in "ab"]
+    both = [ViewCache(arrays, tmp_path, None, size=32, progress=said.append) for _ in "ab"]
     for views in both:
         views._awaited = 0
         views.prepare(0)  # each in a thread of its own

@@ -23,7 +23,7 @@ def test_a_damaged_checkpoint_costs_an_epoch(discs: Path, tmp_path: Path) -> Non
     run(Job(discs, tmp_path, TINY))
     os.truncate(checkpoint_of(tmp_path, 2), 1000)
     said: list[str] = []
-    run(Job(discs, tmp_path, TINY), step=said.append)
+    run(Job(discs, tmp_path, TINY), progress=said.append)
     assert said[0] == "reading pictures: 0 of 96"
     assert said[-1] == "epoch 2 of 2: step 6 of 6" and not [one for one in said if "epoch 1" in one]
     assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
@@ -46,7 +46,7 @@ def test_one_training_at_a_time_in_a_folder(discs: Path, tmp_path: Path) -> None
         tried.append(row["epoch"])
 
     tried: list[float] = []
-    run(Job(discs, tmp_path, TINY), say=again)
+    run(Job(discs, tmp_path, TINY), on_epoch=again)
     assert tried == [1, 2]
     assert [row["epoch"] for row in log_of(tmp_path)] == ["1", "2"]
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "vww_camera.h"
-#include "vww_outbox.h"
+#include "vww_tx_buffer.h"
 
 namespace vww {
 

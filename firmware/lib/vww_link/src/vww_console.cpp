@@ -56,7 +56,7 @@ void stats(Server& server) {
   Line(server) << "frames        " << counters.frames << " good, " << counters.bad_frames << " bad, "
                << counters.abandoned << " abandoned";
   Line(server) << "repeats       " << counters.repeats;
-  Line(server) << "dropped bytes " << server.outbox().dropped_bytes();
+  Line(server) << "dropped bytes " << server.tx_buffer().dropped_bytes();
 }
 
 void reset(Server& server) {

@@ -4,18 +4,18 @@
 #include <cstdint>
 
 #include "vww_console.h"
-#include "vww_outbox.h"
 #include "vww_server.h"
+#include "vww_tx_buffer.h"
 
 namespace vww {
 
 /// A line of text put together from pieces.
 class Line {
  public:
-  explicit Line(Server& server) : outbox_(server.outbox()) {}
-  ~Line() { outbox_.text("\r\n"); }
+  explicit Line(Server& server) : tx_buffer_(server.tx_buffer()) {}
+  ~Line() { tx_buffer_.text("\r\n"); }
   Line& operator<<(const char* text) {
-    outbox_.text(text);
+    tx_buffer_.text(text);
     return *this;
   }
   Line& operator<<(uint64_t value) {
@@ -31,7 +31,7 @@ class Line {
   Line& operator<<(int32_t value) { return *this << static_cast<int64_t>(value); }
 
  private:
-  Outbox& outbox_;
+  TxBuffer& tx_buffer_;
 };
 
 }  // namespace vww

@@ -10,7 +10,7 @@ void Server::service() {
     run_request();
     receive();
   }
-  outbox_.flush();
+  tx_buffer_.flush();
 }
 
 void Server::receive() {
@@ -215,7 +215,7 @@ void Server::run_request() {
 }
 
 uint64_t Server::invoke(uint8_t flags) {
-  outbox_.flush();
+  tx_buffer_.flush();
   const size_t layer_bytes = engine_.info().layers * sizeof(uint32_t);
   const bool digests = (flags & inferflag::kDigests) != 0;
   const bool layer_ticks = (flags & inferflag::kTicks) != 0;
@@ -287,13 +287,13 @@ void Server::layers(const Frame& frame) {
   ByteWriter out(payload_, sizeof(payload_));
   message::Values{session_, asked.id, asked.kind, asked.first, total, {nullptr, 0}}.pack(out);
   for (uint16_t i = asked.first; i < total && out.room() >= sizeof(uint32_t); i++) out.u32(values[i]);
-  outbox_.frame(kValues, frame.sequence, payload_, out.size());
+  tx_buffer_.frame(kValues, frame.sequence, payload_, out.size());
 }
 
 void Server::stats(const Frame& frame) {
   respond(frame,
           message::Stats{session_, port_.milliseconds(), counters_.inferences, counters_.frames, counters_.bad_frames,
-                         counters_.repeats, counters_.abandoned, outbox_.dropped_bytes(), counters_.console_lines});
+                         counters_.repeats, counters_.abandoned, tx_buffer_.dropped_bytes(), counters_.console_lines});
 }
 
 void Server::rows_done(uint16_t layer, uint32_t digest, uint32_t ticks) {
@@ -306,7 +306,7 @@ void Server::pause() {
   // A console command runs inside receive() already.
   if (memory_.staging == nullptr || in_console_) return;
   receive();
-  outbox_.flush();
+  tx_buffer_.flush();
 }
 
 }  // namespace vww

@@ -13,7 +13,7 @@
 #include "vww_engine.h"
 #include "vww_frame.h"
 #include "vww_messages.h"
-#include "vww_outbox.h"
+#include "vww_tx_buffer.h"
 
 namespace vww {
 
@@ -69,7 +69,7 @@ class Server : private LayerObserver {
       : port_(port),
         engine_(engine),
         memory_(memory),
-        outbox_(port),
+        tx_buffer_(port),
         decoder_(receive_, sizeof(receive_)),
         console_(commands) {}
 
@@ -78,7 +78,7 @@ class Server : private LayerObserver {
   /// True once the host asked for a restart and was answered.
   bool reset_requested() const { return reset_requested_; }
 
-  Outbox& outbox() { return outbox_; }
+  TxBuffer& tx_buffer() { return tx_buffer_; }
   Engine& engine() { return engine_; }
   Port& port() { return port_; }
 
@@ -148,7 +148,7 @@ class Server : private LayerObserver {
   void send(uint16_t sequence, const Message& message) {
     ByteWriter out(payload_, sizeof(payload_));
     message.pack(out);
-    outbox_.frame(Message::kType, sequence, payload_, out.size());
+    tx_buffer_.frame(Message::kType, sequence, payload_, out.size());
   }
   void hello(const Frame& frame);
   void begin_frame(const Frame& frame);
@@ -171,7 +171,7 @@ class Server : private LayerObserver {
   Engine& engine_;
   Memory memory_;
   Extension* extension_ = nullptr;
-  Outbox outbox_;
+  TxBuffer tx_buffer_;
   uint8_t receive_[kReceiveBytes];
   Decoder decoder_;
   Console console_;

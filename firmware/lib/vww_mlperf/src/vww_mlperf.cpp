@@ -79,8 +79,8 @@ bool Mlperf::run(Server& server, const char* line, char end) {
   } else {
     const char* space = strchr(line, ' ');
     const size_t word = space != nullptr ? static_cast<size_t>(space - line) : strlen(line);
-    server.outbox().text("e-[Unknown command: ");
-    server.outbox().text(line, word);
+    server.tx_buffer().text("e-[Unknown command: ");
+    server.tx_buffer().text(line, word);
     say(server, "]");
   }
   say(server, "m-ready");

@@ -39,9 +39,9 @@ def read_split(reader: Reader, op: FileOperator) -> None:
     if sum(sizes) != shape[axis] or (not by_sizes and len(set(sizes)) > 1):
         raise RefusedError(f"parts of {sizes} do not make up {shape[axis]}")
     if by_sizes:
-        told = reader.whole_numbers(op.inputs[1]).reshape(-1).tolist()
-        if len(told) != len(sizes) or any(t not in (-1, s) for t, s in zip(told, sizes, strict=True)):
-            raise RefusedError(f"parts of {told}, but outputs of {sizes}")
+        given = reader.whole_numbers(op.inputs[1]).reshape(-1).tolist()
+        if len(given) != len(sizes) or any(t not in (-1, s) for t, s in zip(given, sizes, strict=True)):
+            raise RefusedError(f"parts of {given}, but outputs of {sizes}")
     begin = 0
     for output, size in zip(op.outputs, sizes, strict=True):
         picks = [range(full) for full in shape]

@@ -19,7 +19,7 @@ class Port {
   ~Port() = default;
 };
 
-class Outbox {
+class TxBuffer {
  public:
   /// Room for the largest answer; what is longer than the rest of the buffer is sent at once.
   static constexpr size_t kCapacity = 1088;
@@ -27,7 +27,7 @@ class Outbox {
   /// waits.
   static constexpr uint32_t kStalledMs = 250;
 
-  explicit Outbox(Port& port) : port_(port) {}
+  explicit TxBuffer(Port& port) : port_(port) {}
 
   void frame(uint8_t type, uint16_t sequence, const uint8_t* payload, size_t size);
   void text(const char* text);

@@ -1,4 +1,4 @@
-#include "vww_outbox.h"
+#include "vww_tx_buffer.h"
 
 #include <cstring>
 
@@ -6,20 +6,20 @@
 
 namespace vww {
 
-void Outbox::make_room(size_t size) {
+void TxBuffer::make_room(size_t size) {
   if (kCapacity - size_ < size) flush();
 }
 
-void Outbox::frame(uint8_t type, uint16_t sequence, const uint8_t* payload, size_t size) {
+void TxBuffer::frame(uint8_t type, uint16_t sequence, const uint8_t* payload, size_t size) {
   make_room(encoded_bytes(size) + 2);
   const size_t written = encode_frame(type, sequence, payload, size, buffer_ + 1 + size_, kCapacity - size_);
   if (written == 0) dropped_ += static_cast<uint32_t>(size);
   size_ += written;
 }
 
-void Outbox::text(const char* text_to_send) { text(text_to_send, strlen(text_to_send)); }
+void TxBuffer::text(const char* text_to_send) { text(text_to_send, strlen(text_to_send)); }
 
-void Outbox::text(const char* data, size_t size) {
+void TxBuffer::text(const char* data, size_t size) {
   while (size != 0) {
     make_room(1);
     const size_t room = kCapacity - size_;
@@ -31,7 +31,7 @@ void Outbox::text(const char* data, size_t size) {
   }
 }
 
-void Outbox::flush() {
+void TxBuffer::flush() {
   if (size_ == 0) return;
   const uint8_t* data = buffer_ + 1;
   size_t size = size_;
