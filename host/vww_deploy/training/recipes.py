@@ -92,9 +92,9 @@ def make_found(
     initial: Path | None = None,
     seed: int = 1,
     smoke: bool = False,
-    say: Callable[[dict[str, float]], None] = lambda row: None,
-    note: Callable[[str], None] = lambda text: None,
-    step: Callable[[str], None] = lambda text: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    notice: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Packed:
     """Train a network that a search found once more by its recipe's file, to ``folder / "NAME.tflite"`` and its card.
 
@@ -106,9 +106,9 @@ def make_found(
     """
     recipe = replace(read_recipe(path), seed=seed)
     job = Job(data, folder, recipe, pictures, teachers, None, initial, more)
-    run(job, smoke=smoke, say=say, note=note, step=step)
+    run(job, smoke=smoke, on_epoch=on_epoch, notice=notice, progress=progress)
     trained, name = _trained(folder, smoke), path.name.removesuffix(".json").removesuffix(".recipe")
-    return quantise_source(trained, read_dataset(data, pictures), trained / f"{name}.tflite", say=note)
+    return quantise_source(trained, read_dataset(data, pictures), trained / f"{name}.tflite", progress=notice)
 
 
 def make_shipped(
