@@ -175,7 +175,6 @@ def _charts(data: RunData) -> list[Chart]:
     labelled, chance = data.labelled, data.board.outputs.chance
     groups = [BarGroup("all", chances, "time")]
     if labelled:
-        pair = data.board.outputs.pair
         groups = [
             BarGroup(
                 data.board.outputs.pair[truth], [e.inference.p_person for e in labelled if e.truth == truth], style
