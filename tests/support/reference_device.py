@@ -25,6 +25,9 @@ def described(graph: Graph) -> dict[str, Any]:
     return {
         "model_sha256": graph.sha256,
         "input_shape": given.shape,
+        "height": given.shape[0],
+        "width": given.shape[1],
+        "channels": given.shape[2],
         "input_scale": float(np.float32(given.quantization.scale)),
         "input_zero_point": given.quantization.zero_point,
         "outputs": last.size,

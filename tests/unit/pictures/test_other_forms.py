@@ -60,7 +60,7 @@ def test_a_name_of_two_lines_is_used_stored_and_found_again(tmp_path: Path) -> N
     (found,) = gather([str(tmp_path)])
     assert (found.path, found.truth) == (str(path), 1)
     with Store(tmp_path / "runs.sqlite") as store:
-        writer = store.begin(RunHeader("virtual", "tty", "m", "ab" * 32), [found])
+        writer = store.begin(RunHeader(Peer("virtual", "tty", "", "m", "ab" * 32)), [found])
         _, left = store.resume(writer.run)
     assert left[0].path == str(path)
     table = tmp_path / "labels.csv"

@@ -44,9 +44,6 @@ class Program:
             **described(model.graph),
             clock="cycles",
             clock_hz=64_000_000,
-            height=card.height,
-            width=card.width,
-            channels=card.channels,
             features=Feature.LAYERS,
         )
         self.port = port
