@@ -37,7 +37,6 @@ class Program:
     """Answers as a board would; ``gone`` makes every call fail, as a pulled cable does."""
 
     def __init__(self, model: Model, port: str) -> None:
-        card = model.card.input
         self.info = SimpleNamespace(
             board="nano33ble",
             firmware_version="1.2.3",
