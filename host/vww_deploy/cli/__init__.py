@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -29,9 +28,6 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "Afterwards": ("runs",),
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
-
-
-_BROKEN_PIPE: Final = 141  # exit code: 128 and the number of SIGPIPE, as shells have it
 
 
 def build() -> typer.Typer:
@@ -66,19 +62,12 @@ def main() -> None:
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
-        _discard_output()
-        sys.exit(_BROKEN_PIPE)
+    except BrokenPipeError:
+        common.end_unread()
     except OSError as error:  # a full disk, a folder without permission: where no module had more to say about it
         common.print_error(VwwError(str(error)))
-        _discard_output()
+        common.discard_output()
         sys.exit(VwwError.exit_code)
-
-
-def _discard_output() -> None:
-    """What could not be written must not fail once more at the interpreter's end."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _versions() -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
@@ -46,6 +46,10 @@ class PlainConsole(Console):
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
 
+    def on_broken_pipe(self) -> None:
+        """Not rich's own exit code."""
+        end_unread()
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Rich's own control segments stay as they are."""
         for segment in super().render(renderable, options):
@@ -65,6 +69,7 @@ NO_MODEL: Final = "no MODEL was named: this is the shipped person_96_gray"
 NO_OVERLAP: Final = "the board has no RAM for a second picture: each upload waits for the inference before it"
 """Said of a firmware without ``Feature.STAGED_INPUT``."""
 
+_BROKEN_PIPE: Final = 141  # exit code: 128 and the number of SIGPIPE, as shells have it
 _PIPE_WIDTH: Final = 2000
 _STATUS_WIDTH: Final = 76  # a step stays on one line
 
@@ -186,12 +191,27 @@ SCHEMA: Final = 1
 """Of what ``--json`` prints (docs/json.md): goes up when a field goes away or means something else."""
 
 
+def discard_output() -> None:
+    """What could not be written must not fail once more at the interpreter's end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def end_unread() -> NoReturn:
+    """The reader of a pipe, as head, has seen enough: no more is said."""
+    discard_output()
+    sys.exit(_BROKEN_PIPE)
+
+
 def print_json(value: DataclassInstance) -> None:
     """A dataclass that docs/json_page.py names as JSON on stdout, with the version of its schema, indented for people.
 
     Other dataclasses, paths and arrays may be in it.
     """
-    typer.echo(json.dumps({"schema": SCHEMA, **asdict(value)}, indent=2, default=_plain))
+    try:
+        typer.echo(json.dumps({"schema": SCHEMA, **asdict(value)}, indent=2, default=_plain))
+    except BrokenPipeError:  # here, for Typer would end it with another exit code
+        end_unread()
 
 
 def progress_to(status: Status) -> Callable[[str], None]:

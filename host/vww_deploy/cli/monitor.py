@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -213,8 +211,8 @@ def _print_events(
                     control.stop()
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
-        except BrokenPipeError:  # the reader has seen enough; Python would complain once more at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:
+            common.end_unread()
     if recorder is not None and recorder.error:
         raise recorder.error
     if recorder is not None and recorder.dropped:

@@ -109,6 +109,25 @@ def test_an_output_that_takes_nothing_is_said(unbuffered: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGPIPE")
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+def test_a_reader_that_leaves_ends_a_command_quietly(json: tuple[str, ...]) -> None:
+    code = "import sys; sys.stdin.read(); from vww_deploy.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "boards", *json],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_a_wrong_option_is_a_usage_error(cli: Callable[..., Any]) -> None:
     ran = cli("doctor", "--colour", "green")
     assert ran.code == 2

@@ -303,6 +303,7 @@ def test_a_reader_that_leaves_ends_the_monitor_quietly(recording: Path) -> None:
     process.stdout.close()
     process.wait(30)
     assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_a_pipe_is_no_terminal(recording: Path) -> None:
