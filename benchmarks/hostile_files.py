@@ -75,6 +75,8 @@ def main() -> int:
         path = Path(folder) / "whole.tflite"
         path.write_bytes(models()[-1])
         assert outcome(path) == {"outcome": "compiled"}
+        path.write_bytes(hostile_file(66))
+        assert outcome(path)["outcome"] == "refused"
     if args.only:
         for record in work(args.only):
             print(record)
