@@ -444,7 +444,11 @@ def test_every_answer_carries_the_headers_those_that_refuse_too(page: Any) -> No
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Server"] is None
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+        assert answer.headers["Cross-Origin-Opener-Policy"] == answer.headers["Cross-Origin-Resource-Policy"]
+        assert answer.headers["Server"] is None and answer.headers["X-Powered-By"] is None
+        for cookie in answer.headers.get_all("Set-Cookie") or ():
+            assert "httponly" in cookie.lower() and "samesite" in cookie.lower()
 
 
 def wait_for_http(url: str) -> None:
