@@ -30,7 +30,9 @@ class Board:
     driver: str
     """How it is reached: ``usb`` or ``qemu``, see :mod:`vww_deploy.boards.drivers`."""
     tools: tuple[str, ...]
-    """Programs that its build takes from this computer; with none, PlatformIO's registry has what it needs."""
+    """Programs that its build takes from this computer."""
+    needs_registry: bool
+    """Its build takes compiler and framework from PlatformIO's registry."""
     counts_instructions: bool
     """Its clock counts instructions, which are no time."""
     clock_hz: int
@@ -78,6 +80,7 @@ UNLISTED: Final = Board(
     target=None,
     driver="usb",
     tools=(),
+    needs_registry=True,
     counts_instructions=False,
     clock_hz=0,
     flash_bytes=0,
@@ -107,6 +110,7 @@ def load_boards() -> tuple[Board, ...]:
             target=get_target(entry["target"]),
             driver=entry.get("driver", "usb"),
             tools=tuple(entry.get("tools", ())),
+            needs_registry=entry.get("needs_registry", True),
             counts_instructions=entry.get("counts_instructions", False),
             clock_hz=entry["clock_hz"],
             flash_bytes=entry["flash_bytes"],

@@ -212,7 +212,7 @@ def _environment(board: Board, flags: Mapping[str, int], temporary: Path) -> dic
         "PYTHONDONTWRITEBYTECODE": "1",
         "VWW_DEPLOY_CACHE": str(cache_dir()),
     }
-    if board.tools:
+    if not board.needs_registry:
         # Its platform needs nothing from PlatformIO's registry but SCons, which came with this package.
         environment["PLATFORMIO_CORE_DIR"] = str(_core_folder())
     return environment

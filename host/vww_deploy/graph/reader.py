@@ -17,6 +17,8 @@ from vww_deploy.graph.forms import CONVERT, check_accelerator, check_ends, check
 from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
+from vww_deploy.graph.operators.reshape import Reshape
+from vww_deploy.graph.operators.transpose import Transpose
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.refused import Refusal, advice_on
 from vww_deploy.graph.shapes import check_shape
@@ -40,7 +42,7 @@ def read_model(source: str | Path | bytes, *, name: str = "model") -> Graph:
 
 
 def _normalised(file: TfliteFile, path: Path) -> Graph:
-    reader = Reader(file)
+    reader = Reader(file, Transpose, Reshape)
     check_accelerator(file)
     check_ends(file)
     check_limits(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,15 +43,26 @@ class RefusedError(Exception):
     """One operator cannot be compiled; the reason is for the user."""
 
 
+MakeTranspose: TypeAlias = Callable[[int, str, tuple[int, ...], int, tuple[int, int, int]], Op]
+MakeReshape: TypeAlias = Callable[[int, str, tuple[int, ...], int], Op]
+
+
 class Reader:
     """A file on its way to a graph: what was read so far, and how its tensors are understood.
 
     ``constants`` and ``values`` hold what is known of the file's tensors, by index; an operator's reader adds its
     output to one of them, and to ``ops`` what is to be computed.
+
+    Args:
+        file: to be read.
+        transpose: makes the operator of that name; operators use this module, which therefore knows none of them.
+        reshape: likewise.
     """
 
-    def __init__(self, file: TfliteFile) -> None:
+    def __init__(self, file: TfliteFile, transpose: MakeTranspose, reshape: MakeReshape) -> None:
         self.file = file
+        self._transpose = transpose
+        self._reshape = reshape
         self.tensors = file.tensors
         self.constants: dict[int, Constant] = {t.index: t.data for t in file.tensors if t.data is not None}
         self.values: dict[int, Value] = {}
@@ -202,20 +213,16 @@ class Reader:
 
         ``axes`` are the new one's for the dimensions of the file tensor, which goes on to hold what it held.
         """
-        from vww_deploy.graph.operators.transpose import Transpose  # an operator, which needs this module
-
         held = self.values[index]
         identity = self.new(self.tensors[index], axes)
         self.values[index] = held
-        self.ops.append(Transpose(self.producer(index), "TRANSPOSE", (value.id,), identity, order))
+        self.ops.append(self._transpose(self.producer(index), "TRANSPOSE", (value.id,), identity, order))
         return identity
 
     def unflatten(self, index: int, value: Value) -> Activation:
         """The activation of a flat tensor, in its own shape."""
-        from vww_deploy.graph.operators.reshape import Reshape  # an operator, which needs this module
-
         identity = self.new(self.tensors[index])
-        self.ops.append(Reshape(self.producer(index), "RESHAPE", (value.id,), identity))
+        self.ops.append(self._reshape(self.producer(index), "RESHAPE", (value.id,), identity))
         return self.activations[identity]
 
     def producer(self, index: int) -> int:

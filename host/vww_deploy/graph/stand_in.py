@@ -17,6 +17,8 @@ from vww_deploy.errors import ModelError
 from vww_deploy.graph.forms import check_accelerator
 from vww_deploy.graph.ir import Graph, Quantization
 from vww_deploy.graph.operators.gather import Gather
+from vww_deploy.graph.operators.reshape import Reshape
+from vww_deploy.graph.operators.transpose import Transpose
 from vww_deploy.graph.reader import MALFORMED, check_limits, finished, read_operator
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.refused import Refusal
@@ -51,7 +53,7 @@ def stand_in(source: str | Path) -> StandIn:
         raise ModelError(f"{given.name}: it has no input or no output")
     try:
         file = _as_int8(given)
-        reader = Reader(file)
+        reader = Reader(file, Transpose, Reshape)
         reader.start()
         for operator in file.operators:
             before = len(reader.refusals)
