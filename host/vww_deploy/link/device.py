@@ -33,7 +33,7 @@ from vww_deploy.link.channel import (
 )
 from vww_deploy.link.inference import Inference
 from vww_deploy.link.info import MAX_TICKS, DeviceInfo
-from vww_deploy.link.jobs import Job, Jobs
+from vww_deploy.link.jobs import Jobs, PictureJob
 from vww_deploy.link.transport import Transport
 from vww_deploy.pictures.camera_format import CameraFormat
 
@@ -194,9 +194,9 @@ class Device:
             )
         return image.tobytes()
 
-    def _run_all(self, jobs: Iterable[Job]) -> Iterator[Inference]:
+    def _run_all(self, jobs: Iterable[PictureJob]) -> Iterator[Inference]:
         ahead = m.Feature.STAGED_INPUT in self.info.features
-        running: Job | None = None
+        running: PictureJob | None = None
         for job in jobs:
             if running is not None and not ahead:
                 yield self._finish(running)
@@ -208,12 +208,12 @@ class Device:
         if running is not None:
             yield self._finish(running)
 
-    def _start(self, job: Job, running: Job | None) -> None:
+    def _start(self, job: PictureJob, running: PictureJob | None) -> None:
         if self.live:
             raise LinkError(f"{self.port}: the board takes no pictures while its camera is live", hint="stop it first")
         self._retry_on_reconnect(lambda: self._jobs.start(self._channel, self.info, job, running))
 
-    def _finish(self, job: Job) -> Inference:
+    def _finish(self, job: PictureJob) -> Inference:
         try:
             result = self._retry_on_reconnect(lambda: self._jobs.result(self._channel, self.info, job))
         finally:

@@ -17,7 +17,7 @@ from vww_deploy.pictures.camera_format import CameraFormat
 
 
 @dataclass
-class Job:
+class PictureJob:
     """A picture under way."""
 
     id: int
@@ -49,10 +49,10 @@ class Jobs:
         self._results: dict[int, m.Result] = {}
         self._acks: dict[int, m.Ack] = {}
 
-    def new(self, data: bytes, *, flags: int = 0, format: CameraFormat | None = None) -> Job:
+    def new(self, data: bytes, *, flags: int = 0, format: CameraFormat | None = None) -> PictureJob:
         """A picture that the board has not had."""
         self._next_id = self._next_id % 0xFFFFFFFF + 1
-        return Job(self._next_id, data, flags, format)
+        return PictureJob(self._next_id, data, flags, format)
 
     def take(self, message: m.Ack | m.Result) -> None:
         """What the board says of a picture; of one that nobody waits for it is dropped."""
@@ -68,11 +68,11 @@ class Jobs:
         self._results.clear()
         self._acks.clear()
 
-    def forget(self, job: Job) -> None:
+    def forget(self, job: PictureJob) -> None:
         """Nobody waits for ``job`` any more."""
         self._waiting.discard(job.id)
 
-    def start(self, channel: Channel, info: DeviceInfo, job: Job, running: Job | None) -> None:
+    def start(self, channel: Channel, info: DeviceInfo, job: PictureJob, running: PictureJob | None) -> None:
         """Uploads ``job`` and asks for its inference, while ``running`` may be under way on the board.
 
         Raises:
@@ -129,7 +129,7 @@ class Jobs:
                     self._count_retry(channel, job)
                     knocks.clear()
 
-    def result(self, channel: Channel, info: DeviceInfo, job: Job) -> m.Result:
+    def result(self, channel: Channel, info: DeviceInfo, job: PictureJob) -> m.Result:
         """Waits for the result of ``job``; uploads it again when the board has lost it.
 
         Raises:
@@ -155,7 +155,7 @@ class Jobs:
                 self._ask(channel, job)
             channel.listen(min(timeouts.busy_s, deadline - now))
 
-    def _ask(self, channel: Channel, job: Job) -> None:
+    def _ask(self, channel: Channel, job: PictureJob) -> None:
         result = self._results.get(job.id)
         if result is not None and result.status != m.Status.OK:
             # The answer to an earlier question, whose picture had not come through.
@@ -163,6 +163,6 @@ class Jobs:
         channel.send(m.Infer(job.id, job.crc, job.flags))
         job.asked_at = channel.carried_at
 
-    def _count_retry(self, channel: Channel, job: Job) -> None:
+    def _count_retry(self, channel: Channel, job: PictureJob) -> None:
         job.retries += 1
         channel.stats.retries += 1

@@ -18,7 +18,7 @@ from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics, report_page
 from vww_deploy.training.charts import Axis, BarGroup
-from vww_deploy.training.report_page import Chart, Page, Shown, Tile, accuracy_charts, accuracy_tile
+from vww_deploy.training.report_page import Chart, ReportPage, ShownResult, Tile, accuracy_charts, accuracy_tile
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
@@ -47,7 +47,7 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     wrong.sort(key=lambda e: -abs(e.inference.p_person - data.board.threshold))
     outputs = data.board.outputs
     return report_page.render(
-        Page(
+        ReportPage(
             title=data.title.replace("run ", "Run ", 1),
             facts=_facts(data),
             tiles=_tiles(data, estimate_for),
@@ -133,14 +133,14 @@ def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
     return metrics.confusion(chances, [e.truth or 0 for e in labelled], data.board.threshold)
 
 
-def _gallery(data: RunData, entries: Sequence[Result]) -> list[Shown]:
+def _gallery(data: RunData, entries: Sequence[Result]) -> list[ShownResult]:
     shown = []
     for entry in entries:
         pixels = data.drawn(entry)
         url = "" if pixels is None else "data:image/png;base64," + base64.b64encode(to_png(pixels)).decode()
         person = data.person(entry)
         shown.append(
-            Shown(
+            ShownResult(
                 url=url,
                 name=entry.path.rsplit("/", 1)[-1] or f"frame {entry.inference.number}",
                 verdict=data.prediction(entry),

@@ -19,8 +19,8 @@ from vww_deploy.training import charts, metrics
 from vww_deploy.training.charts import Axis
 from vww_deploy.training.evaluate import Answer, Evaluation, Group, worst_mistakes
 from vww_deploy.training.report_page import (
-    Page,
-    Shown,
+    ReportPage,
+    ShownResult,
     TableOfPage,
     accuracy_charts,
     accuracy_tile,
@@ -48,7 +48,7 @@ def write_report(evaluation: Evaluation, answers: Sequence[Answer], path: Path) 
 
 def _page(
     evaluation: Evaluation, person: metrics.Floats, labels: npt.NDArray[np.int64], answers: Sequence[Answer]
-) -> Page:
+) -> ReportPage:
     one = evaluation
     no, yes = one.classes
     (right_no, alarms), (misses, hits) = one.confusion
@@ -57,7 +57,7 @@ def _page(
         (f"{t.wanted:.0%}", f"{t.threshold:.3f}", f"{t.false_alarm_rate:.2%}", f"{t.hit_rate:.2%}")
         for t in one.thresholds
     ]
-    return Page(
+    return ReportPage(
         title=f"{one.model} on {Path(one.dataset).name}, split {one.split}",
         facts=[
             ("pictures", f"{one.pictures:,}"),
@@ -105,13 +105,13 @@ def _groups(title: str, groups: Sequence[Group]) -> TableOfPage:
     return title, ("", "pictures", "top-1", "95 % interval"), rows
 
 
-def _shown(answer: Answer, evaluation: Evaluation) -> Shown:
+def _shown(answer: Answer, evaluation: Evaluation) -> ShownResult:
     image = preprocess.open_picture(preprocess.read_picture_file(answer.picture.path), str(answer.picture.path))
     small = Image.fromarray(preprocess.to_pixels(image, InputSpec(112, 112, 3)))
     content = io.BytesIO()
     small.save(content, "JPEG", quality=80)
     person = answer.person >= evaluation.threshold
-    return Shown(
+    return ShownResult(
         url="data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode(),
         name=answer.picture.path.name,
         verdict=evaluation.classes[person],

@@ -24,7 +24,7 @@ TableOfPage = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownResult:
     """A picture of a gallery.
 
     Attributes:
@@ -47,7 +47,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReportPage:
     """What a report shows; all text is escaped, only SVG is taken as it is.
 
     Attributes:
@@ -70,12 +70,12 @@ class Page:
     confusion: tuple[tuple[int, int], tuple[int, int]] | None
     charts: Sequence[Chart]
     tables: Sequence[TableOfPage]
-    galleries: Sequence[tuple[str, str, Sequence[Shown]]]
+    galleries: Sequence[tuple[str, str, Sequence[ShownResult]]]
     skipped: Sequence[str]
     footer: str
 
 
-def render(page: Page) -> str:
+def render(page: ReportPage) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
