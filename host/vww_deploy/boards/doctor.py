@@ -25,6 +25,7 @@ _TOOL_TIMEOUT_S: Final = 20.0  # a compiler or QEMU saying its version; seconds 
 _FREE_BYTES: Final = 500 << 20  # a board's build folder and PlatformIO's packages take less
 
 _EXTRAS: Final = {
+    "demo": ("skimage", "the sample pictures of demo, init-hil and the virtual camera"),
     "train": ("tensorflow", "training and quantising models"),
     "web": ("nicegui", "the monitor's web page"),
     "report": ("plotly", "the plot of costs"),

@@ -41,6 +41,7 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     from vww_deploy.runs.stream import run_header
     from vww_deploy.session.connect import open_session
 
+    pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])  # before minutes are spent
     board = get_board("virtual")
     loaded = Model.load(model)
     with common.err.status(f"Compiling {loaded.name}"):
@@ -53,7 +54,6 @@ def command(model: common.ModelArgument = None, store: common.StoreOption = None
     with common.err.status("Building the firmware and starting the virtual board") as status:
         flashed = flash(compiled, board, progress=common.progress_to(status))
     common.out.print(f"[bold cyan]2[/] flashed the virtual board, serial port {escape(flashed.port)}", soft_wrap=True)
-    pictures = gather([str(path) for path in write_samples(cache_dir() / "samples")])
     common.out.print("[bold cyan]3[/] streaming sample pictures")
     with Store(store) as opened, open_session(loaded, board="virtual") as session:
         writer = opened.begin(run_header(session), pictures)

@@ -76,6 +76,16 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_demo_without_its_pictures_says_so_before_it_builds_anything(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    ran = cli("demo")
+    assert ran.code == 1
+    assert "the sample pictures are scikit-image's, which is not installed" in ran.err
+    assert ran.out == ""
+
+
 def test_an_error_is_a_message_and_a_hint(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     class OddError(VwwError):
         exit_code = 7
