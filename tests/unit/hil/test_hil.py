@@ -43,7 +43,7 @@ class WrongBoard:
 
     def infer_many(self, pictures: Iterable[npt.NDArray[np.int8]]) -> Iterator[Any]:
         for picture in pictures:
-            yield SimpleNamespace(output=self._board.model.reference.run(picture).reshape(-1) + 1)
+            yield SimpleNamespace(outputs=self._board.model.reference.run(picture).reshape(-1) + 1)
 
     def layer_digests(self, picture: npt.NDArray[np.int8]) -> list[int]:
         if not self.link_works:
