@@ -264,7 +264,8 @@ class SearchOutput:
 
     limits: Limits
     candidates: list[CandidateRow]
-    mobilenet_v1: CandidateRow | None
+    mobilenet_v1: list[CandidateRow]
+    """Scaled to the limits, in gray and in colour; what does not fit is left out."""
     trained: list[TrainedRow]
     ranking: RankingRow | None
     """Null in a dry run."""

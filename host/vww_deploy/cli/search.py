@@ -69,7 +69,7 @@ def command(
     from vww_deploy.errors import DataError
     from vww_deploy.search.costs import limits_of, parse_time
     from vww_deploy.search.report import write_csv, write_page
-    from vww_deploy.search.study import SearchStudy, mobilenet_within
+    from vww_deploy.search.study import SearchStudy, mobilenets_within
 
     if html is not None and html.suffix != ".html":
         raise typer.BadParameter("the page is a web page: name it something.html", param_hint="--html")
@@ -103,7 +103,7 @@ def command(
         search.run_table(_TABLE_TRIALS, show)
         search.run_plan(_PLANNED, show)
         search.run_counted(_COUNTED if dataset is None else RANKED, show)
-        baseline = mobilenet_within(limits, show)
+        baselines = mobilenets_within(limits, show)
     found = search.best(_SHOWN)
     verdict = None
     if dataset is not None and found:
@@ -113,7 +113,7 @@ def command(
         with common.err.status("Reading") as status:
             verdict = learn(
                 search,
-                baseline,
+                baselines,
                 dataset,
                 folder,
                 Budget(seconds, search.cpu_seconds),
@@ -121,7 +121,7 @@ def command(
                 progress=lambda text: status.update(text.capitalize()),
             )
     if html is not None:
-        write_page(html, search, baseline)
+        write_page(html, search, baselines)
         common.notice(f"wrote {html}")
     if csv is not None:
         write_csv(csv, search)
@@ -138,14 +138,14 @@ def command(
             model_outputs.SearchOutput(
                 limits=limits,
                 candidates=[_plain(one) for one in found],
-                mobilenet_v1=_plain(baseline) if baseline else None,
+                mobilenet_v1=[_plain(one) for one in baselines],
                 trained=[_plain_trained(one) for one in search.learned("trained")],
                 ranking=_plain_verdict(verdict),
                 rejected=[_plain(one) for one in search.candidates("plan") if one.broken],
             )
         )
         return
-    _print(limits, found, baseline)
+    _print(limits, found, baselines)
     if verdict is not None:
         _print_trained(limits, search, verdict, folder)
     common.notice(f"every candidate is kept in {study}; go on with --resume")
@@ -164,7 +164,7 @@ def _plain(one: Candidate) -> model_outputs.CandidateRow:
     )
 
 
-def _print(limits: Limits, found: list[Candidate], baseline: Candidate | None) -> None:
+def _print(limits: Limits, found: list[Candidate], baselines: list[Candidate]) -> None:
     from vww_deploy.search.space import describe
 
     common.out.print(
@@ -175,7 +175,7 @@ def _print(limits: Limits, found: list[Candidate], baseline: Candidate | None) -
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("key", "capacity", "M cycles", "ms", "RAM B", "flash B", "how"):
         table.add_column(name, justify="left" if name in ("key", "how") else "right", no_wrap=True)
-    rows = [(one.architecture.key, one) for one in found] + ([("MobileNet v1", baseline)] if baseline else [])
+    rows = [(one.architecture.key, one) for one in found] + [("MobileNet v1", one) for one in baselines]
     rows.sort(key=lambda row: -row[1].prior)
     for name, one in rows:
         cost = one.cost

@@ -90,7 +90,7 @@ class Sizes:
 
 def learn(
     search: SearchStudy,
-    baseline: Candidate | None,
+    baselines: list[Candidate],
     dataset: Dataset,
     folder: Path,
     budget: Budget,
@@ -113,7 +113,7 @@ def learn(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}", hint="Give another --study.") from error
-    side = max(one.architecture.side for one in (*candidates, *([baseline] if baseline else [])))
+    side = max(one.architecture.side for one in (*candidates, *baselines))
     held = picture_side(side)
     training = load_arrays(dataset.split("train"), held, progress=progress)
     judged = load_arrays(dataset.split("val"), held, progress=progress)
@@ -122,7 +122,7 @@ def learn(
     if budget.left <= 0 and not search.learned("trained"):
         # How long the networks are trained is decided once: not while there is no time for any.
         return verdict(search, (*cut, "all trainings"))
-    wanted = _to_train(search, candidates, baseline, how)
+    wanted = _to_train(search, candidates, baselines, how)
     epochs = _epochs(search, len(wanted), len(training.labels), budget, how)
     views = ViewCache(
         training, folder / "views", None, size=side, seed=seed, augmentation=_AUGMENTATION, progress=progress
@@ -221,7 +221,7 @@ def _rank(
 
 
 def _to_train(
-    search: SearchStudy, candidates: list[Candidate], baseline: Candidate | None, how: Sizes
+    search: SearchStudy, candidates: list[Candidate], baselines: list[Candidate], how: Sizes
 ) -> list[tuple[str, Candidate]]:
     """What is trained, each once: finalists by the ranking, MobileNet, controls by the prior, and some to compare."""
     best: dict[str, tuple[int, float]] = {}
@@ -235,8 +235,7 @@ def _to_train(
         reverse=True,
     )
     wanted = [("finalist", one) for one in ranked[:FINALISTS]]
-    if baseline is not None:
-        wanted.append((BASELINE, baseline))
+    wanted += [(BASELINE, one) for one in baselines]
     taken = {one.architecture.key for _, one in wanted}
     others = [one for one in candidates if one.architecture.key not in taken]
     wanted += [("control", one) for one in others[:CONTROLS]]

@@ -64,7 +64,7 @@ def write_csv(path: Path, search: SearchStudy) -> None:
     _write(path, text.getvalue())
 
 
-def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> None:
+def write_page(path: Path, search: SearchStudy, baselines: list[Candidate]) -> None:
     """A page without any internet: capacity against cycles and RAM, the limits, and MobileNet v1's line.
 
     Raises:
@@ -103,13 +103,17 @@ def write_page(path: Path, search: SearchStudy, baseline: Candidate | None) -> N
         row=1,
         col=1,
     )
-    if baseline is not None:
-        for column, value in ((1, baseline.cost.cycles / 1e6), (2, (baseline.cost.ram_bytes or 0) / 1024)):
+    if baselines:
+        costs_of_baselines = (
+            [one.cost.cycles / 1e6 for one in baselines],
+            [(one.cost.ram_bytes or 0) / 1024 for one in baselines],
+        )
+        for column, x in enumerate(costs_of_baselines, start=1):
             figure.add_trace(
                 Scatter(
-                    x=[value],
-                    y=[baseline.prior],
-                    text=[describe(baseline.architecture)],
+                    x=x,
+                    y=[one.prior for one in baselines],
+                    text=[describe(one.architecture) for one in baselines],
                     mode="markers",
                     name="MobileNet v1 within the limits",
                     marker={"color": "#e65100", "size": 12, "symbol": "star"},

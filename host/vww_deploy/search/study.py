@@ -265,21 +265,24 @@ class SearchStudy:
         return study
 
 
-def mobilenet_within(limits: Limits, progress: Progress) -> Candidate | None:
-    """MobileNet v1 scaled to the limits: of those that fit by plan the one of most capacity; None where none does."""
-    by_table = [(one, table_cost(one)) for one in space.mobilenets() if space.is_reasonable(one)]
-    near = [
-        (one, cost)
-        for one, cost in by_table
-        if cost.cycles <= TABLE_MARGIN * limits.cycles and cost.flash_bytes <= limits.flash_bytes
-    ]
-    near.sort(key=lambda pair: -prior(*pair))
-    for number, (architecture, _) in enumerate(near):
-        progress("MobileNet v1", number, len(near))
-        cost = planned_cost(architecture)
-        if not limits.broken_by(cost):
-            return Candidate(architecture, cost, {})
-    return None
+def mobilenets_within(limits: Limits, progress: Progress) -> list[Candidate]:
+    """MobileNet v1 scaled to the limits: for gray and for colour that of most capacity which fits by plan, if any."""
+    found = []
+    for colour, channels in (("gray", 1), ("RGB", 3)):
+        near = []
+        for architecture in space.mobilenets():
+            if architecture.channels == channels and space.is_reasonable(architecture):
+                cost = table_cost(architecture)
+                if cost.cycles <= TABLE_MARGIN * limits.cycles and cost.flash_bytes <= limits.flash_bytes:
+                    near.append((prior(architecture, cost), architecture))
+        near.sort(key=lambda pair: -pair[0])
+        for number, (_, architecture) in enumerate(near):
+            progress(f"MobileNet v1, {colour}", number, len(near))
+            cost = planned_cost(architecture)
+            if not limits.broken_by(cost):
+                found.append(Candidate(architecture, cost, {}))
+                break
+    return found
 
 
 def _spread(candidates: list[Candidate], most: int) -> list[Candidate]:

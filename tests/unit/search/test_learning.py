@@ -109,7 +109,7 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
     sizes = Sizes(ranked=2, tuned_pictures=32, batch=16, most_steps=2, most_epochs=1, compared=2)
 
     def go_on(again: SearchStudy, seconds: float) -> finals.Verdict:
-        return learn(again, None, dataset, folder, Budget(seconds, again.cpu_seconds), seed=1, sizes=sizes)
+        return learn(again, [], dataset, folder, Budget(seconds, again.cpu_seconds), seed=1, sizes=sizes)
 
     assert go_on(search, 0.0).cut == ("the ranking of 2 candidates", "all trainings")
     assert not search.learned("tuned")
@@ -160,7 +160,7 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
     write_csv(tmp_path / "candidates.csv", again)
     rows = list(csv.DictReader((tmp_path / "candidates.csv").open()))
     assert sum(row["stage"] == "trained" and row["role"] != "" for row in rows) == 2
-    write_page(tmp_path / "pareto.html", again, None)
+    write_page(tmp_path / "pareto.html", again, [])
     assert "trained: finalist" in (tmp_path / "pareto.html").read_text()
 
 

@@ -17,7 +17,7 @@ from vww_deploy.graph.synthetic import architecture_graph, mobilenet_v1_graph
 from vww_deploy.search.costs import CandidateCost, Limits, limits_of, parse_size, parse_time, planned_cost, table_cost
 from vww_deploy.search.report import write_csv, write_page
 from vww_deploy.search.space import describe, is_reasonable
-from vww_deploy.search.study import SearchStudy, mobilenet_within
+from vww_deploy.search.study import SearchStudy, mobilenets_within
 
 INVERTED = Architecture("inverted", 48, 3, 8, (Block(8, 3, 2, 2), Block(8, 3, 1, 2), Block(16, 5, 2, 3)))
 LIMITS = Limits("nano33ble", 64_000_000, 3_000_000, 40_000, 60_000)
@@ -112,7 +112,7 @@ def test_a_search_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: 
     rows = list(csv.DictReader((tmp_path / "candidates.csv").open()))
     assert len(rows) == len(after) + 2
     assert {row["stage"] for row in rows} == {"table", "plan"}
-    write_page(tmp_path / "pareto.html", again, None)
+    write_page(tmp_path / "pareto.html", again, [])
     assert "MobileNet v1, by table" in (tmp_path / "pareto.html").read_text()
 
 
@@ -138,6 +138,7 @@ def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_mobilenet_is_scaled_to_the_limits() -> None:
-    found = mobilenet_within(ROOMY, quiet)
-    assert found is not None and not found.broken
-    assert mobilenet_within(Limits("nano33ble", 64_000_000, 1000, 1000, 1000), quiet) is None
+    gray, colour = mobilenets_within(ROOMY, quiet)
+    assert not gray.broken and gray.architecture.channels == 1
+    assert not colour.broken and colour.architecture.channels == 3
+    assert mobilenets_within(Limits("nano33ble", 64_000_000, 1000, 1000, 1000), quiet) == []
