@@ -277,7 +277,8 @@ def _not_here() -> ToolMissing:
 @contextlib.contextmanager
 def _short(path: Path) -> Iterator[str]:
     """A name of ``path`` that fits into a Unix socket's address, which has about a hundred bytes: through a link."""
-    with tempfile.TemporaryDirectory(prefix="vww") as folder:
+    usual = tempfile.gettempdir()  # in a build it lies in the project
+    with tempfile.TemporaryDirectory(prefix="vww", dir=usual if len(os.fsencode(usual)) < 64 else "/tmp") as folder:
         link = Path(folder) / "board"
         link.symlink_to(path.parent.resolve())
         yield str(link / path.name)
