@@ -16,7 +16,7 @@ from vww_deploy.search.space import describe, mobilenets
 from vww_deploy.search.study import LEARNING_STAGES, STAGES, Candidate, SearchStudy
 
 _ROLES: Final = {"finalist": "#00897b", "control": "#4c8bf5", "MobileNet v1": "#e65100"}
-_COLOURS: Final = {"table": "#bbbbbb", "plan": "#4c8bf5", "counted": "#00897b"}
+_COLOURS: Final = {"table": "#cccccc", "plan": "#9ecae1", "counted": "#54278f"}
 
 
 def write_csv(path: Path, search: SearchStudy) -> None:
@@ -157,7 +157,7 @@ def write_page(path: Path, search: SearchStudy, baselines: list[Candidate]) -> N
         title=f"Architectures for {limits.board}: dashed red lines are the limits",
         template="plotly_white",
         height=500 * rows,
-        legend={"orientation": "h", "y": -0.2},
+        legend={"orientation": "h", "y": -0.12},
     )
     _write(path, figure.to_html(include_plotlyjs=True, full_html=True))
 
