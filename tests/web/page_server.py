@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 
 from tests.support.generated_source import CUPS, GeneratedSource
@@ -28,8 +29,13 @@ def obey(source: GeneratedSource, monitor: Monitor) -> None:
         elif line.strip() == "cups":
             source.outputs = CUPS
         elif line.strip() == "reset":
-            source.gone.clear()
             source.outputs = OutputSpec()
+            board = monitor.view().board
+            if board is not None and board.outputs != source.outputs:  # it says what its outputs are when it connects
+                source.gone.set()
+                while monitor.view().connection == "connected":
+                    time.sleep(0.01)
+            source.gone.clear()
             monitor.pause(False)
             monitor.set_threshold(0.5)
             monitor.stop_recording()
