@@ -69,22 +69,14 @@ def work(cases: list[int]) -> Iterable[campaign.Record]:
         yield {"case": case, "kind": "flip" if case % 2 else "edit", **record, "cpu": cpu}
 
 
-def main() -> int:
-    args = campaign.arguments(__doc__ or "", 2_000)
-    with tempfile.TemporaryDirectory() as folder:  # whatever is imported late is so before the cases' children begin
+def warm_up() -> None:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "whole.tflite"
         path.write_bytes(models()[-1])
         assert outcome(path) == {"outcome": "compiled"}
         path.write_bytes(hostile_file(66))
         assert outcome(path)["outcome"] == "refused"
-    if args.only:
-        for record in work(args.only):
-            print(record)
-        return 0
-    keep = args.keep or Path("build/campaigns/hostile_files.jsonl")
-    records = campaign.run(keep, args.count, work, part=args.part, seconds=PATIENCE_S)
-    return campaign.summary(records, BAD, as_json=args.json, title="hostile files")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign.main(__doc__ or "", 2_000, work, BAD, title="hostile files", seconds=PATIENCE_S, warm_up=warm_up))

@@ -214,18 +214,11 @@ def work(cases: list[int]) -> Iterable[campaign.Record]:
         yield {"case": case, "command": command, "lie": " ".join(map(str, lie)), **record}
 
 
-def main() -> int:
-    args = campaign.arguments(__doc__ or "", len(lies()) * len(COMMANDS))
-    with tempfile.TemporaryDirectory() as folder:  # whatever is imported late is so before the cases' children begin
+def warm_up() -> None:
+    with tempfile.TemporaryDirectory() as folder:
         assert outcome("run", ("", "twice", 0), Path(folder))["outcome"] != "traceback"
-    if args.only:
-        for record in work(args.only):
-            print(record)
-        return 0
-    keep = args.keep or Path("build/campaigns/lying_boards.jsonl")
-    records = campaign.run(keep, args.count, work, part=args.part, seconds=PATIENCE_S)
-    return campaign.summary(records, BAD, as_json=args.json, title="lying boards")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    count = len(lies()) * len(COMMANDS)
+    sys.exit(campaign.main(__doc__ or "", count, work, BAD, title="lying boards", seconds=PATIENCE_S, warm_up=warm_up))

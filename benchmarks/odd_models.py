@@ -62,16 +62,5 @@ def compare(compiled: Compiled, engine: HostEngine | None, seed: int = 0) -> cam
     return {"outcome": "exact"}
 
 
-def main() -> int:
-    args = campaign.arguments(__doc__ or "", 2_000)
-    if args.only:
-        for record in work(args.only):
-            print(record)
-        return 0
-    keep = args.keep or Path("build/campaigns/odd_models.jsonl")
-    records = campaign.run(keep, args.count, work, part=args.part, together=25, seconds=120)
-    return campaign.summary(records, BAD, as_json=args.json, title="odd models")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(campaign.main(__doc__ or "", 2_000, work, BAD, title="odd models", seconds=120, together=25))

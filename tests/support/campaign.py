@@ -25,17 +25,42 @@ Record = dict[str, Any]
 """``case``, its number; ``outcome``, a word; whatever else is worth knowing."""
 
 
-def arguments(about: str, count: int, kinds: Iterable[str] = ()) -> argparse.Namespace:
+def arguments(about: str, count: int) -> argparse.Namespace:
     """The options that all campaigns have."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    if kinds:
-        parser.add_argument("kind", choices=list(kinds))
     parser.add_argument("--count", type=int, default=count, help=f"cases in all; {count:,}")
     parser.add_argument("--part", default="1/1", help="of several that share the work, such as 1/2")
     parser.add_argument("--keep", type=Path, help="the file of outcomes, to go on from; one in build/ by default")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
     parser.add_argument("--only", type=int, nargs="*", help="these cases alone, in this process, with tracebacks")
     return parser.parse_args()
+
+
+def main(
+    about: str,
+    count: int,
+    work: Callable[[list[int]], Iterable[Record]],
+    bad: Iterable[str],
+    *,
+    title: str,
+    seconds: float,
+    together: int = 1,
+    warm_up: Callable[[], None] = lambda: None,
+) -> int:
+    """A campaign's whole script: its options, :func:`run` and :func:`summary`; returns the exit status.
+
+    Args:
+        warm_up: imports what is imported late, so that it is there before the cases' children begin.
+    """
+    args = arguments(about, count)
+    warm_up()
+    if args.only:
+        for record in work(args.only):
+            print(record)
+        return 0
+    keep = args.keep or Path("build/campaigns") / f"{title.replace(' ', '_')}.jsonl"
+    records = run(keep, args.count, work, part=args.part, together=together, seconds=seconds)
+    return summary(records, bad, as_json=args.json, title=title)
 
 
 def done(path: Path) -> dict[int, Record]:
@@ -57,7 +82,6 @@ def run(
     part: str = "1/1",
     together: int = 1,
     seconds: float = 10,
-    note: bool = True,
 ) -> dict[int, Record]:
     """Runs ``work`` on the cases that are left, ``together`` at a time, and appends its records to ``path``.
 
@@ -75,7 +99,7 @@ def run(
             with path.open("a") as file:
                 file.writelines(json.dumps(record) + "\n" for record in records)
             rest = [case for case in rest if case not in {record["case"] for record in records}]
-        if note and sys.stderr.isatty():
+        if sys.stderr.isatty():
             print(f"\r{index + 1} of {len(pieces)} pieces", end="", file=sys.stderr, flush=True)
     return done(path)
 

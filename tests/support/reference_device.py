@@ -37,7 +37,24 @@ def described(graph: Graph) -> dict[str, Any]:
     }
 
 
-class ReferenceDevice:
+class PlayedConsole:
+    """The part of a played device that prints."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[str], None]] = []
+
+    @contextmanager
+    def hearing(self, listener: Callable[[str], None]) -> Iterator[None]:
+        self.listeners.append(listener)
+        yield
+        self.listeners.remove(listener)
+
+    def say(self, line: str) -> None:
+        for listener in self.listeners:
+            listener(line)
+
+
+class ReferenceDevice(PlayedConsole):
     """Answers as a board would.
 
     ``spoil`` changes an answer, ``fail_at`` loses the board before the answer of that number.
@@ -56,20 +73,10 @@ class ReferenceDevice:
             clock_hz=64_000_000,
             features=Feature(features),
         )
-        self.listeners: list[Callable[[str], None]] = []
+        super().__init__()
         self._model = model
         self._spoil = spoil
         self._fail_at = fail_at
-
-    @contextmanager
-    def hearing(self, listener: Callable[[str], None]) -> Iterator[None]:
-        self.listeners.append(listener)
-        yield
-        self.listeners.remove(listener)
-
-    def say(self, line: str) -> None:
-        for listener in self.listeners:
-            listener(line)
 
     def infer_many(self, images: Iterable[npt.NDArray[np.int8]]) -> Iterator[Inference]:
         for number, image in enumerate(images):

@@ -152,7 +152,7 @@ def test_a_search_that_is_stopped_anywhere_trains_nothing_twice(
         shutil.copytree(folder / name, job.folder)
 
     monkeypatch.setattr(recipes, "run", trained_again)
-    made = recipes.make_found(folder / f"{name}.recipe.json", discs, tmp_path / "anew", seed=7)
+    made = recipes.make_found(folder / f"{name}.recipe.json", Job(discs, tmp_path / "anew", Recipe(seed=7)))
     assert asked[0].recipe == dataclasses.replace(read_recipe(folder / name), seed=7)
     assert made.path == tmp_path / "anew" / f"{name}.tflite"
     assert made.path.read_bytes() == (folder / f"{name}.tflite").read_bytes()

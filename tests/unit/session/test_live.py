@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from tests.support.reference_device import described
+from tests.support.reference_device import PlayedConsole, described
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link import portlock
@@ -33,7 +33,7 @@ from vww_deploy.session.source import Control, SentPicture
 pytestmark = pytest.mark.skipif(not shipped_models(), reason="no model is shipped yet")
 
 
-class Program:
+class Program(PlayedConsole):
     """Answers as a board would; ``gone`` makes every call fail, as a pulled cable does."""
 
     def __init__(self, model: Model, port: str) -> None:
@@ -47,20 +47,10 @@ class Program:
         )
         self.port = port
         self.link = LinkStats()
-        self.listeners: list[Callable[[str], None]] = []
+        super().__init__()
         self.gone = threading.Event()
         self._model = model
         self._layers = 30
-
-    @contextmanager
-    def hearing(self, listener: Callable[[str], None]) -> Iterator[None]:
-        self.listeners.append(listener)
-        yield
-        self.listeners.remove(listener)
-
-    def say(self, line: str) -> None:
-        for listener in self.listeners:
-            listener(line)
 
     def infer(self, image: npt.NDArray[np.int8]) -> Inference:
         return next(iter(self.infer_many([image])))
