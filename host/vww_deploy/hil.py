@@ -19,10 +19,10 @@ from PIL import Image
 from vww_deploy.boards import flash
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
-from vww_deploy.boards.running import check_model
+from vww_deploy.boards.running import checked
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
-from vww_deploy.errors import BoardError, LinkError, ProtocolMismatch, VwwError
+from vww_deploy.errors import BoardError, LinkError, VwwError
 from vww_deploy.graph.layer_names import short_name
 from vww_deploy.graph.model import Model
 from vww_deploy.link.channel import DEFAULT_TIMEOUTS, Timeouts
@@ -138,13 +138,7 @@ class BoardUnderTest:
         """The board's client; what the board prints goes to :attr:`console`."""
         self.port = self._locate() or self.port
         transport = open_transport(self.port, self.board.baudrate, self._locate)
-        device = BoardDevice.connect(transport, on_console=self._print)
-        try:
-            check_model(device, self.model.graph)
-        except ProtocolMismatch:
-            device.close()
-            raise
-        return device
+        return checked(BoardDevice.connect(transport, on_console=self._print), self.model.graph)
 
     @property
     def emulator_log(self) -> list[str]:

@@ -142,7 +142,7 @@ def _left_behind() -> Check:
         found = leftovers.sweep()
     except (OSError, VwwError):  # the work folder's own check says why
         found = 0
-    said = f"{found} builds that had been killed; ended and removed" if found else "nothing"
+    said = f"by killed builds: {found}, ended and removed" if found else "nothing"
     return Check("left behind", True, False, said)
 
 

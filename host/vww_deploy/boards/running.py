@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from vww_deploy.errors import LinkError, ProtocolMismatch
 from vww_deploy.graph import known
 from vww_deploy.graph.ir import Graph
 from vww_deploy.link.device import Device
+
+AnyDevice = TypeVar("AnyDevice", bound=Device)
 
 
 def check_model(device: Device, graph: Graph) -> None:
@@ -32,6 +36,16 @@ def check_model(device: Device, graph: Graph) -> None:
             f"{' x '.join(map(str, info.input_shape))} and {info.outputs} outputs, or scales, that are not its",
             hint=flash_hint(info.board),
         )
+
+
+def checked(device: AnyDevice, graph: Graph) -> AnyDevice:
+    """The device, which runs the model of ``graph``; closed, and ProtocolMismatch raised, if it does not."""
+    try:
+        check_model(device, graph)
+    except ProtocolMismatch:
+        device.close()
+        raise
+    return device
 
 
 def check_layers(device: Device, count: int) -> None:

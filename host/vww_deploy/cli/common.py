@@ -224,6 +224,11 @@ def progress_to(status: Status) -> Callable[[str], None]:
     return show
 
 
+def steps_to(status: Status) -> Callable[[str], None]:
+    """Shows in ``status`` what long work says that it does."""
+    return lambda text: status.update(text.capitalize())
+
+
 def progress() -> Progress:
     """A progress bar in the terminal, silent where there is none.
 

@@ -71,7 +71,7 @@ def command(
             labels=read_labels_txt(labels) if labels is not None else (),
             person_label=person_label,
             fine_tune=fine_tune,
-            progress=lambda text: status.update(text.capitalize()),
+            progress=common.steps_to(status),
         )
     if pixel_range is None and packed.card.input.pixel_range is not None:
         common.notice("the model scales its pictures itself: pixels are given to it as 0 to 255")

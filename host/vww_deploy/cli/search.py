@@ -118,7 +118,7 @@ def command(
                 folder,
                 Budget(seconds, search.cpu_seconds),
                 seed=seed,
-                progress=lambda text: status.update(text.capitalize()),
+                progress=common.steps_to(status),
             )
     if html is not None:
         write_page(html, search, baselines)

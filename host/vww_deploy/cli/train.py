@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,6 +139,7 @@ def command(
         views=views,
         seed=seed,
     )
+    job = Job(data, output, recipe, pictures, tuple(teachers or ()), views_folder, initial, further)
     rows: list[dict[str, float]] = []
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -149,38 +149,39 @@ def command(
     if recipe_name is not None:
         from vww_deploy.training.recipes import make_found, make_shipped
 
-        make = (
-            partial(make_found, Path(recipe_name))
-            if recipe_name.endswith(".json")
-            else partial(make_shipped, recipe_name)
-        )
         with common.err.status("Reading") as status:
-            packed = make(
-                data,
-                output,
-                pictures=pictures,
-                teachers=tuple(teachers or ()),
-                more=further,
-                initial=initial,
-                seed=seed,
-                smoke=smoke,
-                on_epoch=on_epoch,
-                notice=common.notice,
-                progress=lambda text: status.update(text.capitalize()),
-            )
+            progress = common.steps_to(status)
+            if recipe_name.endswith(".json"):
+                packed = make_found(
+                    Path(recipe_name), job, smoke=smoke, on_epoch=on_epoch, notice=common.notice, progress=progress
+                )
+            else:
+                packed = make_shipped(
+                    recipe_name,
+                    data,
+                    output,
+                    pictures=pictures,
+                    teachers=job.teachers,
+                    more=further,
+                    initial=initial,
+                    seed=seed,
+                    smoke=smoke,
+                    on_epoch=on_epoch,
+                    notice=common.notice,
+                    progress=progress,
+                )
         if as_json:
             common.print_json(TrainOutput(weights=None, model=packed, epochs=rows))
         else:
             show(packed)
         return
-    job = Job(data, output, recipe, pictures, tuple(teachers or ()), views_folder, initial, further)
     with common.err.status("Reading") as status:
         weights = run(
             job,
             smoke=smoke,
             on_epoch=on_epoch,
             notice=common.notice,
-            progress=lambda text: status.update(text.capitalize()),
+            progress=common.steps_to(status),
         )
     last: dict[str, Any] = rows[-1] if rows else {}
     if as_json:
@@ -219,7 +220,7 @@ def _fine_tune(base: str, data: Path, output: Path, pictures: Path | None, seed:
             pictures=pictures,
             seed=seed,
             notice=common.notice,
-            progress=lambda text: status.update(text.capitalize()),
+            progress=common.steps_to(status),
         )
     if as_json:
         common.print_json(tuned)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from vww_deploy.boards import flash
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.drivers import BoardDriver, attached, default_board, driver_for
-from vww_deploy.boards.running import check_model
+from vww_deploy.boards.running import checked
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BoardError, FleetError, ProtocolMismatch
 from vww_deploy.files import write_whole
@@ -137,13 +137,7 @@ class LentBoard:
     def _connect(self, loaded: _Loaded) -> Device:
         transport = open_transport(self._port(), get_board(self.offer.kind).baudrate)
         # The board that restarts in the middle of a shard does it again: a result is of one power-up.
-        device = Device.connect(transport, reconnect=False)
-        try:
-            check_model(device, loaded.model.graph)
-        except ProtocolMismatch:
-            device.close()
-            raise
-        return device
+        return checked(Device.connect(transport, reconnect=False), loaded.model.graph)
 
     def _flash(self, loaded: _Loaded) -> None:
         driver = self._driver

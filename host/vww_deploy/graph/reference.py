@@ -87,7 +87,7 @@ class Reference:
         return {one.id: one.from_file(array) for one, array in zip(activations, values, strict=True)}
 
     def _ask(self, what: str, content: bytes, **more: Any) -> list[npt.NDArray[np.generic]]:
-        with _told(
+        with _as_model_error(
             self._graph.name, "No result can be compared with it: convert the model again, or leave the comparison out."
         ):
             return self._process.ask({"do": what, "model": self._number, **more}, content)
@@ -99,7 +99,7 @@ def try_out(content: bytes, name: str) -> None:
     What comes through may be given to an interpreter in this process. Raises ModelError, with ``name``, where LiteRT
     refuses the model, ends itself at it or takes longer than :data:`TRY_TIMEOUT_S`.
     """
-    with _lock, _told(name, "Convert the model again."):
+    with _lock, _as_model_error(name, "Convert the model again."):
         process = _process()
         timer = threading.Timer(TRY_TIMEOUT_S, process.kill)
         timer.start()
@@ -110,7 +110,7 @@ def try_out(content: bytes, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _told(name: str, hint: str) -> Iterator[None]:
+def _as_model_error(name: str, hint: str) -> Iterator[None]:
     """What the process says, or that it died, as a ModelError."""
     try:
         yield

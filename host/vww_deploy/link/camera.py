@@ -18,10 +18,8 @@ import numpy.typing as npt
 
 from vww_deploy.errors import BoardError, LinkError
 from vww_deploy.link import messages as m
-from vww_deploy.link.channel import RESET_HINT
 from vww_deploy.link.device import Device
 from vww_deploy.link.inference import Inference
-from vww_deploy.link.info import MAX_TICKS
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.pictures.camera_format import CameraFormat
 
@@ -186,16 +184,23 @@ class DeviceCamera:
         if answer.held > self._release and answer.held != answer.number:
             held = self._poll(answer.held)
             answer = held if held.number else answer
-        if answer.ticks > MAX_TICKS:
-            raise LinkError(f"{self.device.port}: the board says that an inference took {answer.ticks:,} ticks")
-        if len(answer.outputs) != self.device.info.outputs:
-            raise LinkError(
-                f"{self.device.port}: {len(answer.outputs)} outputs instead of {self.device.info.outputs}",
-                hint=RESET_HINT,
-            )
+        info = self.device.info
+        stages = (
+            ("capture", answer.capture_us),
+            ("preprocess", answer.preprocess_us),
+            ("inference", answer.inference_us),
+            ("transfer", answer.transmit_us),
+        )
+        inference = info.inference(
+            self.device.port,
+            answer.number,
+            answer.outputs,
+            answer.ticks,
+            stages=tuple((name, microseconds * info.clock_hz // 1_000_000) for name, microseconds in stages),
+        )
         model = raw = None
         if answer.held == answer.number:
-            shape = self.device.info.input_shape
+            shape = info.input_shape
             if FrameKind.MODEL in self._keep:
                 values = self._read(answer.number, FrameKind.MODEL, math.prod(shape))
                 model = None if values is None else np.frombuffer(values, np.int8).reshape(shape)
@@ -204,21 +209,6 @@ class DeviceCamera:
             self._release = answer.number
         missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
         self._last_number = max(answer.number, self._last_number)
-        info = self.device.info
-        stages = (
-            ("capture", answer.capture_us),
-            ("preprocess", answer.preprocess_us),
-            ("inference", answer.inference_us),
-            ("transfer", answer.transmit_us),
-        )
-        inference = Inference(
-            number=answer.number,
-            p_person=math.nan,
-            latency_us=info.microseconds(answer.ticks),
-            ticks=answer.ticks,
-            outputs=tuple(np.frombuffer(answer.outputs, np.int8).tolist()),
-            stages=tuple((name, microseconds * info.clock_hz // 1_000_000) for name, microseconds in stages),
-        )
         return CameraShot(inference, model, raw, missed, answer.drops, answer.failures)
 
     def _read(self, number: int, kind: FrameKind, size: int) -> bytes | None:

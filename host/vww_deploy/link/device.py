@@ -7,7 +7,6 @@ again, and a board that stays silent becomes a :class:`LinkError`.
 from __future__ import annotations
 
 import contextlib
-import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +31,7 @@ from vww_deploy.link.channel import (
     hearing,
 )
 from vww_deploy.link.inference import Inference
-from vww_deploy.link.info import MAX_TICKS, DeviceInfo
+from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.jobs import Jobs, PictureJob
 from vww_deploy.link.transport import Transport
 from vww_deploy.pictures.camera_format import CameraFormat
@@ -218,21 +217,8 @@ class Device:
             result = self._retry_on_reconnect(lambda: self._jobs.result(self._channel, self.info, job))
         finally:
             self._jobs.forget(job)
-        outputs = np.frombuffer(result.outputs, np.int8).tolist()
-        if len(outputs) != self.info.outputs:
-            raise LinkError(f"{self.port}: {len(outputs)} outputs instead of {self.info.outputs}")
-        if result.ticks > MAX_TICKS:
-            said = f"the board says that an inference took {result.ticks:,} ticks"
-            raise LinkError(f"{self.port}: {said}", hint=RESET_HINT)
-        return Inference(
-            number=job.id,
-            p_person=math.nan,
-            latency_us=self.info.microseconds(result.ticks),
-            ticks=result.ticks,
-            retries=job.retries,
-            outputs=tuple(outputs),
-            stages=(("inference", result.ticks),),
-        )
+        stages = (("inference", result.ticks),)
+        return self.info.inference(self.port, job.id, result.outputs, result.ticks, retries=job.retries, stages=stages)
 
     def _layers(self, image: npt.NDArray[np.int8], flag: m.InferFlag, kind: m.LayerKind) -> list[int]:
         if m.Feature.LAYERS not in self.info.features:

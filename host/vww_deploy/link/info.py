@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from vww_deploy.errors import LinkError
 from vww_deploy.link import messages as m
 from vww_deploy.link.channel import RESET_HINT
+from vww_deploy.link.inference import Inference
 
 # A model's input has some ten thousand bytes; what a board says is no reason to fill the memory.
 MAX_INPUT_BYTES: Final = 1 << 24
@@ -84,6 +87,31 @@ class DeviceInfo:
         """Height, width, channels."""
         return self.height, self.width, self.channels
 
-    def microseconds(self, ticks: int) -> int | None:
-        """What the device's clock measured; None where it counts instructions, which are no time."""
-        return None if self.clock == "instructions" else ticks * 1_000_000 // self.clock_hz
+    def inference(
+        self,
+        port: str,
+        number: int,
+        outputs: bytes,
+        ticks: int,
+        *,
+        retries: int = 0,
+        stages: tuple[tuple[str, int], ...] = (),
+    ) -> Inference:
+        """What the board says of one picture.
+
+        Raises:
+            LinkError: it has not so many outputs, or no inference takes so long.
+        """
+        if len(outputs) != self.outputs:
+            raise LinkError(f"{port}: {len(outputs)} outputs instead of {self.outputs}", hint=RESET_HINT)
+        if ticks > MAX_TICKS:
+            raise LinkError(f"{port}: the board says that an inference took {ticks:,} ticks", hint=RESET_HINT)
+        return Inference(
+            number=number,
+            p_person=math.nan,
+            latency_us=None if self.clock == "instructions" else ticks * 1_000_000 // self.clock_hz,
+            ticks=ticks,
+            retries=retries,
+            outputs=tuple(np.frombuffer(outputs, np.int8).tolist()),
+            stages=stages,
+        )

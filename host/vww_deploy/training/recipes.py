@@ -83,32 +83,26 @@ SHIPPED: Final = tuple(name for name in STAGES if name.startswith("person_"))
 
 def make_found(
     path: Path,
-    data: Path,
-    folder: Path,
+    job: Job,
     *,
-    pictures: Path | None = None,
-    teachers: tuple[Path, ...] = (),
-    more: tuple[tuple[Path, float], ...] = (),
-    initial: Path | None = None,
-    seed: int = 1,
     smoke: bool = False,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
     notice: Callable[[str], None] = lambda text: None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Packed:
-    """Train a network that a search found once more by its recipe's file, to ``folder / "NAME.tflite"`` and its card.
+    """Train a network that a search found once more by its recipe's file, to ``NAME.tflite`` and its card.
 
-    Arguments are those of :func:`make_shipped`; from random weights without an ``initial`` file.
+    Arguments are those of :func:`vww_deploy.training.run.run`; of the job's own recipe the seed holds.
 
     Raises:
         ModelError: the file is no recipe.
         DataError: the data cannot be used.
     """
-    recipe = replace(read_recipe(path), seed=seed)
-    job = Job(data, folder, recipe, pictures, teachers, None, initial, more)
+    job = replace(job, recipe=replace(read_recipe(path), seed=job.recipe.seed))
     run(job, smoke=smoke, on_epoch=on_epoch, notice=notice, progress=progress)
-    trained, name = _trained(folder, smoke), path.name.removesuffix(".json").removesuffix(".recipe")
-    return quantise_source(trained, read_dataset(data, pictures), trained / f"{name}.tflite", progress=notice)
+    trained, name = _trained(job.folder, smoke), path.name.removesuffix(".json").removesuffix(".recipe")
+    dataset = read_dataset(job.data, job.pictures)
+    return quantise_source(trained, dataset, trained / f"{name}.tflite", progress=notice)
 
 
 def make_shipped(
