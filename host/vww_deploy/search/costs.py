@@ -16,8 +16,8 @@ from vww_deploy.graph.synthetic import architecture_graph
 from vww_deploy.search import space
 
 TABLE_MARGIN: Final = 1.0
-"""How far above the limit the table's cycles may lie. What is counted is 2 to 13 % more than the table says, so a
-candidate above the limit by the table hardly ever keeps it; the counter decides on the others."""
+"""How far above the limit the table's cycles may lie. The counted cycles of 37 networks were 5 % below to 13 % above
+the table's, 1 % above on average; with a margin of 1.15 most of those that were counted broke the limit."""
 _CODE_BYTES: Final = 9000
 """Of the kernels that such networks use, for the table."""
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KM]?)i?B?", re.IGNORECASE)
