@@ -4,171 +4,134 @@
     python benchmarks/lying_boards.py --only 17     # one, in this process, with its traceback
 
 A played board on a pseudo-terminal tells the truth but for one lie: a field of one kind of message holds its least, its
-largest or another number, or the board is silent, noisy, refuses, restarts. The commands' waits are the named ones of
-``Timeouts``, a tenth as long. ``traceback``, ``died`` and ``hung`` must not be.
+largest or another number, or the board is silent, noisy, refuses, restarts. ``mlperf`` has lies of its own, in each
+line of the benchmark's dialogue. The waits are the named ones, a tenth as long. ``monitor`` is ended by Ctrl-C after
+three seconds. ``traceback``, ``died`` and ``hung`` must not be, nor may the truth end in an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import os
 import pty
+import signal
 import sys
 import tempfile
 import threading
 import traceback
 import tty
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support import campaign
-from tests.support.random_models import RandomModel
-from tests.support.reference_device import described
+from tests.support.lying_board import (
+    SIDE,
+    TRUTH,
+    BenchmarkBoard,
+    Lie,
+    LinkBoard,
+    benchmark_lies,
+    link_lies,
+    model,
+    serve,
+)
+from vww_deploy.boards.drivers.usb import UsbDriver
+from vww_deploy.boards.platformio import FirmwareImage
 from vww_deploy.cli import build
+from vww_deploy.compiler import Compiled, HostEngine, compile_model
 from vww_deploy.errors import VwwError
-from vww_deploy.graph import Graph, read_model
-from vww_deploy.link import channel
-from vww_deploy.link import messages as m
-from vww_deploy.link.frames import Decoder, Frame, encode_frame
-from vww_deploy.link.schema import layout
+from vww_deploy.link import camera, channel
+from vww_deploy.session import mlperf
 
-BAD = ("traceback", "died", "hung")
+BAD = ("traceback", "died", "hung", "truth refused")
 PATIENCE_S = 300
-COMMANDS = ("run", "verify", "bench", "camera", "mlperf")
-ANSWERS = (m.Info, m.Ack, m.Result, m.Values, m.Stats, m.Prepared, m.CameraOpened, m.LiveSet, m.Shot, m.FramePiece)
-WHOLE = ("silent", "noise", "text", "echo", "half frames", "refused", "restarted", "another answer", "twice", "late")
-Lie = tuple[str, str, int]
-"""A message and its field, or "" and a manner of :data:`WHOLE`; and which value."""
+WATCHED_S = 3.0
+"""What ``monitor`` is given before Ctrl-C."""
+COMMANDS = ("run", "verify", "bench", "camera", "monitor", "pytest")
+BOARD_TEST = """
+import numpy as np
+from vww_deploy.hil import assert_bit_exact, assert_latency
+
+def test_a_picture(vww_device, vww_board, vww_model):
+    picture = np.zeros(vww_device.info.input_shape, np.int8)
+    assert_bit_exact(vww_device, vww_board, {"zeros": picture})
+    assert_latency(vww_device, max_ticks=2000)
+
+def test_layers(vww_device, vww_board, vww_model):
+    picture = np.ones(vww_device.info.input_shape, np.int8)
+    assert len(vww_device.layer_digests(picture)) == len(vww_board.report.layers)
+    vww_device.stats()
+"""
 
 
 @cache
-def model() -> bytes:
-    made = RandomModel(np.random.default_rng(3), 24, 24, 1)
-    made.layer(4, 3, 2)
-    made.layer(2, 3, 2)
-    made.flatten()
-    return made.finish()
+def engine() -> tuple[Compiled, HostEngine]:
+    compiled = compile_model(model())
+    return compiled, HostEngine(compiled)
 
 
 @cache
-def lies() -> tuple[Lie, ...]:
-    """One of each field, the value by turns the least, the largest and another; then the manners."""
-    found = [(kind.__name__, field.name) for kind in ANSWERS for field in layout(kind)]
-    return (*((*one, number % 3) for number, one in enumerate(found)), *(("", manner, 0) for manner in WHOLE))
+def cases() -> tuple[tuple[str, Lie], ...]:
+    over_link = [(command, lie) for command in COMMANDS for lie in link_lies()]
+    return (*over_link, *(("mlperf", lie) for lie in benchmark_lies()))
 
 
-def falsified(message: m.Message, name: str, which: int) -> m.Message:
-    """The message with another value in a field."""
-    (field,) = (field for field in layout(type(message)) if field.name == name)
-    kind, value = field.kind, cast(Any, getattr(message, name))
-    if kind.name == "f32":
-        value = (0.0, float("inf"), float("nan"))[which]
-    elif kind.number:
-        bits = 8 * int(kind.name[1:]) // 8
-        least, most = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind.name[0] == "i" else (0, (1 << bits) - 1)
-        value = (least, most, min(value + 1, most))[which]
-    elif kind.name == "text":
-        value = ("", "\x1b[2J" * 60, "../../x")[which]
-    else:
-        value = (b"", bytes(1000), bytes(len(value) + 1))[which] if not kind.size else b"\xff" * kind.size
-    return dataclasses.replace(message, **{name: value})
+@contextlib.contextmanager
+def interrupted(seconds: float) -> Iterator[None]:
+    """Ctrl-C after that long, if the block is not over by then."""
+    timer = threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
-class Board:
-    """The played board: answers requests truthfully, then the lie is put in."""
+class Watcher:
+    """A pytest plugin that keeps what the tests raised."""
 
-    def __init__(self, graph: Graph, lie: Lie) -> None:
-        self.graph, self.lie = graph, lie
-        self.session = 0
-        self.received: dict[int, int] = {}
-        told = described(graph)
-        height, width, channels = told.pop("input_shape")
-        digest = bytes.fromhex(told.pop("model_sha256"))
-        self.told = {**told, "height": height, "width": width, "channels": channels, "model_sha256": digest}
+    def __init__(self) -> None:
+        self.raised: list[BaseException] = []
 
-    def answer(self, request: m.Message) -> m.Message | None:
-        session, size = self.session, self.graph.output_activation.size
-        match request:
-            case m.Hello():
-                self.session = request.session
-                fixed = {"version": 1, "schema": m.SCHEMA_HASH, "session": self.session, "firmware": "1", "clock": 1}
-                more = {"board": "nano33ble", "clock_hz": 64_000_000, "chunk": 512, "window": 4, "features": 7}
-                return m.Info(**{**fixed, **more, **self.told})
-            case m.Write():
-                at = self.received.get(request.id, 0)
-                if request.offset == at:
-                    self.received = {request.id: at + len(request.data)}
-                return m.Ack(session, request.id, self.received.get(request.id, 0))
-            case m.Infer():
-                return m.Result(session, request.id, m.Status.OK, 1000, bytes(size))
-            case m.Layers():
-                count = self.told["layers"]
-                return m.Values(session, request.id, request.kind, 0, count, bytes(4 * count))
-            case m.GetStats():
-                return m.Stats(session, *[1] * 8)
-            case m.Prepare():
-                return m.Prepared(session)
-            case m.OpenCamera():
-                return m.CameraOpened(session, request.opening, m.CameraStatus.OK, 1 << 16, "played")
-            case m.Live():
-                return m.LiveSet(session, request.run, request.keep)
-            case m.Poll():
-                return m.Shot(session, 1, 1, 1, 0, 0, 0, 5, 5, 5, 5, 1000, bytes(size))
-            case m.ReadFrame():
-                total = 176 * 144 if request.kind == m.FrameKind.RAW else self.graph.input_activation.size
-                left = bytes(min(512, total - min(request.offset, total)))
-                return m.FramePiece(session, request.number, request.kind, total, request.offset, left)
-        return None
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        if call.excinfo is not None:
+            self.raised.append(call.excinfo.value)
 
-    def on_the_wire(self, request: m.Message, sequence: int) -> bytes:
-        of, what, which = self.lie
-        answer = self.answer(request)
-        if answer is None:
-            return b""
-        if type(answer).__name__ == of:
-            answer = falsified(answer, what, which)
-        said = encode_frame(answer.TYPE, sequence, answer.pack())
-        if of or isinstance(request, m.Hello):
-            return said
-        other = m.ResetDone(self.session)
-        manners: dict[str, Callable[[], bytes]] = {
-            "silent": lambda: b"",
-            "noise": lambda: np.random.default_rng(sequence).bytes(400),
-            "text": lambda: b"all is well\n" * 50,
-            "echo": lambda: encode_frame(request.TYPE, sequence, request.pack()),
-            "half frames": lambda: said[: len(said) // 2],
-            "refused": lambda: encode_frame(m.Refused.TYPE, sequence, m.Refused(3, "no").pack()),
-            "restarted": lambda: encode_frame(m.Stats.TYPE, sequence, m.Stats(*[0] * 9).pack()),
-            "another answer": lambda: encode_frame(other.TYPE, sequence, other.pack()),
-            "twice": lambda: said * 2,
-            "late": lambda: encode_frame(answer.TYPE, sequence - 1 & 0xFFFF, answer.pack()),
-        }
-        return manners[what]()
 
-    def serve(self, fd: int) -> None:
-        """Until the port is closed."""
-        decoder = Decoder()
-        while True:
-            try:
-                data = os.read(fd, 4096)
-            except OSError:
-                return
-            if not data:
-                return
-            for event in decoder.feed(data):
-                if isinstance(event, Frame) and event.type in m.BY_TYPE:
-                    try:
-                        request = m.BY_TYPE[event.type].unpack(event.payload)
-                        os.write(fd, self.on_the_wire(request, event.sequence))
-                    except (m.BadMessageError, OSError):
-                        continue
+def tested(folder: Path, path: Path, port: str) -> campaign.Record:
+    """What pytest says with the board; it is taken as flashed."""
+
+    @contextlib.contextmanager
+    def uploaded(_self: Any, _library: Path, *, port: str, **_more: Any) -> Iterator[tuple[FirmwareImage, str]]:
+        yield FirmwareImage(path, 1, 1), port
+
+    UsbDriver.upload = uploaded  # type: ignore[method-assign,assignment]
+    (folder / "test_it.py").write_text(BOARD_TEST)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    watcher = Watcher()
+    arguments = ["-p", "no:cacheprovider", "-c", str(folder / "pytest.ini"), str(folder / "test_it.py")]
+    board = ["--vww-board", "nano33ble", "--vww-port", port, "--vww-model", str(path)]
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+        code = pytest.main([*arguments, *board], plugins=[watcher])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return {"outcome": "traceback", "why": said.getvalue()[-700:]}
+    for error in watcher.raised:
+        if not isinstance(error, VwwError | AssertionError | pytest.fail.Exception):
+            return {"outcome": "traceback", "why": "".join(traceback.format_exception(error))[-700:]}
+    if code == pytest.ExitCode.OK:
+        return {"outcome": "finished"}
+    return {"outcome": "error in words", "why": str(watcher.raised[0])[:200]}
 
 
 def outcome(command: str, lie: Lie, folder: Path) -> campaign.Record:
@@ -177,48 +140,69 @@ def outcome(command: str, lie: Lie, folder: Path) -> campaign.Record:
     path.write_bytes(model())
     master, slave = pty.openpty()
     tty.setraw(slave)
-    board = Board(read_model(path), lie)
-    threading.Thread(target=board.serve, args=(master,), daemon=True).start()
+    board = BenchmarkBoard(lie) if command == "mlperf" else LinkBoard(*engine(), lie)
+    threading.Thread(target=serve, args=(board, master), daemon=True).start()
     port, picture = os.ttyname(slave), folder / "picture.png"
-    Image.new("L", (24, 24), 99).save(picture)
+    pixels = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+    Image.fromarray(pixels).save(picture)
     names = [f"{number}.bin" for number in range(5)]
     (folder / "y_labels.csv").write_text("".join(f"{name},2,1\n" for name in names))
     for name in names:
-        (folder / name).write_bytes(bytes(24 * 24))
+        (folder / name).write_bytes(bytes(SIDE * SIDE))
     os.environ["VWW_DEPLOY_STATE"], os.environ["VWW_DEPLOY_CACHE"] = str(folder / "state"), str(folder / "cache")
+    if command == "pytest":
+        return tested(folder, path, port)
     arguments = {
-        "run": ["run", str(picture), "--model", str(path), "--port", port],
-        "verify": ["verify", str(path), "--port", port],
-        "bench": ["bench", str(path), "--port", port, "--runs", "2"],
-        "camera": ["camera", "--check", "--model", str(path), "--port", port],
-        "mlperf": ["mlperf", str(folder), "--port", port],
+        "run": ["run", str(picture), "--model", str(path)],
+        "verify": ["verify", str(path)],
+        "bench": ["bench", str(path), "--runs", "2"],
+        "camera": ["camera", "--model", str(path), "--count", "2", "--out", str(folder / "stills")],
+        "monitor": ["monitor", str(picture), "--model", str(path), "--plain", "--record", str(folder / "r.vwwrec")],
+        "mlperf": ["mlperf", str(folder)],
     }[command]
-    said = CliRunner().invoke(build(), arguments)
+    with interrupted(WATCHED_S) if command == "monitor" else contextlib.nullcontext():
+        said = CliRunner().invoke(build(), [*arguments, "--port", port])
     if said.exception is not None and not isinstance(said.exception, VwwError | SystemExit):
         return {"outcome": "traceback", "why": "".join(traceback.format_exception(said.exception))[-700:]}
-    if said.exit_code == 0:
+    if said.exit_code == 0 or (command == "monitor" and said.exit_code == 128 + signal.SIGINT):
         return {"outcome": "finished"}
     return {"outcome": "error in words", "why": str(said.exception)[:200]}
 
 
-def work(cases: list[int]) -> Iterable[campaign.Record]:
+def shorten_waits() -> None:
+    """A tenth of each."""
     for name, seconds in dataclasses.asdict(channel.DEFAULT_TIMEOUTS).items():
         object.__setattr__(channel.DEFAULT_TIMEOUTS, name, seconds / 10)
-    for case in cases:
-        lie, command = lies()[case % len(lies())], COMMANDS[case // len(lies())]
+    for module, name in (
+        (camera, "START_TIMEOUT_S"),
+        (mlperf, "INFER_TIMEOUT_S"),
+        (mlperf, "WHOLE_ANSWER_TIMEOUT_S"),
+    ):
+        setattr(module, name, getattr(module, name) / 10)
+    mlperf.Dut.command.__defaults__ = (mlperf.ANSWER_TIMEOUT_S / 10,)
+
+
+def work(numbers: list[int]) -> Iterable[campaign.Record]:
+    shorten_waits()
+    for case in numbers:
+        command, lie = cases()[case]
         with tempfile.TemporaryDirectory() as folder:
             try:
                 record = outcome(command, lie, Path(folder))
             except Exception:
                 record = {"outcome": "traceback", "why": traceback.format_exc()[-700:]}
+        if lie == TRUTH and record["outcome"] == "error in words":
+            record["outcome"] = "truth refused"
         yield {"case": case, "command": command, "lie": " ".join(map(str, lie)), **record}
 
 
 def warm_up() -> None:
+    engine()
     with tempfile.TemporaryDirectory() as folder:
-        assert outcome("run", ("", "twice", 0), Path(folder))["outcome"] != "traceback"
+        assert outcome("run", TRUTH, Path(folder))["outcome"] == "finished"
 
 
 if __name__ == "__main__":
-    count = len(lies()) * len(COMMANDS)
-    sys.exit(campaign.main(__doc__ or "", count, work, BAD, title="lying boards", seconds=PATIENCE_S, warm_up=warm_up))
+    sys.exit(
+        campaign.main(__doc__ or "", len(cases()), work, BAD, title="lying boards", seconds=PATIENCE_S, warm_up=warm_up)
+    )
