@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vww_deploy.boards import flash
+from vww_deploy.boards import firmware, flash
 from vww_deploy.boards.catalogue import Board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
 from vww_deploy.boards.running import checked
@@ -80,8 +80,6 @@ class BoardUnderTest:
     port: str
     console: list[str] = field(default_factory=list)
     """The last lines of text that the board printed."""
-    firmware_flash_bytes: int = 0
-    firmware_ram_bytes: int = 0
     dead: str = ""
     """Why the board is not asked any more; empty while it answers."""
 
@@ -90,7 +88,7 @@ class BoardUnderTest:
 
     @classmethod
     def flashed(cls, board: Board, model: Model, *, port: str | None = None, instance: str = "hil") -> Self:
-        """Puts ``model`` on ``board``.
+        """Puts ``model`` on ``board``; what runs there is checked whenever it is connected.
 
         Args:
             port: of a real board; found by its USB ids when None. A virtual one has its own.
@@ -99,12 +97,16 @@ class BoardUnderTest:
         Raises:
             VwwError: as :func:`vww_deploy.boards.flash.flash` has them.
         """
-        driver = driver_for(board)
-        if driver.on_demand:
-            driver = driver_for(board, instance)
         compiled = compile_model(model.path)
-        done = flash.flash_through(driver, compiled, port)
-        return cls(driver, model, compiled, done.port, [], done.image.flash_bytes, done.image.ram_bytes)
+        driver = driver_for(board)
+        if not driver.on_demand:
+            return cls(driver, model, compiled, flash.flash_through(driver, compiled, port).port)
+        flash.check_fits(compiled, board)
+        # One build for all the boards of all the processes that share the tests.
+        image = firmware.virtual_image(firmware.firmware_of(compiled, board), board, lambda: compiled)
+        driver = driver_for(board, instance)
+        driver.start(image)
+        return cls(driver, model, compiled, driver.locate())
 
     @property
     def board(self) -> Board:
@@ -262,7 +264,12 @@ def _judge(unit: str, limit: int, values: Sequence[int]) -> None:
 
 
 def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
-    """The model needs no more RAM than that: its plan and stack, without the framework."""
+    """The model needs no more RAM than that: its plan and stack, without the framework.
+
+    Raises:
+        HilError: it needs more.
+    """
+    __tracebackhide__ = True  # a failure shows the test's own line
     report = board.report
     needed = report.ram_bytes + report.stack_bytes
     if needed > max_bytes:

@@ -87,6 +87,7 @@ def test_what_failing_tests_show(tmp_path: Path) -> None:
     assert "Board's console" in said and "inferences" in said
     assert "over the budget of 1;" in said
     assert "over the budget of 1,000" in said
+    assert "raise HilError" not in said  # a failure shows the user's tests, not this package
     assert outcomes["test_needs_more_ram"] == "SKIPPED"
     assert outcomes["test_meets_a_dead_board"] == outcomes["test_meets_it_again"] == "ERROR"
     assert outcomes["test_needs_no_board"] == "PASSED"

@@ -12,14 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from vww_deploy.boards import flash
+from vww_deploy.boards import firmware, flash
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.drivers import BoardDriver, attached, default_board, driver_for
 from vww_deploy.boards.running import checked
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.errors import BoardError, FleetError, ProtocolMismatch
 from vww_deploy.files import write_whole
-from vww_deploy.fleet import firmware
 from vww_deploy.fleet.blobs import Blobs
 from vww_deploy.fleet.shards import Item, Outcome, Shard, Work
 from vww_deploy.graph.model import Model

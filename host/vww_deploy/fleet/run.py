@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from vww_deploy.boards.catalogue import get_board
+from vww_deploy.boards.firmware import firmware_of
 from vww_deploy.boards.flash import check_fits
 from vww_deploy.compiler import compile_model
 from vww_deploy.errors import DataError
 from vww_deploy.fleet.client import Fleet
-from vww_deploy.fleet.firmware import firmware_of
 from vww_deploy.fleet.shards import DEFAULT_SIZE, Item, Outcome, Shard, Work, split
 from vww_deploy.graph.model import Model
 from vww_deploy.pictures import preprocess

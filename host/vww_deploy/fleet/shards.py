@@ -26,7 +26,7 @@ class Work:
 
     Attributes:
         kind: of board, a name of the catalogue.
-        firmware: as :func:`vww_deploy.fleet.firmware.firmware_of` has it.
+        firmware: as :func:`vww_deploy.boards.firmware.firmware_of` has it.
         model_name: for people.
         model_sha256: of the ``.tflite`` file, which travels as a blob.
         card: the model card as JSON text.

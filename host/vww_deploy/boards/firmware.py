@@ -1,8 +1,9 @@
-"""The firmware of a shard, named by what it is made of, and built once on a machine."""
+"""A board's firmware, named by what it is made of; that of a virtual board is built once on a machine."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,7 @@ def virtual_image(firmware: str, board: Board, compiled: Callable[[], Compiled])
     Raises:
         VwwError: as :func:`vww_deploy.boards.platformio.build` has them.
     """
-    kept = resources.cache_dir() / "fleet" / "firmware" / f"{firmware}.elf"
+    kept = resources.cache_dir() / "firmware" / f"{firmware}-{_tools(board)}.elf"
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(kept.parent / "lock"):
         if not kept.is_file():
@@ -61,3 +62,13 @@ def virtual_image(firmware: str, board: Board, compiled: Callable[[], Compiled])
             for old in sorted(kept.parent.glob("*.elf"), key=lambda path: -path.stat().st_mtime)[KEPT_IMAGES:]:
                 old.unlink(missing_ok=True)
     return kept
+
+
+def _tools(board: Board) -> str:
+    """Names the versions of the programs that build for ``board``: another compiler makes another image."""
+    digest = hashlib.sha256()
+    for tool in board.tools:
+        if (path := shutil.which(tool)) is not None:
+            stat = Path(path).stat()
+            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:12]
