@@ -20,12 +20,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support import campaign
 from tests.support.hostile_files import hostile_file, models
-from vww_deploy.cli import build
 from vww_deploy.compiler import compile_model
 from vww_deploy.errors import ModelError, VwwError
 
@@ -37,11 +34,11 @@ BAD = ("traceback", "died", "hung", "slow", "large")
 
 def outcome(path: Path) -> dict[str, Any]:
     """What came of one file."""
-    said = CliRunner().invoke(build(), ["inspect", str(path), "--json"])
-    if said.exception is not None and not isinstance(said.exception, VwwError | SystemExit):
-        return {"outcome": "traceback", "why": "".join(traceback.format_exception(said.exception))[-600:]}
-    if said.exit_code:
-        return {"outcome": "refused", "why": str(said.exception)[:200]}
+    ended = campaign.invoked(["inspect", str(path), "--json"])
+    if ended is not None and not isinstance(ended, VwwError | SystemExit):
+        return {"outcome": "traceback", "why": "".join(traceback.format_exception(ended))[-600:]}
+    if ended is not None:
+        return {"outcome": "refused", "why": str(ended)[:200]}
     try:
         compile_model(path)
     except ModelError as error:

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support import campaign
@@ -47,7 +46,6 @@ from tests.support.lying_board import (
 )
 from vww_deploy.boards.drivers.usb import UsbDriver
 from vww_deploy.boards.platformio import FirmwareImage
-from vww_deploy.cli import build
 from vww_deploy.compiler import Compiled, HostEngine, compile_model
 from vww_deploy.errors import VwwError
 from vww_deploy.link import camera, channel
@@ -161,12 +159,13 @@ def outcome(command: str, lie: Lie, folder: Path) -> campaign.Record:
         "mlperf": ["mlperf", str(folder)],
     }[command]
     with interrupted(WATCHED_S) if command == "monitor" else contextlib.nullcontext():
-        said = CliRunner().invoke(build(), [*arguments, "--port", port])
-    if said.exception is not None and not isinstance(said.exception, VwwError | SystemExit):
-        return {"outcome": "traceback", "why": "".join(traceback.format_exception(said.exception))[-700:]}
-    if said.exit_code == 0 or (command == "monitor" and said.exit_code == 128 + signal.SIGINT):
+        ended = campaign.invoked([*arguments, "--port", port])
+    if ended is not None and not isinstance(ended, VwwError | SystemExit):
+        return {"outcome": "traceback", "why": "".join(traceback.format_exception(ended))[-700:]}
+    by_key = command == "monitor" and isinstance(ended, SystemExit) and ended.code == 128 + signal.SIGINT
+    if ended is None or by_key:
         return {"outcome": "finished"}
-    return {"outcome": "error in words", "why": str(said.exception)[:200]}
+    return {"outcome": "error in words", "why": str(ended)[:200]}
 
 
 def shorten_waits() -> None:

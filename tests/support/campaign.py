@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import resource
@@ -18,11 +19,34 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from typer.main import get_command
+
+from vww_deploy.cli import build
+
 Record = dict[str, Any]
 """``case``, its number; ``outcome``, a word; whatever else is worth knowing."""
+
+
+@cache
+def _command_line() -> Any:
+    return get_command(build())
+
+
+def invoked(arguments: list[str]) -> BaseException | None:
+    """Call the command line, which is put together once and not for each call; None, or what ended it.
+
+    That is ``SystemExit`` with a status other than 0, an error of the package's own, or one that should not be.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            _command_line().main(arguments, prog_name="vww-deploy")
+        except BaseException as error:
+            return error if not isinstance(error, SystemExit) or error.code else None
+    return None
 
 
 def arguments(about: str, count: int) -> argparse.Namespace:
