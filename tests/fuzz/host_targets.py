@@ -19,8 +19,11 @@ import numpy as np
 from cobs import cobs
 
 from vww_deploy.boards.camera_feed import take_requests
+from vww_deploy.compiler import compiled
+from vww_deploy.compiler.schedule import LayerOrder
 from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.reader import read_model
+from vww_deploy.graph.stand_in import stand_in
 from vww_deploy.link import camera, channel, device, jobs
 from vww_deploy.link import messages as m
 from vww_deploy.link.frames import HEADER, Decoder, Frame, encode_frame
@@ -250,8 +253,11 @@ def model(data: bytes) -> None:
         for at, value in struct.iter_unpack("<HB", data[1 : 1 + (len(data) - 1) // 3 * 3]):
             changed[at % len(changed)] = value
         data = bytes(changed)
-    with contextlib.suppress(ModelError):
-        read_model(data)
+    # What is planned; and what inspect shows of a model that is refused.
+    for read in (read_model, lambda refused: stand_in(refused).graph):
+        with contextlib.suppress(ModelError):
+            graph, _ = compiled._prepared(read(data))
+            LayerOrder(graph)
 
 
 class Draw:

@@ -13,9 +13,9 @@ from filelock import FileLock
 from vww_deploy import resources
 from vww_deploy.boards import flash, platformio
 from vww_deploy.boards.catalogue import Board
-from vww_deploy.boards.leftovers import scratch_folder
 from vww_deploy.compiler import Compiled
 from vww_deploy.files import write_whole
+from vww_deploy.scratch import scratch_folder
 
 KEPT_IMAGES: Final = 20
 """Images of virtual boards that a machine keeps."""

@@ -10,7 +10,6 @@ from typing import Final
 from vww_deploy.boards import platformio
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.boards.drivers import BoardDriver, driver_for
-from vww_deploy.boards.leftovers import scratch_folder
 from vww_deploy.boards.platformio import FirmwareImage, Progress
 from vww_deploy.boards.running import check_model
 from vww_deploy.compiler import Compiled, compile_model
@@ -20,6 +19,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
 from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.transport import open_transport
+from vww_deploy.scratch import scratch_folder
 
 # The largest frame that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
 _LARGEST_FRAME_BYTES: Final = 176 * 144 * 2

@@ -1,16 +1,9 @@
-"""What a killed ``flash`` leaves: PlatformIO with its compilers, and folders of sources.
-
-Both are kept where the next build, or ``doctor``, finds them: it ends the processes and removes the folders.
-"""
+"""What a killed ``flash`` leaves running: PlatformIO with its compilers. The next build, or ``doctor``, ends it."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,37 +12,10 @@ from typing import Final
 import psutil
 from filelock import FileLock, Timeout
 
-from vww_deploy.errors import BuildError
 from vww_deploy.resources import cache_dir
+from vww_deploy.scratch import sweep_folders
 
 _NOTE: Final = "running.json"
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder in the user's cache for the time of the block, named after this process.
-
-    Raises:
-        BuildError: its disk is full, then or in the block.
-    """
-    _sweep_folders()
-    parent = _scratch()
-    try:
-        parent.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=parent) as folder:
-            yield Path(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise disk_full(parent) from error
-
-
-def disk_full(folder: Path) -> BuildError:
-    """What to say of it."""
-    return BuildError(
-        f"the disk of {folder} is full",
-        hint="free some space there, or name a folder on another disk in the environment variable VWW_DEPLOY_CACHE",
-    )
 
 
 @contextmanager
@@ -90,22 +56,8 @@ def end_tree(pid: int) -> None:
 
 def sweep() -> int:
     """Ends and removes all that killed builds left; returns how much that was."""
-    found = _sweep_folders()
+    found = sweep_folders()
     for note in (cache_dir() / "build").glob(f"*/{_NOTE}"):
         with contextlib.suppress(Timeout), FileLock(note.with_name("lock"), blocking=False):
             found += end_left(note.parent)
-    return found
-
-
-def _scratch() -> Path:
-    return cache_dir() / "scratch"
-
-
-def _sweep_folders() -> int:
-    found = 0
-    for folder in _scratch().glob("*-*"):
-        pid = folder.name.partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-            found += 1
     return found

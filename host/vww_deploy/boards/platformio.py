@@ -19,9 +19,10 @@ from filelock import FileLock
 
 from vww_deploy.advice import advice
 from vww_deploy.boards.catalogue import Board
-from vww_deploy.boards.leftovers import disk_full, end_left, end_tree, noted
+from vww_deploy.boards.leftovers import end_left, end_tree, noted
 from vww_deploy.errors import BuildError, DoesNotFit, ToolMissing
 from vww_deploy.resources import cache_dir, data_root, firmware_dir
+from vww_deploy.scratch import disk_full, environment
 from vww_deploy.tools import logged_start
 
 # A first build for a board downloads its toolchain, some hundred megabytes, and takes minutes; longer it hangs.
@@ -201,9 +202,8 @@ def _run(
 
 
 def _environment(board: Board, flags: Mapping[str, int], temporary: Path) -> dict[str, str]:
-    environment = {
-        **os.environ,
-        **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)),
+    variables = {
+        **environment(temporary),
         "PLATFORMIO_BUILD_FLAGS": " ".join(f"-D{name}={value}" for name, value in sorted(flags.items())),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "9999",
@@ -214,8 +214,8 @@ def _environment(board: Board, flags: Mapping[str, int], temporary: Path) -> dic
     }
     if not board.needs_registry:
         # Its platform needs nothing from PlatformIO's registry but SCons, which came with this package.
-        environment["PLATFORMIO_CORE_DIR"] = str(_core_folder())
-    return environment
+        variables["PLATFORMIO_CORE_DIR"] = str(_core_folder())
+    return variables
 
 
 def _core_folder() -> Path:

@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.errors import BuildError, DataError, ToolMissing
 from vww_deploy.graph.ir import Int8Array
 from vww_deploy.resources import cache_dir
+from vww_deploy.scratch import disk_full, environment, scratch_folder
 from vww_deploy.tools import logged_start
 
 _FLAGS = ("-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=default")
@@ -58,8 +58,8 @@ class HostEngine:
         self.compiled = compiled
         # A private copy: the loader would share the arena of a library that is open already.
         built = _build(compiled.files, (*_FLAGS, *extra_flags))
-        with tempfile.TemporaryDirectory() as folder:
-            copy = shutil.copy(built, Path(folder) / built.name)
+        with scratch_folder() as folder:
+            copy = shutil.copy(built, folder / built.name)
             self._library = ctypes.CDLL(str(copy))
         self._library.vww_model_input.restype = ctypes.POINTER(ctypes.c_int8)
         self._library.vww_model_output.restype = ctypes.POINTER(ctypes.c_int8)
@@ -130,8 +130,7 @@ def _build(files: Mapping[str, str], flags: Sequence[str]) -> Path:
         return target
     folder.mkdir(parents=True, exist_ok=True)
     headers = [text for name, text in sorted(files.items()) if name.endswith(".h") and "vww_nn/" in name]
-    with tempfile.TemporaryDirectory() as temporary:
-        root = Path(temporary)
+    with scratch_folder() as root:
         for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,9 +143,9 @@ def _build(files: Mapping[str, str], flags: Sequence[str]) -> Path:
             output = folder / f"{_key(compiler, *flags, *headers, files[name])}.o" if is_kernel else root / "model.o"
             if not output.exists():
                 command = [compiler, *flags, "-c", f"-I{root / 'src'}", str(root / name), "-o"]
-                _compile(command, output, compiler)
+                _compile(command, output, compiler, root)
             objects.append(str(output))
-        _compile([compiler, "-shared", *flags, *objects, "-o"], target, compiler)
+        _compile([compiler, "-shared", *flags, *objects, "-o"], target, compiler, root)
     _forget_old_builds(folder)
     return target
 
@@ -155,11 +154,14 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _compile(command: Sequence[str], output: Path, compiler: str) -> None:
+def _compile(command: Sequence[str], output: Path, compiler: str, scratch: Path) -> None:
     """Runs a compiler; its output appears whole or not at all, whoever else builds the same."""
-    partial = output.with_suffix(f".{os.getpid()}.tmp")
-    logged_start([*command, str(partial)])
-    done = subprocess.run([*command, str(partial)], capture_output=True, text=True, check=False)
+    partial = scratch / "unfinished"
+    whole = [*command, str(partial)]
+    logged_start(whole)
+    done = subprocess.run(whole, capture_output=True, text=True, check=False, env=environment(scratch))
+    if "No space left on device" in done.stderr:
+        raise disk_full(scratch)
     if done.returncode:
         raise BuildError(f"the emitted library does not build with {compiler}:\n{done.stderr[-4000:]}")
     partial.replace(output)

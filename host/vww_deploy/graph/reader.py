@@ -81,8 +81,6 @@ def finished(reader: Reader) -> Graph:
         raise ModelError(
             f"{file.name}: the output '{reader.tensors[file.outputs[0]].name}' is no int8 tensor of an operator"
         )
-    if output.id == reader.input_id or not reader.ops:
-        raise ModelError(f"{file.name}: the model computes nothing: its output is its input")
     graph = Graph(
         name=file.name,
         sha256=file.sha256,
@@ -99,6 +97,8 @@ def finished(reader: Reader) -> Graph:
             hint="no microcontroller runs it: train a smaller model, or one for smaller pictures",
         )
     graph = remove_dead_ops(fold_padding(graph))
+    if not graph.ops:
+        raise ModelError(f"{file.name}: the model computes nothing: its output is its input")
     folded = Counter(op.kind for op in file.operators) - Counter(op.kind for op in graph.ops)
     return graph.replace(folded=dict(sorted(folded.items())))
 

@@ -40,7 +40,7 @@ class StandIn:
     was_float: bool
 
 
-def stand_in(source: str | Path) -> StandIn:
+def stand_in(source: str | Path | bytes) -> StandIn:
     """What a refused file would be as an int8 model.
 
     Raises:

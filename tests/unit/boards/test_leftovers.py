@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,10 @@ import pytest
 
 from tests.unit.boards.test_platformio import NANO, library, played  # noqa: F401
 from vww_deploy.boards import leftovers, platformio
+from vww_deploy.compiler import HostEngine, compile_model
 from vww_deploy.errors import BuildError
+from vww_deploy.graph.model import shipped_models
+from vww_deploy.scratch import scratch_folder
 
 Cli = Callable[..., Any]
 
@@ -25,7 +29,7 @@ def killed_build(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     played(monkeypatch, tmp_path, f"echo $$ > {pid}.part; mv {pid}.part {pid}; sleep 60 & wait")
 
     def flash() -> None:
-        with leftovers.scratch_folder() as folder:
+        with scratch_folder() as folder:
             (folder / "source.cpp").touch()
             platformio.build(NANO, sources)
 
@@ -56,7 +60,7 @@ def test_the_next_build_ends_what_a_killed_one_left(
     left = killed_build(library, tmp_path, monkeypatch)
     children = left.children()
     played(monkeypatch, tmp_path, "echo fine")
-    with leftovers.scratch_folder() as mine, pytest.raises(BuildError, match=r"made no firmware\.elf"):
+    with scratch_folder() as mine, pytest.raises(BuildError, match=r"made no firmware\.elf"):
         platformio.build(NANO, library)
     assert gone(left) and all(gone(child) for child in children)
     assert not list(mine.parent.iterdir())
@@ -102,9 +106,35 @@ def test_a_full_disk_is_named_with_its_cure(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(BuildError, match=r"the disk of .*scratch is full") as caught, leftovers.scratch_folder():
+    with pytest.raises(BuildError, match=r"the disk of .*scratch is full") as caught, scratch_folder():
         raise OSError(errno.ENOSPC, "No space left on device")
     assert "free some space" in caught.value.hint
     played(monkeypatch, tmp_path, "echo 'fatal error: error writing to x.s: No space left on device'; exit 1")
     with pytest.raises(BuildError, match=r"the disk of .*nano33ble is full"):
         platformio.build(NANO, library)
+
+
+def test_a_killed_compiler_leaves_nothing_but_what_the_next_one_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine for this machine; the profiler's folders are the same."""
+    compiled = compile_model(shipped_models()[0])
+    temporary, compiler = tmp_path / "temporary", tmp_path / "compiler"
+    temporary.mkdir()
+    compiler.write_text('#!/bin/sh\ntouch "$TMPDIR/begun"\nexec sleep 60\n')
+    compiler.chmod(0o755)
+    for name, value in (("TMPDIR", temporary), ("CXX", compiler), ("VWW_DEPLOY_CACHE", tmp_path / "cache")):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    child = multiprocessing.get_context("fork").Process(target=HostEngine, args=(compiled,))
+    child.start()
+    while not list(tmp_path.glob("cache/scratch/*/begun")):
+        assert child.is_alive()
+        time.sleep(0.02)
+    for one in psutil.Process(child.pid).children():
+        one.kill()
+    child.kill()
+    child.join()
+    with scratch_folder() as mine:
+        assert list(mine.parent.iterdir()) == [mine]
+    assert not list(temporary.iterdir())

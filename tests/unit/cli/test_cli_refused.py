@@ -76,9 +76,9 @@ def test_a_float_model_is_shown_as_the_int8_model_that_it_would_be(cli: Cli, tmp
     assert "vww-deploy quantize" in ran.err
 
 
-@pytest.mark.parametrize("case", [0, 7, 15, 66])
+@pytest.mark.parametrize("case", [0, 7, 15, 66, 556])
 def test_a_hostile_file_is_refused_in_words(case: int, cli: Cli, tmp_path: Path) -> None:
-    """Of those of benchmarks/hostile_files.py; 66 has neither input nor output."""
+    """Of those of benchmarks/hostile_files.py; 66 has neither input nor output, of 556 nothing can be compiled."""
     path = tmp_path / "hostile.tflite"
     path.write_bytes(hostile_file(case))
     ran = cli("inspect", path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from vww_deploy.compiler.profile.timings import TIMINGS
 from vww_deploy.compiler.profile.trace import Step, run_traced
 from vww_deploy.compiler.targets import Target, cortex_m4
 from vww_deploy.errors import BuildError, ToolMissing
+from vww_deploy.scratch import environment, scratch_folder
 from vww_deploy.tools import logged_start
 
 HARNESS: Final = Path(__file__).parent / "harness"
@@ -86,8 +86,7 @@ def profile_engine(compiled: Compiled, target: Target = cortex_m4.TARGET) -> Eng
 
     Raises ToolMissing without the core's compiler, QEMU or a C compiler, BuildError when the program fails.
     """
-    with tempfile.TemporaryDirectory(prefix="vww-profile-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         library = compiled.write(folder / "model") / "src"
         elf = _build(target, folder / "engine.elf", library)
         flash, ram = _sizes(target, elf)
@@ -144,7 +143,9 @@ def _build(target: Target, elf: Path, library: Path, *flags: str) -> Path:
     command = [compiler, *target.flags, *target.library_flags, *FLAGS, *flags, f"-I{library}", "-o", str(elf)]
     command += [f"-L{HARNESS}", "-T", f"{target.get_emulator().memory}.ld"]
     logged_start([*command, *map(str, sources)])
-    done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *map(str, sources)], capture_output=True, text=True, check=False, env=environment(elf.parent)
+    )
     if done.returncode != 0:
         raise BuildError(f"the engine does not build for the {target.title}: {done.stderr.strip()[-2000:]}")
     return elf

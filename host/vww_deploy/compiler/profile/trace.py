@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from vww_deploy.compiler.profile.timings import TIMINGS
 from vww_deploy.compiler.targets import Target, cortex_m4
 from vww_deploy.errors import BuildError, ToolMissing
 from vww_deploy.resources import cache_dir
+from vww_deploy.scratch import environment, scratch_folder
 
 _RUN_SECONDS: Final = 240.0
 """A profiled inference takes seconds; one that takes minutes hangs."""
@@ -108,13 +107,13 @@ def run_traced(
         arm = emulator.program == "qemu-system-arm"
         install = advice().install_qemu if arm else f"apt-get install {emulator.package}"
         raise ToolMissing(f"{emulator.program} is not installed", hint=install)
-    with tempfile.TemporaryDirectory(prefix="vww-profile-") as folder:
-        counts = Path(folder) / "counts"
-        arguments = [f"out={counts}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
+    with scratch_folder() as folder:
+        counts = folder / "counts"
+        arguments = [f"out={_quoted(counts)}", f"begin={begin & ~1:x}", f"end={end & ~1:x}"]
         arguments += [f"caller={low:x}-{high:x}" for low, high in callers]
         command = [qemu, "-M", emulator.machine, *emulator.options, "-nographic", "-monitor", "none", "-serial", "null"]
         command += ["-semihosting-config", "enable=on,target=native"]
-        command += ["-plugin", ",".join([str(_plugin()), *arguments]), "-kernel", str(program)]
+        command += ["-plugin", ",".join([_quoted(_plugin()), *arguments]), "-kernel", str(program)]
         try:
             ran = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_RUN_SECONDS, check=False
@@ -126,6 +125,11 @@ def run_traced(
             said = ran.stderr.decode(errors="replace").strip()
             raise BuildError(f"{program.name} failed on the emulator: {said or 'it ended early'}")
     return Trace(_parse(text, TIMINGS[target.name]), ran.stdout)
+
+
+def _quoted(path: Path) -> str:
+    """As QEMU's lists of options have it."""
+    return str(path).replace(",", ",,")
 
 
 def _parse(text: str, timing: Timing) -> tuple[tuple[Step, ...], ...]:
@@ -174,10 +178,11 @@ def _plugin() -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise ToolMissing("a C compiler is not installed", hint=advice().install_host_compiler)
-    temporary = built.with_suffix(f".{os.getpid()}")
-    command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(temporary), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BuildError(f"the profiler's QEMU plugin does not build: {done.stderr.strip()}")
-    temporary.replace(built)
+    with scratch_folder() as folder:
+        made = folder / built.name
+        command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(made), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(folder))
+        if done.returncode != 0:
+            raise BuildError(f"the profiler's QEMU plugin does not build: {done.stderr.strip()}")
+        made.replace(built)
     return built
