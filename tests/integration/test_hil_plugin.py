@@ -118,7 +118,7 @@ def test_what_init_hil_writes_tests_the_model_and_fails_on_another(tmp_path: Pat
     (tests.parent / "test_other.py").write_text(other)
     run = run_pytest(tmp_path, "tests_hil", "-n", "2", "-k", "not test_other or model_of_these_budgets")
     assert "5 passed" in run.stdout and "1 failed" in run.stdout, run.stdout + run.stderr
-    assert "the board runs another model" in run.stdout
+    assert "the board runs person_96_gray, and these budgets are of another model, person_96_gray" in run.stdout
 
     tests.write_text(text + "# mine\n")
     command(tmp_path)

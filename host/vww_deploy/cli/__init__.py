@@ -12,9 +12,10 @@ import importlib
 import logging
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
+import typer.main
 
 from vww_deploy.cli import common
 from vww_deploy.errors import VwwError
@@ -29,9 +30,29 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The modules by the heading that ``--help`` shows them under, in its order."""
 
+_HELP: Final = ["-h", "--help"]
+
+
+def command_line() -> Any:
+    """The whole command line, ready to be called; its help shows ``--count N`` rather than ``--count <int range>``."""
+    whole = typer.main.get_command(build())
+    _name_values(whole)
+    return whole
+
+
+def _name_values(command: Any) -> None:
+    for parameter in command.get_params(typer.Context(command, help_option_names=_HELP)):
+        if not hasattr(parameter, "is_flag") or parameter.is_flag:
+            # An argument's name is its placeholder and a flag has no value: no type beside them.
+            vars(parameter)["display_type_rich"] = lambda ctx: None
+        elif parameter.metavar is None and not parameter.type_descriptor.is_choice:
+            parameter.metavar = "N"
+    for below in getattr(command, "commands", {}).values():
+        _name_values(below)
+
 
 def build() -> typer.Typer:
-    """The whole command line."""
+    """All commands."""
     app = typer.Typer(
         name="vww-deploy",
         help="From a person-detection .tflite to a board that runs it, watched over its serial port.",
@@ -39,7 +60,7 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": _HELP},
     )
     app.callback()(_global_options)
     for panel, names in COMMANDS.items():
@@ -56,7 +77,7 @@ def main() -> None:
     """The entry point: errors that a user can meet become a message and a hint on stderr, and the exit code."""
     try:
         try:
-            build()(prog_name="vww-deploy")
+            command_line()(prog_name="vww-deploy")
         finally:
             sys.stdout.flush()  # here, where its failure can still be told
     except VwwError as error:

@@ -22,7 +22,7 @@ _PATTERNS = ("walking-one", "bars")
 def command(
     look_at: Annotated[
         list[str] | None,
-        typer.Argument(help="For the virtual board: pictures, folders, a video, or webcam.", metavar="[SOURCE...]"),
+        typer.Argument(help="For the virtual board: pictures, folders, a video, or webcam.", metavar="SOURCE"),
     ] = None,
     model: common.BoardModelOption = None,
     board: common.BoardOption = None,
@@ -32,11 +32,11 @@ def command(
         typer.Option("--frame", help="qcif, qqvga or WxH; then :gray, :rgb565be or :rgb565le.", metavar="FORMAT"),
     ] = "qcif",
     count: Annotated[int, typer.Option("--count", "-n", help="Frames to take.", min=1, max=10_000)] = 1,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG files.", file_okay=False)] = Path(
-        "camera"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the PNG files.", file_okay=False)
+    ] = Path("camera"),
     pattern: Annotated[
-        str, typer.Option("--pattern", help=f"The sensor's test pattern: {' or '.join(_PATTERNS)}.")
+        str, typer.Option("--pattern", metavar="PATTERN", help=f"The sensor's test pattern: {' or '.join(_PATTERNS)}.")
     ] = "",
     check: Annotated[bool, typer.Option("--check", help="Find out what is wrong with the camera.")] = False,
     fault: Annotated[

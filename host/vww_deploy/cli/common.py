@@ -75,11 +75,21 @@ _STATUS_WIDTH: Final = 76  # a step stays on one line
 
 BoardOption = Annotated[
     str | None,
-    typer.Option("--board", "-b", help="A board of the catalogue; default: the one attached, else the virtual board."),
+    typer.Option(
+        "--board",
+        "-b",
+        metavar="BOARD",
+        help="A board of the catalogue; default: the one attached, else the virtual board.",
+    ),
 ]
 PortOption = Annotated[
     str | None,
-    typer.Option("--port", "-p", help="Device path or pyserial URL (socket://, rfc2217://); default: the board's."),
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT",
+        help="Device path or pyserial URL (socket://, rfc2217://); default: the board's.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StoreOption = Annotated[
@@ -98,7 +108,9 @@ BoardModelArgument = Annotated[
 ]
 BoardModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="A .tflite file or a shipped model; default: what the board runs."),
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="A .tflite file or a shipped model; default: what the board runs."
+    ),
 ]
 
 
@@ -136,7 +148,9 @@ LabelsOption = Annotated[
 ]
 PersonLabelOption = Annotated[
     str | None,
-    typer.Option("--person-label", help="The class that counts as a person, if its name does not say so."),
+    typer.Option(
+        "--person-label", metavar="NAME", help="The class that counts as a person, if its name does not say so."
+    ),
 ]
 
 

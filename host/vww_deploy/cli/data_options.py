@@ -16,7 +16,8 @@ DataArgument = Annotated[
     Path, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
 ]
 PicturesOption = Annotated[
-    Path | None, typer.Option("--pictures", help="The folder of pictures that COCO JSON or Wake Vision speaks of.")
+    Path | None,
+    typer.Option("--pictures", metavar="DIR", help="The folder of pictures that COCO JSON or Wake Vision speaks of."),
 ]
 
 

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 def command(
     model: Annotated[str, typer.Argument(help="A .tflite file or the name of a shipped model.", metavar="MODEL")],
     data: DataArgument,
-    split: Annotated[str, typer.Option("--split", help="train, val, test, or all.")] = "test",
+    split: Annotated[str, typer.Option("--split", metavar="NAME", help="train, val, test, or all.")] = "test",
     pictures: PicturesOption = None,
     labels: common.LabelsOption = None,
     person_label: common.PersonLabelOption = None,
     on_board: Annotated[
-        str | None, typer.Option("--board", "-b", help="Run on this board instead of the reference on this computer.")
+        str | None,
+        typer.Option(
+            "--board", "-b", metavar="BOARD", help="Run on this board instead of the reference on this computer."
+        ),
     ] = None,
     port: common.PortOption = None,
     cluster: fleet_options.ClusterOption = None,

@@ -38,7 +38,10 @@ def init(as_json: common.JsonOption = False) -> None:
 @app.command()
 def scheduler(
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; any but this computer's own takes the fleet's key.")
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to listen on; any but this computer's own takes the fleet's key."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8786,
 ) -> None:

@@ -47,9 +47,13 @@ def samples(vww_model):
     return [(path.name, vww_model.to_input(Image.open(path)), path.parent.name == "person") for path in paths]
 
 
-def test_the_board_runs_the_model_of_these_budgets(vww_device):
-    running = vww_device.info.model_sha256
-    assert running == MODEL_SHA256, f"the board runs another model ({running[:12]}): --vww-model names yours"
+def test_the_board_runs_the_model_of_these_budgets(vww_device, vww_model):
+    if vww_device.info.model_sha256 != MODEL_SHA256:
+        pytest.fail(
+            f"the board runs {vww_model.name}, and these budgets are of another model, @MODEL@: "
+            "name that one with --vww-model, or have new budgets written by vww-deploy init-hil",
+            pytrace=False,
+        )
 
 
 def test_results_are_the_references(vww_device, vww_board, samples):
@@ -105,7 +109,7 @@ jobs:
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A project's folder.", file_okay=False)] = Path(),
+    folder: Annotated[Path, typer.Argument(help="A project's folder.", file_okay=False, metavar="DIR")] = Path(),
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="The model to test; default: the shipped one.", metavar="MODEL"),
@@ -153,11 +157,13 @@ def command(
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
         common.out.print(f"wrote {path}", markup=False, soft_wrap=True)
-    checkout = data_root() if (data_root() / "pyproject.toml").is_file() else "CHECKOUT_OF_VWW_DEPLOY"
     common.out.print(f"Next: pytest {tests}{values['OPTION']} --vww-board virtual", markup=False, soft_wrap=True)
-    common.out.print(
-        f"For the CI job: pip wheel --no-deps --wheel-dir {folder / 'wheels'} {checkout}", markup=False, soft_wrap=True
-    )
+    wheels, checkout = folder / "wheels", data_root()
+    if (checkout / "pyproject.toml").is_file():
+        wheel = f"pip wheel --no-deps --wheel-dir {shlex.quote(str(wheels))} {shlex.quote(str(checkout))}"
+    else:
+        wheel = f"put the wheel that you installed vww-deploy from into {wheels}/"
+    common.out.print(f"For the CI job: {wheel}", markup=False, soft_wrap=True)
 
 
 def _values(model: Model, pictures: Path, option: str) -> dict[str, str]:

@@ -27,10 +27,13 @@ def command(
     labels: common.LabelsOption = None,
     person_label: common.PersonLabelOption = None,
     board: Annotated[
-        str | None, typer.Option("--board", "-b", help="Only this board; fails if the model does not fit it.")
+        str | None,
+        typer.Option("--board", "-b", metavar="BOARD", help="Only this board; fails if the model does not fit it."),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Draw the memory plan over time, and explain it.")] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Write that drawing to an SVG file.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write that drawing to an SVG file.")
+    ] = None,
     optimize: OptimizeOption = "speed",
     as_json: common.JsonOption = False,
 ) -> None:

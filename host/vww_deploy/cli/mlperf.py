@@ -22,7 +22,9 @@ class Mode(StrEnum):
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder with .bin files of 96x96x3 values and y_labels.csv.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with .bin files of 96x96x3 values and y_labels.csv.", metavar="DIR")
+    ],
     board: common.BoardOption = None,
     port: common.PortOption = None,
     mode: Annotated[Mode, typer.Option("--mode", help="What to measure.")] = Mode.BOTH,

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 SourcesArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Pictures to stream in a loop (files, folders, globs), or a recording.", metavar="[FILE...]"),
+    typer.Argument(help="Pictures to stream in a loop (files, folders, globs), or a recording.", metavar="FILE"),
 ]
 OutOption = Annotated[
     Path,
-    typer.Option("--out", "-o", help="Folder for snapshots, recordings and labelled frames.", file_okay=False),
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="Folder for snapshots, recordings and labelled frames.", file_okay=False
+    ),
 ]
 FpsOption = Annotated[
     float, typer.Option("--fps", help="The most pictures a second; 0: as fast as the board goes.", min=0)
@@ -51,7 +53,10 @@ def command(
     port: common.PortOption = None,
     web: Annotated[bool, typer.Option("--web", help="A page in the browser instead of the terminal.")] = False,
     host: Annotated[
-        str, typer.Option("--host", help="Address to serve the page on; others than this computer's need a token.")
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to serve the page on; others than this computer's need a token."
+        ),
     ] = "127.0.0.1",
     web_port: Annotated[int, typer.Option("--web-port", help="TCP port of the page.", min=1, max=65535)] = 8427,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def command(
     source: Annotated[
-        Path, typer.Argument(help="A training's folder, a .keras or .h5 model, a SavedModel or a float .tflite.")
+        Path,
+        typer.Argument(
+            help="A training's folder, a .keras or .h5 model, a SavedModel or a float .tflite.", metavar="MODEL"
+        ),
     ],
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write.", metavar="FILE")] = Path(

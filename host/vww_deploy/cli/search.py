@@ -29,7 +29,9 @@ def command(
         Path | None, typer.Argument(help="A folder, a labels CSV, COCO JSON or a Wake Vision CSV.", metavar="DATA")
     ] = None,
     *,
-    board: Annotated[str, typer.Option("--board", "-b", help="The board of the catalogue that is to run it.")],
+    board: Annotated[
+        str, typer.Option("--board", "-b", metavar="BOARD", help="The board of the catalogue that is to run it.")
+    ],
     latency: Annotated[
         str | None, typer.Option("--latency", help="The longest inference; default: a second.", metavar="150ms")
     ] = None,

@@ -77,12 +77,13 @@ def command(
     ] = 0.5,
     views: Annotated[int, typer.Option("--views", help="Random views of each picture to keep.", min=1)] = 10,
     views_folder: Annotated[
-        Path | None, typer.Option("--views-folder", help="Where views are kept; default: OUTPUT/views.")
+        Path | None, typer.Option("--views-folder", metavar="DIR", help="Where views are kept; default: OUTPUT/views.")
     ] = None,
     initial: Annotated[
         Path | None,
         typer.Option(
             "--initial",
+            metavar="FILE",
             help="Weights to begin from: a file, or imagenet for those that Keras downloads.",
         ),
     ] = None,

@@ -16,13 +16,15 @@ from vww_deploy.errors import BoardError, LinkError
 def command(
     address: Annotated[str, typer.Argument(help="Of the fleet's scheduler.", metavar="ADDRESS")],
     board: Annotated[
-        str | None, typer.Option("--board", "-b", help="Offer this kind of board alone; default: all attached.")
+        str | None,
+        typer.Option("--board", "-b", metavar="BOARD", help="Offer this kind of board alone; default: all attached."),
     ] = None,
     virtual: Annotated[
         int, typer.Option("--virtual", help="Offer that many virtual boards instead.", min=0, max=64, metavar="N")
     ] = 0,
     name: Annotated[
-        str | None, typer.Option("--name", help="Of this worker in the fleet; default: this computer's.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Of this worker in the fleet; default: this computer's."),
     ] = None,
 ) -> None:
     """Offer this computer's boards to a fleet, until Ctrl-C.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
+import typer
 
 from tests.support.json_shapes import json_page
 from vww_deploy import __version__
@@ -25,7 +26,7 @@ def all_commands() -> dict[str, Any]:
             return {path: one for found in below for path, one in found.items()}
         return {name: command}
 
-    return walk("", typer.main.get_command(command_line.build()))
+    return walk("", command_line.command_line())
 
 
 def all_help() -> dict[str, str]:
@@ -46,6 +47,16 @@ def test_the_page_of_json_is_that_of_the_code() -> None:
 def test_every_command_says_what_it_does_with_an_example(name: str, text: str) -> None:
     assert len(text.split("Example:")[0]) > 20
     assert f"Example: vww-deploy {name}" in text
+
+
+def test_help_says_what_an_option_takes_in_words_of_its_own() -> None:
+    for name, command in all_commands().items():
+        context = typer.Context(command, info_name=name, help_option_names=["-h", "--help"])
+        for parameter in command.get_params(context):
+            shown = parameter.display_type_rich(context) or ""
+            # Choices are shown as <one|two>; <str> or TEXT says nothing.
+            assert not re.search(r"<[^|]+>|TEXT|INTEGER|FLOAT", shown), (name, parameter.opts)
+        assert not any("[" in piece[1:] for piece in command.collect_usage_pieces(context)), name
 
 
 def test_help_lists_the_commands_under_their_headings(cli: Callable[..., Any]) -> None:
