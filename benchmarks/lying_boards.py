@@ -49,6 +49,7 @@ from vww_deploy.boards.platformio import FirmwareImage
 from vww_deploy.compiler import Compiled, HostEngine, compile_model
 from vww_deploy.errors import VwwError
 from vww_deploy.link import camera, channel
+from vww_deploy.session import camera as stills
 from vww_deploy.session import mlperf
 
 BAD = ("traceback", "died", "hung", "truth refused")
@@ -174,6 +175,7 @@ def shorten_waits() -> None:
         object.__setattr__(channel.DEFAULT_TIMEOUTS, name, seconds / 10)
     for module, name in (
         (camera, "START_TIMEOUT_S"),
+        (stills, "SHOT_TIMEOUT_S"),
         (mlperf, "INFER_TIMEOUT_S"),
         (mlperf, "WHOLE_ANSWER_TIMEOUT_S"),
     ):

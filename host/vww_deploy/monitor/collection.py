@@ -51,12 +51,12 @@ class Collection:
             rows = [row for row in self._read() if not row["file"].endswith(f"/{digest}.png")]
             for label in _FOLDERS:
                 (self.folder / label).mkdir(parents=True, exist_ok=True)
-                if label != _FOLDERS[person]:
-                    (self.folder / label / f"{digest}.png").unlink(missing_ok=True)
             write_whole(self.folder / name, data)
             source = re.sub(r"[^\w.-]+", "_", f"collected_{board}" if board else "collected")
             rows.append({"file": name, "label": str(int(person)), "source": source})
             self._write(rows)
+            # Last: whatever ends the program before, each line of the table has its file.
+            (self.folder / _FOLDERS[not person] / f"{digest}.png").unlink(missing_ok=True)
         except OSError as error:
             raise DataError(
                 f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."

@@ -16,6 +16,8 @@ from PIL import Image
 from tests.support import ROOT
 from tests.support.generated_source import GeneratedSource
 from vww_deploy.errors import DataError, StoreError, VwwError
+from vww_deploy.files import write_whole
+from vww_deploy.monitor import collection
 from vww_deploy.monitor.collection import Collection
 from vww_deploy.monitor.monitor import Monitor
 from vww_deploy.pictures.gather import gather
@@ -126,6 +128,29 @@ def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
     arrays = load_arrays(dataset, side=96)
     assert arrays.unreadable == ()
     assert arrays.labels.sum() == 20
+
+
+@pytest.mark.parametrize("before", ["labels.csv", "png"])
+def test_a_label_that_is_changed_by_a_killed_program_loses_no_frame(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, played, before the frame or before the table is written."""
+    frame = ShownPicture(0, np.full((4, 4, 1), 9, np.uint8))
+    Collection(tmp_path).add(frame, person=True)
+
+    def killed(path: Path, content: bytes) -> None:
+        if path.name.endswith(before):
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    monkeypatch.setattr(collection, "write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Collection(tmp_path).add(frame, person=False)
+    (line,) = (tmp_path / "labels.csv").read_text().splitlines()[1:]
+    assert line.startswith("person/") and (tmp_path / line.split(",")[0]).exists()
+    monkeypatch.setattr(collection, "write_whole", write_whole)
+    Collection(tmp_path).add(frame, person=False)
+    assert [path.parent.name for path in tmp_path.rglob("*.png")] == ["no_person"]
 
 
 def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
