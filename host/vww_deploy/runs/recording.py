@@ -71,7 +71,7 @@ class Recorder:
     """
 
     def __init__(self, path: Path, on_error: Callable[[StoreError], None] = lambda error: None) -> None:
-        if path.exists():
+        if path.exists() and not (path.is_file() and path.stat().st_size == 0):  # what a killed one has just begun
             raise StoreError(f"{path} exists already", hint="A recording is never overwritten: name another file.")
         self.path: Final = path
         self._on_error = on_error
@@ -83,9 +83,8 @@ class Recorder:
             path.parent.mkdir(parents=True, exist_ok=True)
             make_private(path)
             with contextlib.closing(sqlite3.connect(path)) as db:
-                db.executescript(_SCHEMA)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_VERSION}")
+                named = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
+                db.executescript(f"BEGIN; {named} {_SCHEMA} COMMIT")  # at once: killed before, it is an empty file
         except (sqlite3.Error, OSError) as error:
             raise _explained(path, error) from error
         self._queue: queue.Queue[Event | None] = queue.Queue(_BACKLOG)
@@ -125,9 +124,8 @@ class Recorder:
                         )
         except (sqlite3.Error, OSError) as error:
             self.error = _explained(self.path, error)
-            # What was half written is taken back by whoever opens the file next, unless that one may only read.
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as db:
-                db.execute("SELECT count(*) FROM events").fetchone()
+            with contextlib.suppress(sqlite3.Error):
+                _take_back(self.path)
             self._on_error(self.error)
 
     def _batch(self) -> tuple[list[Event], bool]:
@@ -169,6 +167,7 @@ class Recording:
                 f"there is no recording {path}", hint="Make one: vww-deploy monitor --board BOARD --record FILE"
             )
         try:
+            _take_back(path)
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
             application = self._db.execute("PRAGMA application_id").fetchone()[0]
             self._version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -247,6 +246,17 @@ class Recording:
         except sqlite3.Error as error:
             raise _explained(self.path, error) from error
         return int(rows[-1][0]) - 1 if rows else 0
+
+
+def _take_back(path: Path) -> None:
+    """Takes back what a killed or failed writer left half written; who may only read a file cannot do that.
+
+    Raises:
+        sqlite3.Error: that is not possible.
+    """
+    if path.with_name(f"{path.name}-journal").exists():
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def is_recording(path: Path) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -115,6 +118,36 @@ os.kill(os.getpid(), 9)
     assert done.returncode == -9
     with Recording(path) as recording:
         assert sum(isinstance(recorded.event, Inference) for recorded in recording.events()) == 20
+
+
+def test_what_a_killed_process_was_writing_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "killed.vwwrec"
+    with Recorder(path) as recorder:
+        for number in range(50):
+            recorder.add(ConsoleLine(f"{number} " * 200))
+
+    def die() -> None:
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA cache_size = 2")  # so that half of the transaction is in the file
+        db.execute("UPDATE events SET body = kind")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = multiprocessing.get_context("fork").Process(target=die)
+    child.start()
+    child.join()
+    assert path.with_name("killed.vwwrec-journal").stat().st_size > 0
+    with Recording(path) as recording:
+        said = [recorded.event for recorded in recording.events()]
+    assert [one.text.split()[0] for one in said if isinstance(one, ConsoleLine)] == [str(i) for i in range(50)]
+
+
+def test_an_empty_file_which_a_killed_process_had_just_made_is_recorded_to(tmp_path: Path) -> None:
+    path = tmp_path / "begun.vwwrec"
+    path.touch()
+    with Recorder(path) as recorder:
+        recorder.add(ConsoleLine("hello"))
+    with Recording(path) as recording:
+        assert len(list(recording.events())) == 1
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
