@@ -33,6 +33,7 @@ from vww_deploy.pictures.card import ModelCard
 from vww_deploy.runs import recording
 from vww_deploy.runs import store as store_module
 from vww_deploy.runs.store import RunHeader, Store
+from vww_deploy.session import camera as watched
 from vww_deploy.session import mlperf
 from vww_deploy.session.events import Peer as Board
 
@@ -69,7 +70,7 @@ def made_time() -> Iterator[Clock]:
     """The link lives in made time, an hour of which is for ever; an answer is too long after 96 bytes or 20 s."""
     clock = Clock()
     changes: list[tuple[Any, str, Any]] = [
-        *((module, "time", clock) for module in (channel, jobs, device, camera, mlperf)),
+        *((module, "time", clock) for module in (channel, jobs, device, camera, watched, mlperf)),
         *((module, "secrets", Secrets) for module in (channel, jobs, camera)),
         (mlperf, "_MAX_ANSWER_BYTES", 96),
         (mlperf, "WHOLE_ANSWER_TIMEOUT_S", 20),
@@ -193,6 +194,7 @@ def shots(data: bytes) -> None:
         for _ in range(2):
             shot = lens.next_shot(timeout_s=1)
             assert shot is None or shot.raw_frame is None or len(shot.raw_frame) == 32
+        next(watched.frames_of(lens, 1))
 
 
 class Said:

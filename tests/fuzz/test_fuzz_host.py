@@ -24,7 +24,7 @@ from tests.fuzz import corpus
 from tests.fuzz.host_targets import TARGETS, Clock, Said, info, made_time
 from vww_deploy.boards.camera_feed import take_requests
 from vww_deploy.cli import tables
-from vww_deploy.errors import DataError, LinkError, ModelError, StoreError
+from vww_deploy.errors import BoardError, DataError, LinkError, ModelError, StoreError
 from vww_deploy.graph.reader import read_model
 from vww_deploy.link import camera
 from vww_deploy.link import messages as m
@@ -46,6 +46,7 @@ from vww_deploy.runs.result import Result
 from vww_deploy.runs.rundata import load_run
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session import events, mlperf
+from vww_deploy.session.camera import frames_of
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
 
@@ -297,6 +298,29 @@ def test_a_camera_that_never_starts_ends_the_wait(clock: Clock) -> None:
     lens = camera.DeviceCamera.open(Device.connect(LyingBoard(clock, lie, features=int(ALL))), parse_format("qcif"))
     lens.start()
     assert lens.next_shot(timeout_s=1) is None
+
+
+@pytest.mark.parametrize(("total", "data"), [(0, b"a"), (32, b""), (33, b"a")])
+def test_a_camera_whose_frames_never_come_ends_the_wait(clock: Clock, total: int, data: bytes) -> None:
+    """Shots come for ever, each said to be kept, and none of their frames is what it should be."""
+    taken = 0
+
+    def lie(request: m.Message) -> m.Message | None:
+        nonlocal taken
+        if isinstance(request, m.OpenCamera):
+            return m.CameraOpened(7, request.opening, m.CameraStatus.OK, 1000, "")
+        if isinstance(request, m.Live):
+            return m.LiveSet(7, request.run, request.keep)
+        if isinstance(request, m.Poll):
+            taken += 1
+            clock.now += 0.1
+            return m.Shot(7, taken, taken, 1, 0, 0, 0, 0, 0, 0, 0, 5, b"ab")
+        assert isinstance(request, m.ReadFrame)
+        return m.FramePiece(7, request.number, request.kind, total, request.offset, data)
+
+    lens = camera.DeviceCamera.open(Device.connect(LyingBoard(clock, lie, features=int(ALL))), parse_format("8x4:gray"))
+    with pytest.raises(BoardError, match="has sent none of them for 60 s"):
+        next(frames_of(lens, 1))
 
 
 def test_a_board_whose_pictures_fill_the_memory_is_refused(clock: Clock) -> None:

@@ -224,5 +224,5 @@ class DeviceCamera:
 
 def trouble(board: str, status: CameraStatus) -> BoardError:
     """The error for a camera that is not as it should be."""
-    what, hint = TROUBLE.get(status, ("the camera does not work", ""))
+    what, hint = TROUBLE.get(status, ("the camera works, but no picture comes", "reset the board, or flash it again"))
     return BoardError(f"{board}: {what}", hint=hint)

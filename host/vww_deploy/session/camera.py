@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -96,8 +97,7 @@ class CameraLive(LiveSource):
     ) -> Iterator[Event]:
         device = camera.device
         live = False
-        waited = 0.0
-        failed = 0  # frames, until the last shot
+        wait = _FrameWait(camera)
         missed = 0
         try:
             while not control.leaving:
@@ -115,17 +115,15 @@ class CameraLive(LiveSource):
                 else:
                     if not live:
                         kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
-                        live, failed = True, 0
+                        live, wait = True, _FrameWait(camera)
                         if kept != self._keep:
                             pending.append(ConsoleLine(_no_room(self._keep, kept)))
                     shot = camera.next_shot(_LOOK_S)
-                    waited = 0.0 if shot is not None else waited + _LOOK_S
                     if feed is not None and feed.failure is not None:
                         raise feed.failure
-                    if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
-                        raise trouble(device.info.board, camera.status)
+                    # Where there is no room for the model's frame, the user was told so.
+                    wait.check(shot, whole=shot is not None and (shot.model_frame is not None or kept != self._keep))
                     if shot is not None:
-                        failed = shot.failures
                         missed += shot.missed
                         yield from self._events_of(device, camera, shot, missed)
                 while pending:
@@ -154,6 +152,43 @@ class CameraLive(LiveSource):
         )
 
 
+class _FrameWait:
+    """The wait for a camera's next frame, from now on; each one that comes begins it anew."""
+
+    def __init__(self, camera: DeviceCamera) -> None:
+        self._camera = camera
+        self._failed = camera.failures
+        self._since = time.monotonic()
+        self._shots = 0
+
+    def check(self, shot: CameraShot | None, *, whole: bool) -> None:
+        """Takes note of a look at the camera.
+
+        Args:
+            shot: what came of it.
+            whole: with a frame.
+
+        Raises:
+            BoardError: frames fail one after the other, or there was none for :data:`SHOT_TIMEOUT_S`.
+        """
+        camera, now = self._camera, time.monotonic()
+        board = camera.device.info.board
+        if camera.failures >= self._failed + FAILURES:
+            raise trouble(board, camera.status)
+        if shot is not None:
+            self._failed = shot.failures
+            self._shots += 1
+        if whole:
+            self._since, self._shots = now, 0
+        elif now - self._since > SHOT_TIMEOUT_S and self._shots:
+            raise BoardError(
+                f"{board}: it takes pictures with its camera, but has sent none of them for {SHOT_TIMEOUT_S:.0f} s",
+                hint="flash the board again: its firmware does not do what this version expects",
+            )
+        elif now - self._since > SHOT_TIMEOUT_S:
+            raise trouble(board, camera.status)
+
+
 def pixel_values(table: npt.NDArray[np.int8]) -> Pixels:
     """The inverse of a quantisation table: the pixel value that each int8 value, seen as uint8, stands for."""
     wide = table.astype(np.int32)
@@ -174,29 +209,29 @@ def stills(device: Device, model: Model, frame: CameraFormat, count: int, patter
         BoardError: no camera, no frames, or the board has no room to keep one beside its model.
     """
     prepare(device, model)
-    camera = DeviceCamera.open(device, frame, pattern)
+    yield from frames_of(DeviceCamera.open(device, frame, pattern), count)
+
+
+def frames_of(camera: DeviceCamera, count: int) -> Iterator[bytes]:
+    """So many frames of an open camera, in its format; BoardError when they do not come."""
+    board, frame = camera.device.info.board, camera.frame
     if FrameKind.RAW not in camera.start(keep=FrameKind.RAW):
         camera.stop()
         raise BoardError(
-            f"{device.info.board}: beside the model there is room for {camera.room:,} bytes of frames, "
-            f"not for {frame.bytes:,}",
+            f"{board}: beside the model there is room for {camera.room:,} bytes of frames, not for {frame.bytes:,}",
             hint="Take a smaller frame (--frame qqvga), or flash a smaller model.",
         )
     try:
+        wait = _FrameWait(camera)
         taken = 0
-        failed = 0  # frames, until the last shot
-        waited = 0.0
         while taken < count:
             shot = camera.next_shot(_LOOK_S)
-            waited = 0.0 if shot is not None else waited + _LOOK_S
-            if waited > SHOT_TIMEOUT_S or camera.failures >= failed + FAILURES:
-                raise trouble(device.info.board, camera.status)
-            if shot is None:
-                continue
-            failed = shot.failures
-            if shot.raw_frame is not None:
+            data = None if shot is None else shot.raw_frame
+            wait.check(shot, whole=data is not None)
+            if data is not None:
                 taken += 1
-                yield shot.raw_frame
+                yield data
+                wait = _FrameWait(camera)
     finally:
         camera.stop()
 
