@@ -36,7 +36,8 @@ class Activation:
 
     ``source`` is its index in the file and ``axes[i]`` the axis (0 height, 1 width, 2 channel, None for a dimension
     of one) that dimension i of the file's tensor is; no axes at all stand for the same values in another shape.
-    ``live`` lists the file's channels that are left after constant ones were folded away; None means all.
+    ``live`` lists the file's channels that are left after constant ones were folded away; None means all. ``tiles``
+    are the file's tensors that hold strips of it, each with its first row, where the file has no tensor of the whole.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Activation:
     source: int
     axes: tuple[int | None, ...]
     live: tuple[int, ...] | None = None
+    tiles: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -59,10 +61,24 @@ class Activation:
         """(height, width, channels)."""
         return self.height, self.width, self.channels
 
-    def from_file(self, array: npt.NDArray[np.generic]) -> Int8Array:
-        """The file tensor's value (int8, or uint8 with its zero point 128 higher) as this activation, [height,
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The indices of the file's tensors that :meth:`from_file` takes the values of."""
+        return tuple(tensor for tensor, _ in self.tiles) or (self.source,)
+
+    def from_file(self, *arrays: npt.NDArray[np.generic]) -> Int8Array:
+        """The values of :attr:`sources` (int8, or uint8 with its zero point 128 higher) as this activation, [height,
         width, channels] int8.
         """
+        if not self.tiles:
+            return self._picture(arrays[0])
+        whole = np.empty(self.shape, np.int8)
+        for (_, row), array in zip(self.tiles, arrays, strict=True):
+            strip = self._picture(array)
+            whole[row : row + len(strip)] = strip
+        return whole
+
+    def _picture(self, array: npt.NDArray[np.generic]) -> Int8Array:
         if array.dtype == np.uint8:
             array = (array.astype(np.int16) - 128).astype(np.int8)
         if not self.axes:  # another shape over the same values

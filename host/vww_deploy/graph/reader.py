@@ -1,8 +1,9 @@
 """From a .tflite file to a normalised :class:`~vww_deploy.graph.ir.Graph`.
 
 Normalising: QUANTIZE/DEQUANTIZE at the edges become the tensor's own type, shape arithmetic and reshapes that move
-nothing fold away, PAD folds into the convolution behind it, paddings become explicit, scales become fixed-point
-multipliers. What cannot be compiled is refused, all of it at once, by operator, tensor name and reason.
+nothing fold away, strips of rows are joined, PAD folds into the convolution behind it, paddings become explicit, scales
+become fixed-point multipliers. What cannot be compiled is refused, all of it at once, by operator, tensor name and
+reason.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from vww_deploy.graph.operators.reshape import Reshape
 from vww_deploy.graph.operators.transpose import Transpose
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.refused import Refusal, advice_on
+from vww_deploy.graph.row_tiles import join_row_tiles
 from vww_deploy.graph.shapes import check_shape
 from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 
@@ -96,7 +98,8 @@ def finished(reader: Reader) -> Graph:
             f"{file.name}: {graph.macs:,} multiply-accumulates an inference; at most {_MOST_MACS:,} are compiled",
             hint="no microcontroller runs it: train a smaller model, or one for smaller pictures",
         )
-    graph = remove_dead_ops(fold_padding(graph))
+    graph = join_row_tiles(remove_dead_ops(fold_padding(graph)))
+    graph = remove_dead_ops(fold_padding(graph))  # what stood before slices that are gone now
     if not graph.ops:
         raise ModelError(f"{file.name}: the model computes nothing: its output is its input")
     folded = Counter(op.kind for op in file.operators) - Counter(op.kind for op in graph.ops)

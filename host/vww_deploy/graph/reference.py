@@ -82,9 +82,9 @@ class Reference:
         with _lock:
             if self._process is not _process():
                 self._load()
-            tensors = [one.source for one in activations]
-            values = self._ask("run", activation.to_file(value).tobytes(), tensors=tensors)
-        return {one.id: one.from_file(array) for one, array in zip(activations, values, strict=True)}
+            tensors = [tensor for one in activations for tensor in one.sources]
+            values = iter(self._ask("run", activation.to_file(value).tobytes(), tensors=tensors))
+        return {one.id: one.from_file(*itertools.islice(values, len(one.sources))) for one in activations}
 
     def _ask(self, what: str, content: bytes, **more: Any) -> list[npt.NDArray[np.generic]]:
         with _as_model_error(
