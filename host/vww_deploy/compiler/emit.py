@@ -223,24 +223,32 @@ class _Writer:
             lines.append(f"  int {made};")
         last = positions[-1]
         step = f"row += {segment.rows}" if segment.rows > 1 else "++row"
-        lines.append(f"  for (int row = 0; row < {heights[-1]}; {step}) {{")
+        lines.append(f"  for (int row = {-segment.lead * segment.rows}; row < {heights[-1]}; {step}) {{")
         end = f"least(row + {segment.rows}, {heights[-1]})" if heights[-1] % segment.rows else f"row + {segment.rows}"
         lines.append(f"    const int need{last} = {end};")
         for offset in range(len(ops) - 2, -1, -1):
             consumer = positions[offset + 1]
-            need = self._rows_expression(ops[offset + 1], f"need{consumer}", heights[offset])
+            # Before the first row the numbers of rows that are needed are negative, and what follows from them right.
+            from_zero = segment.lead == 0
+            need = self._rows_expression(ops[offset + 1], f"need{consumer}", heights[offset], from_zero=from_zero)
             whole = f"need{last} == {heights[-1]} ? {heights[offset]} : "
             lines.append(f"    const int need{positions[offset]} = {whole}{need};")
         for offset, position in enumerate(positions):
             begin = f"made{position}" if offset + 1 < len(ops) else "row"
-            lines += [f"    {line}" for line in self._call(position, begin, f"need{position}")]
-            lines += [f"    {line}" for line in self._report(position, begin, f"need{position}")]
+            body = self._call(position, begin, f"need{position}") + self._report(position, begin, f"need{position}")
             if offset + 1 < len(ops):
-                lines.append(f"    made{position} = need{position};")
+                body.append(f"made{position} = need{position};")
+            if segment.lead:
+                done = begin if offset + 1 < len(ops) else "0"
+                body = [f"if (need{position} > {done}) {{", *(f"  {line}" for line in body), "}"]
+            lines += [f"    {line}" for line in body]
         return [*lines, "  }", "}"]
 
-    def _rows_expression(self, op: Op, need: str, height: int) -> str:
-        """C++ for the rows that an operator reads of its input, of ``height`` rows, to make its first ``need`` rows."""
+    def _rows_expression(self, op: Op, need: str, height: int, *, from_zero: bool) -> str:
+        """C++ for the rows that an operator reads of its input, of ``height`` rows, to make its first ``need`` rows.
+
+        With ``from_zero`` it is never negative, as ``need`` is not.
+        """
         row_map = op.row_map(self.graph)
         assert row_map is not None
         constant = row_map.end - row_map.stride
@@ -251,7 +259,7 @@ class _Writer:
             expression += f" {'+' if constant > 0 else '-'} {abs(constant)}"
         first = row_map.rows(0, 1, height)[1]
         text = f"least({expression}, {height})"
-        return text if constant >= -1 or first > 0 else f"({expression} < 0 ? 0 : {text})"
+        return text if constant >= -1 or first > 0 or not from_zero else f"({expression} < 0 ? 0 : {text})"
 
     def _call(self, position: int, begin: str, end: str) -> list[str]:
         op = self.graph.ops[position]

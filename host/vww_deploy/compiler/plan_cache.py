@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -43,7 +44,7 @@ def planned(graph: Graph, scratch_bytes: Mapping[int, int], *, optimize: str) ->
 def _read(path: Path, graph: Graph, scratch_bytes: Mapping[int, int]) -> Plan | None:
     try:
         found = json.loads(path.read_bytes())
-        bands = tuple(Segment(int(b), int(e), int(r), bool(w)) for b, e, r, w in found["bands"])
+        bands = tuple(Segment(int(b), int(e), int(r), bool(w), int(lead)) for b, e, r, w, lead in found["bands"])
         plan = follow(graph, scratch_bytes, Choice(bands, frozenset(map(int, found["by_rows"]))))
         return plan if plan.arena_bytes == found["arena_bytes"] else None
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError, RecursionError):
@@ -51,8 +52,7 @@ def _read(path: Path, graph: Graph, scratch_bytes: Mapping[int, int]) -> Plan | 
 
 
 def _write(path: Path, choice: Choice, arena_bytes: int) -> None:
-    bands = [(band.begin, band.end, band.rows, band.backward) for band in choice.bands]
-    found = {"bands": bands, "by_rows": sorted(choice.by_rows), "arena_bytes": arena_bytes}
+    found = {"bands": list(map(astuple, choice.bands)), "by_rows": sorted(choice.by_rows), "arena_bytes": arena_bytes}
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         write_whole(path, json.dumps(found).encode())

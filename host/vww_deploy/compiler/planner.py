@@ -59,7 +59,18 @@ class _Search:
         for _ in range(_STEPS):
             if not self._improve(_bands(self.layers, self.choice, self.plan)):
                 break
+        self._improve(self._filled_slowly())
         return self.choice
+
+    def _filled_slowly(self) -> Iterator[Choice]:
+        """The choice so far with bands that fill their rings step by step: one of them, or all."""
+        bands = self.choice.bands
+        slow = tuple(map(self.layers.filled_slowly, bands))
+        for chosen in (*((band,) for band in bands), bands):
+            yield Choice(
+                tuple(changed if band in chosen else band for band, changed in zip(bands, slow, strict=True)),
+                self.choice.by_rows,
+            )
 
     def _improve_front(self) -> None:
         """Finds the first layers' band: with single rows, which take the least RAM, then with as many as are fast."""

@@ -6,6 +6,7 @@ that the rows between its layers are used soon after they are made, and never ex
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,12 +25,17 @@ class Segment:
 
     A band makes ``rows`` rows of its last layer at a time. A ``backward`` one is a single layer, made from its last row
     to its first: so can a picture grow in place.
+
+    A band's first rows need many rows of its first layers, more than any later ones. ``lead`` is how many steps it
+    begins before its first row: in those the first layers make a few rows each, and the rings between need hold no
+    more than later.
     """
 
     begin: int
     end: int
     rows: int = 0  # 0: a single layer, computed whole
     backward: bool = False
+    lead: int = 0
 
     @property
     def is_band(self) -> bool:
@@ -143,7 +149,7 @@ class LayerOrder:
             return [Call(segment.begin, max(end - segment.rows, 0), end) for end in ends]
         calls: list[Call] = []
         done = [0] * len(ops)
-        for row in range(0, heights[-1], segment.rows):
+        for row in range(-segment.lead * segment.rows, heights[-1], segment.rows):
             end = min(row + segment.rows, heights[-1])
             need = heights if end == heights[-1] else self._rows_needed(segment, end)
             for i in range(len(ops)):
@@ -152,11 +158,27 @@ class LayerOrder:
                     done[i] = need[i]
         return calls
 
+    def filled_slowly(self, segment: Segment) -> Segment:
+        """The same band with a lead long enough that its first step makes no row at all; itself where none helps."""
+        if (
+            not segment.is_band
+            or segment.backward
+            or any((self.maps[layer] or RowMap()).repeat > 1 for layer in range(segment.begin + 1, segment.end))
+        ):
+            return segment
+        lead = 0
+        while max(self._rows_needed(segment, -lead * segment.rows)) > 0:
+            lead += 1
+        return dataclasses.replace(segment, lead=lead)
+
     def _rows_needed(self, segment: Segment, end: int) -> list[int]:
         """How many rows each layer of a band must have made for its last layer's rows [0, end)."""
         need = [end]
         for layer in range(segment.end - 1, segment.begin, -1):
-            need.append(self.rows_read(layer, 0, need[-1])[1])
+            height = self.graph.activations[self.graph.ops[layer].inputs[0]].height
+            row_map = self.maps[layer]
+            assert row_map is not None
+            need.append(min((need[-1] - 1) // row_map.repeat * row_map.stride + row_map.end, height))
         return need[::-1]
 
     def _ring_rows(self, segment: Segment, index: int) -> int:

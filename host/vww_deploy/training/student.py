@@ -27,7 +27,9 @@ class Student:
         tf = require_tensorflow()
         self.model, self.averaged = recipe.network(fused=True), recipe.network(fused=True)
         if initial is not None:
-            adopt_weights(self.model, initial)
+            plain = recipe.network()  # as weights are kept
+            adopt_weights(plain, initial)
+            self.model.set_weights(plain.get_weights())
         self.averaged.set_weights(self.model.get_weights())
         # While it learns, the network also tells the teacher's inner maps from its own, through a linear head each:
         # they say more about a picture than one bit does.

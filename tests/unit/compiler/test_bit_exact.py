@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.exactness import check
 from tests.support.random_models import moved_model, random_model, small_mobilenet, varied_model
+from tests.support.tiled_models import tall_model
 from vww_deploy.compiler import Compiled, Optimize, compile_model
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Reference
@@ -66,6 +67,13 @@ def test_streamed_mobilenet(channels: int, optimize: Optimize) -> None:
     compiled = compile_model(small_mobilenet(channels=channels), optimize=optimize)
     assert optimize == "speed" or any(segment.is_band for segment in compiled.plan.segments)
     check(compiled, pictures=3, seed=1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rings_that_are_filled_slowly(seed: int) -> None:
+    compiled = compile_model(tall_model(seed), optimize="ram")
+    assert any(segment.lead for segment in compiled.plan.segments)
+    check(compiled, pictures=2, seed=seed)
 
 
 @pytest.mark.parametrize("optimize", ["speed", "ram"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.random_models import random_model, small_mobilenet
+from tests.support.tiled_models import tall_model
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.cost import CostModel
 from vww_deploy.compiler.plan import Choice, make_plan
@@ -53,6 +55,18 @@ def test_speed_is_kept_within_its_limit(mobilenet: bytes) -> None:
     )
     bands = tuple(s for s in plan.segments if s.is_band)
     assert CostModel(compiled.graph).slowdown(Choice(bands, by_rows)) <= SPEED_LOSS
+
+
+def test_rings_that_are_filled_slowly_need_less() -> None:
+    compiled = compile_model(tall_model(1), optimize="ram")
+    check_plan(compiled)
+    assert any(segment.lead for segment in compiled.plan.segments)
+    at_once = tuple(dataclasses.replace(s, lead=0) for s in compiled.plan.segments if s.is_band)
+    scratch = {i: kernel.scratch_bytes for i, kernel in compiled.kernels.items()}
+    by_rows = frozenset(t for s in compiled.plan.segments if s.is_band for t in [compiled.graph.ops[s.end - 1].output])
+    plan = make_plan(LayerOrder(compiled.graph), Choice(at_once, by_rows), scratch, effort=20)
+    assert plan is not None
+    assert compiled.plan.arena_bytes < plan.arena_bytes
 
 
 def test_ram_takes_no_more_than_speed(mobilenet: bytes) -> None:

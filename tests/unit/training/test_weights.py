@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from vww_deploy.errors import DataError, ModelError
+from vww_deploy.graph.architecture import Architecture, Block
 from vww_deploy.training.datasets import joined, load_arrays, read_dataset
 
 pytest.importorskip("tensorflow")
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.train
 
 from vww_deploy.training import batches, mobilenet, weights  # noqa: E402
 from vww_deploy.training.recipe import Recipe  # noqa: E402
+from vww_deploy.training.student import Student  # noqa: E402
 from vww_deploy.training.views import View, ViewCache, drawn  # noqa: E402
 
 
@@ -128,3 +131,14 @@ def test_nothing_of_a_further_set_is_held_back(discs: Path, tmp_path: Path) -> N
         assert read_dataset(path, needs_val=False).counts() == {"train": {"no_person": 48, "person": 48}}
     finally:
         path.unlink()
+
+
+def test_a_found_network_goes_on_from_its_own_weights(tmp_path: Path) -> None:
+    found = Architecture("separable", 16, 3, 4, (Block(6, stride=2), Block(8)), 2)
+    recipe = Recipe(architecture=found, size=16, channels=3, feature_loss=0.0)
+    trained = recipe.network(fused=True)
+    weights.save_weights(trained, tmp_path / "own.weights.h5")
+    unused = cast(ViewCache, None)  # pictures: none are looked at before the first step
+    student = Student(recipe, unused, tmp_path / "own.weights.h5")
+    for mine, kept in zip(student.averaged.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, kept)
