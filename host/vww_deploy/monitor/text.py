@@ -30,7 +30,7 @@ def sparkline(values: Sequence[float], width: int, high: float | None = None) ->
 def milliseconds(us: float) -> str:
     """Microseconds as milliseconds with three significant digits: ``72.3 ms``."""
     ms = us / 1000
-    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
+    return f"{ms:,.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
 
 
 def spent(count: int, clock: str, clock_hz: int) -> str:
@@ -39,8 +39,11 @@ def spent(count: int, clock: str, clock_hz: int) -> str:
 
 
 def rate(bytes_per_s: float) -> str:
-    """Bytes a second: ``940 B/s``, ``12.3 kB/s``."""
-    return f"{bytes_per_s:.0f} B/s" if bytes_per_s < 1000 else f"{bytes_per_s / 1000:.1f} kB/s"
+    """Bytes a second: ``940 B/s``, ``12.3 kB/s``, ``117 kB/s``."""
+    kilobytes = bytes_per_s / 1000
+    if kilobytes < 1:
+        return f"{bytes_per_s:.0f} B/s"
+    return f"{kilobytes:.1f} kB/s" if kilobytes < 100 else f"{kilobytes:,.0f} kB/s"
 
 
 def ticks(count: int, clock: str) -> str:

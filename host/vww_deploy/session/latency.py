@@ -27,7 +27,7 @@ class Estimate:
 
     def __str__(self) -> str:
         """``estimate: 175 ms on nano33ble``."""
-        return f"estimate: {self.latency_us / 1000:.0f} ms on {self.board}"
+        return f"estimate: {self.latency_us / 1000:,.0f} ms on {self.board}"
 
 
 def estimate(instructions: int, board: str = ESTIMATE_BOARD) -> Estimate | None:

@@ -360,8 +360,8 @@ def test_collect_takes_frames_from_a_recording(recording: Path, tmp_path: Path) 
 
 def test_text_is_made_safe_and_numbers_short() -> None:
     assert printable("a\x1b[31m\tb\x00\u202ec ü") == "a�[31m b��c ü"
-    assert (milliseconds(72_345), milliseconds(1_234_000), milliseconds(930)) == ("72.3 ms", "1234 ms", "0.93 ms")
-    assert (rate(940), rate(12_345)) == ("940 B/s", "12.3 kB/s")
+    assert (milliseconds(72_345), milliseconds(1_234_000), milliseconds(930)) == ("72.3 ms", "1,234 ms", "0.93 ms")
+    assert (rate(940), rate(12_345), rate(116_800)) == ("940 B/s", "12.3 kB/s", "117 kB/s")
     assert sparkline([0, 5, 10], 10) == "▁▅█"
     assert sparkline([3, 3], 10) == "██"  # from zero: what is constant is no noise
     assert sparkline([0.1, 0.5, 1.0], 10, 1.0) == "▁▅█"
