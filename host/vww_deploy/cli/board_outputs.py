@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vww_deploy.boards.platformio import FirmwareImage
     from vww_deploy.fleet.client import Place
     from vww_deploy.link.info import DeviceInfo
+    from vww_deploy.pictures.outputs import Cell
     from vww_deploy.session.camera_check import Finding
     from vww_deploy.session.latency import Estimate
     from vww_deploy.spread import Spread
@@ -243,6 +244,12 @@ class ResultEvent:
 
     number: int
     p_person: float
+    prediction: str
+    """The label of the answer, by the monitor's threshold."""
+    top: list[tuple[str, float]]
+    """The likeliest classes, with their probabilities."""
+    cells: list[Cell]
+    """Those of a map that reach the threshold."""
     latency_us: int | None
     ticks: int
     retries: int

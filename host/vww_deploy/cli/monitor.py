@@ -209,7 +209,7 @@ def _print_events(
                 state.apply(event)
                 if recorder is not None:
                     recorder.add(event)
-                line = _json_line(event, estimate_for) if as_json else _plain_line(event, state.view)
+                line = _json_line(event, state.view, estimate_for) if as_json else _plain_line(event, state.view)
                 if line is not None:
                     print(line, flush=True)
                 if isinstance(event, Connection) and event.state == "ended":
@@ -228,13 +228,17 @@ def _tell_stopped(error: StoreError) -> None:
     common.notice(f"recording stopped: {error.message}")
 
 
-def _json_line(event: Event, estimate_for: str) -> str:
+def _json_line(event: Event, view: Callable[[], MonitorView], estimate_for: str) -> str:
     from vww_deploy.link.inference import Inference
     from vww_deploy.runs.recording import kind_of, to_json
     from vww_deploy.session.latency import estimate
 
     values = {"schema": common.SCHEMA, "event": kind_of(event), **to_json(event)}
     if isinstance(event, Inference):
+        seen = view()
+        values["prediction"] = seen.outputs.prediction(event.p_person, event.outputs, seen.threshold)
+        values["top"] = seen.outputs.top(event.outputs)
+        values["cells"] = [asdict(cell) for cell in seen.outputs.cells(event.outputs, seen.threshold)]
         made = estimate(event.ticks, estimate_for) if event.latency_us is None else None
         values["estimate"] = None if made is None else asdict(made)
     return json.dumps(values)

@@ -23,7 +23,7 @@ import pytest
 from rich.console import Console
 
 from tests.support import ROOT
-from tests.support.generated_source import CUPS, PICTURES, GeneratedSource
+from tests.support.generated_source import CUPS, PICTURES, PLACES, GeneratedSource
 from tests.support.json_shapes import assert_documented, json_page
 from vww_deploy.link.inference import Inference
 from vww_deploy.monitor.graphics import Graphics
@@ -248,13 +248,16 @@ def test_a_map_shows_its_cells_and_what_they_are_of() -> None:
     assert [screen.getvalue().count("a=T") for screen in painted] == [1, 2]  # the picture is drawn anew
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    path = tmp_path / "a.vwwrec"
+def recorded(path: Path, source: GeneratedSource) -> Path:
     with Recorder(path) as recorder:
-        for event in GeneratedSource(fps=0, frames=11, console="\x1b[31m{} <b>").events(Control()):
+        for event in source.events(Control()):
             recorder.add(event)
     return path
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return recorded(tmp_path / "a.vwwrec", GeneratedSource(fps=0, frames=11, console="\x1b[31m{} <b>"))
 
 
 def cli_command(*arguments: str) -> list[str]:
@@ -291,6 +294,17 @@ def test_json_is_an_object_a_line(recording: Path) -> None:
     assert kinds.count("result") == 11
     assert events[0]["board"]["firmware"] == "1.2.3"
     assert events[3]["p_person"] == 0.97
+    assert (events[3]["prediction"], events[3]["top"], events[3]["cells"]) == ("person", [], [])
+
+
+def test_json_says_in_which_cells_of_a_map_it_is(tmp_path: Path) -> None:
+    source = GeneratedSource(fps=0, frames=2)
+    source.outputs = CUPS
+    done = cli("monitor", str(recorded(tmp_path / "a.vwwrec", source)), "--json", "--speed", "0")
+    first, second = (event for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "result")
+    assert (first["prediction"], first["top"][0][0]) == ("cup", "background")
+    assert [(cell["row"], cell["column"]) for cell in first["cells"]] == [divmod(PLACES["astronaut"], 4)]
+    assert (second["prediction"], second["cells"]) == ("background", [])
 
 
 def test_a_reader_that_leaves_ends_the_monitor_quietly(recording: Path) -> None:
