@@ -43,10 +43,15 @@ def invoked(arguments: list[str]) -> BaseException | None:
     """
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            _command_line().main(arguments, prog_name="vww-deploy")
+            called(arguments)
         except BaseException as error:
             return error if not isinstance(error, SystemExit) or error.code else None
     return None
+
+
+def called(arguments: list[str]) -> None:
+    """As :func:`invoked`, with what it prints and raises."""
+    _command_line().main(arguments, prog_name="vww-deploy")
 
 
 def arguments(about: str, count: int) -> argparse.Namespace:
