@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from filelock import FileLock
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -280,7 +281,13 @@ def _labelled(folder: Path) -> dict[str, int]:
 
 def flash(place: Place) -> None:
     """In a cache of its own, kept from case to case, so that the firmware's objects are."""
-    os.environ["VWW_DEPLOY_CACHE"] = str(Path("build/campaigns/kills-cache").resolve())
+    cache_folder = Path("build/campaigns/kills-cache").resolve()
+    os.environ["VWW_DEPLOY_CACHE"] = str(cache_folder)
+    with FileLock(f"{cache_folder}.lock"):  # of campaigns that share the work
+        _flash(place)
+
+
+def _flash(place: Place) -> None:
     board = get_board("virtual")
     place.killed("flash", place.random.choice((place.model, place.other)), "--board", "virtual", within_s=60.0)
     place.done("flash", place.model, "--board", "virtual")
@@ -306,7 +313,7 @@ def train(place: Place) -> None:
         pixels[10:30, 10:30] += 120 * (number % 2)
         Image.fromarray(pixels).save(path)
     arguments = ["train", data, "-o", out, "--size", 32, "--epochs", 3, "--batch", 16, "--views", 1]
-    place.killed(*arguments, within_s=90.0)
+    place.killed(*arguments, within_s=40.0)
     weights, log = out / "averaged.weights.h5", out / "log.csv"
     if weights.exists():
         import h5py
