@@ -211,8 +211,9 @@ def compile_(place: Place) -> None:
     for name, content in there.items():
         if content not in (before.get(name), after.get(name)):
             raise WrongError("damaged", f"{name}: {len(content)} bytes")
-    if there and not set(there) >= (set(before) or set(after)):
-        raise WrongError("lost", set(after) - set(there))
+    one_of_them = there in ({}, before, after)
+    if not one_of_them and not (manner == 1 and set(there) >= set(before)):
+        raise WrongError("lost", set(before) - set(there))
     if left := [one.name for one in place.folder.iterdir() if one.name.endswith(".part")]:
         raise WrongError("left", left)
 

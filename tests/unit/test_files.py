@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from vww_deploy.compiler import compile_model
+from vww_deploy.compiler.arduino import write_arduino_library
+from vww_deploy.errors import DataError
 from vww_deploy.files import write_folder, write_whole
+from vww_deploy.graph.model import Model
 
 _LIMIT = """
 import resource, sys
@@ -62,6 +68,21 @@ def test_a_folder_on_a_full_disk_stays_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
     python(_LIMIT, "folder", str(tmp_path / "fresh")).communicate(timeout=60)
     assert not (tmp_path / "fresh").exists()
+
+
+def test_an_arduino_library_on_a_full_disk_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "library.zip"
+    path.write_text("old")
+    given = Model.load("person_64_small")
+    compiled = compile_model(given.graph)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(DataError, match=r"library\.zip cannot be written: No space left"):
+        write_arduino_library(given, compiled, path)
+    assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -23,7 +23,7 @@ def noted(project: Path, pid: int) -> Iterator[None]:
     """Within the block it is written down in ``project``, whose lock the caller holds, that process ``pid`` builds."""
     note = project / _NOTE
     with contextlib.suppress(psutil.NoSuchProcess):  # one that has ended already
-        note.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}), encoding="utf-8")
+        note.write_text(json.dumps({"pid": pid, "started": _started(psutil.Process(pid))}), encoding="utf-8")
     try:
         yield
     finally:
@@ -36,13 +36,22 @@ def end_left(project: Path) -> bool:
     try:
         said = json.loads(note.read_text(encoding="utf-8"))
         process = psutil.Process(int(said["pid"]))
-        left = abs(process.create_time() - float(said["started"])) < 1  # not another one that has its number by now
+        left = abs(_started(process) - float(said["started"])) < 1  # not another one that has its number by now
     except (OSError, ValueError, TypeError, KeyError, psutil.Error):
         left = False
     if left:
         end_tree(process.pid)
     note.unlink(missing_ok=True)
     return left
+
+
+def _started(process: psutil.Process) -> float:
+    """Seconds after the computer's start: the time of day at which a process began goes with the clock when it is set.
+
+    Raises:
+        psutil.Error: the process has gone.
+    """
+    return process.create_time() - psutil.boot_time()
 
 
 def end_tree(pid: int) -> None:

@@ -202,6 +202,7 @@ def _print_events(
 
     state, control = State(threshold, estimate_for=estimate_for), Control()
     control.set_speed(speed)
+    interrupted = False
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(record, _tell_stopped)) if record is not None else None
         try:
@@ -215,13 +216,15 @@ def _print_events(
                 if isinstance(event, Connection) and event.state == "ended":
                     control.stop()
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            interrupted = True
         except BrokenPipeError:
             common.end_unread()
     if recorder is not None and recorder.error:
         raise recorder.error
     if recorder is not None and recorder.dropped:
         common.notice(f"the recording lacks {recorder.dropped} events: the disk was too slow")
+    if interrupted:
+        raise typer.Exit(130)
 
 
 def _tell_stopped(error: StoreError) -> None:

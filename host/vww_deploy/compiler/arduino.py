@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from vww_deploy.compiler.compiled import Compiled
 from vww_deploy.compiler.emit import plain_name
 from vww_deploy.compiler.library import card_header
 from vww_deploy.errors import DataError
+from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
 from vww_deploy.resources import data_root, firmware_dir
 
@@ -94,9 +96,11 @@ def write_arduino_library(model: Model, compiled: Compiled, path: Path) -> Path:
     name = library_name(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for file, text in sorted(library_files(model, compiled).items()):
                 archive.writestr(zipfile.ZipInfo(f"{name}/{file}", _NO_TIME), text, zipfile.ZIP_DEFLATED)
+        write_whole(path, content.getvalue())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -138,3 +139,18 @@ def test_a_killed_compiler_leaves_nothing_but_what_the_next_one_removes(
     with scratch_folder() as mine:
         assert list(mine.parent.iterdir()) == [mine]
     assert not list(temporary.iterdir())
+
+
+def test_what_a_killed_build_left_is_known_after_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as left:
+        with leftovers.noted(tmp_path, left.pid):
+            note = (tmp_path / "running.json").read_text()
+        (tmp_path / "running.json").write_text(note)
+        created, booted = psutil.Process.create_time, psutil.boot_time
+        # Linux counts from the computer's start, whose time of day is worked out anew.
+        monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) - 86_400)
+        monkeypatch.setattr(psutil, "boot_time", lambda: booted() - 86_400)
+        assert leftovers.end_left(tmp_path)
+        left.wait(10)

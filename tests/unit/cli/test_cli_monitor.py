@@ -1,0 +1,45 @@
+"""How ``monitor --plain`` and ``--json`` end."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vww_deploy.cli import monitor
+from vww_deploy.runs import recording
+from vww_deploy.session.events import ConsoleLine
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def ctrl_c_after_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def events(control: object) -> Iterator[ConsoleLine]:
+        yield ConsoleLine("hello", at=1.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(monitor, "open_source", lambda *_, **__: SimpleNamespace(events=events))
+
+
+def test_ctrl_c_ends_the_monitor_in_order(cli: Cli, ctrl_c_after_a_line: None, tmp_path: Path) -> None:
+    ran = cli("monitor", "--plain", "--record", tmp_path / "a.vwwrec")
+    assert ran.code == 130 and "board: hello" in ran.out
+    with recording.Recording(tmp_path / "a.vwwrec") as kept:
+        assert len(list(kept.events())) == 1
+
+
+def test_a_recording_that_stopped_by_itself_is_said_after_ctrl_c_too(
+    cli: Cli, ctrl_c_after_a_line: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(event: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(recording, "_to_row", full)
+    ran = cli("monitor", "--json", "--record", tmp_path / "a.vwwrec")
+    assert ran.code == 1
+    assert ran.err.count("the disk is full") == 2  # at once, and at the end
