@@ -105,7 +105,7 @@ class Machines:
             remove(f"fleet-{name}-0")
 
 
-def told(run: dict[str, Any]) -> dict[str, Any]:
+def contents(run: dict[str, Any]) -> dict[str, Any]:
     """A run's JSON without times and boards."""
     values = {k: v for k, v in run.items() if k not in ("id", "started", "finished", "port", "note")}
     results = [{k: v for k, v in one.items() if k not in ("at", "board_serial")} for one in run["results"]]
@@ -154,7 +154,7 @@ def measure(machines: Machines, folder: Path, arguments: argparse.Namespace) -> 
     alone = ("run", pictures, "--model", MODEL, "--board", "virtual", "--store", store)
     subprocess.run(command(*alone), check=True, stdout=subprocess.DEVNULL)
     print(f"one board alone: {arguments.pictures} pictures in {time.monotonic() - started:.1f} s")
-    expected = told(run_of(store, 1))
+    expected = contents(run_of(store, 1))
     until(lambda: answers(machines.address))
     machines.wait()
     ok = compare(machines, pictures, store, expected)
@@ -185,7 +185,7 @@ def compare(machines: Machines, pictures: Path, store: Path, expected: dict[str,
             busy = sum(one.finished - one.started for one in outcomes)
             idle = 1 - busy / (span * len(boards))
             assert run.writer is not None
-            differs = differing(expected, told(run_of(store, run.writer.run)))
+            differs = differing(expected, contents(run_of(store, run.writer.run)))
             same &= not differs and len(boards) == 2
             print(
                 f"{len(boards)} boards, {what}: {len(planned)} pictures in {wall:.1f} s, {len(outcomes)} shards, "
@@ -246,9 +246,9 @@ def campaign(
         lost += sum(position not in positions for position in range(arguments.pictures))
         twice += sum(number > 1 for number in positions.values())
         by_position = {one["position"]: one for one in expected["results"]}
-        different += sum(one["outputs"] != by_position[one["position"]]["outputs"] for one in told(run)["results"])
+        different += sum(one["outputs"] != by_position[one["position"]]["outputs"] for one in contents(run)["results"])
         print(
-            f"run {runs}: {dict(killed)} killed so far; differs: {differing(expected, told(run)) or 'nothing'}",
+            f"run {runs}: {dict(killed)} killed so far; differs: {differing(expected, contents(run)) or 'nothing'}",
             flush=True,
         )
     print(f"{killed.total()} kills in {runs} runs: {lost} lost, {twice} twice, {different} different")

@@ -54,17 +54,17 @@ from vww_deploy.monitor.terminal import watch
 with Monitor(GeneratedSource(fps=10), folder=Path({folder!r})) as monitor:
     watch(monitor)
 """
-# In the page: how long after its arrival in the monitor each frame is decoded and in the next picture on the screen.
+# In the page: how long after its arrival in the monitor each picture is decoded and in the next picture on the screen.
 WATCH = """
 window.delays = [];
-const frame = document.querySelector('#frame');
+const picture = document.querySelector('#shown');
 new MutationObserver(async () => {
-    const arrived = Number(frame.dataset.arrived), number = frame.dataset.number;
+    const arrived = Number(picture.dataset.arrived), number = picture.dataset.number;
     if (number === window.last) return;
     window.last = number;
-    await frame.decode().catch(() => {});
+    await picture.decode().catch(() => {});
     requestAnimationFrame(() => window.delays.push(Date.now() - arrived * 1000));
-}).observe(frame, {attributes: true});
+}).observe(picture, {attributes: true});
 """
 
 
@@ -109,16 +109,16 @@ def open_browser(port: int) -> object:
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     browser.get(f"http://127.0.0.1:{port}/")
     until = time.monotonic() + 60
-    while int(browser.execute_script("return document.querySelector('#frame')?.dataset.number ?? 0")) < 50:
+    while int(browser.execute_script("return document.querySelector('#shown')?.dataset.number ?? 0")) < 50:
         if time.monotonic() > until:
-            raise SystemExit("the page shows no frames")
+            raise SystemExit("the page shows no pictures")
         time.sleep(0.2)  # the start itself is not what is measured
     browser.execute_script(WATCH)
     return browser
 
 
 def web(seconds: float, *, record: bool) -> None:
-    """Latency and CPU of the page at 10 frames a second with one browser."""
+    """Latency and CPU of the page at 10 pictures a second with one browser."""
     with tempfile.TemporaryDirectory() as folder:
         process = start_page(10, folder, 8511, record=record)
         browser = open_browser(8511)
@@ -134,14 +134,14 @@ def web(seconds: float, *, record: bool) -> None:
     what = "web page, recording" if record else "web page"
     p95 = delays[int(0.95 * len(delays))]
     print(
-        f"| {what}: result to page, 10 frames/s | median {statistics.median(delays):.0f} ms, p95 {p95:.0f} ms, "
-        f"max {delays[-1]:.0f} ms ({len(delays)} frames in {elapsed:.0f} s) | < 200 ms |"
+        f"| {what}: result to page, 10 pictures/s | median {statistics.median(delays):.0f} ms, p95 {p95:.0f} ms, "
+        f"max {delays[-1]:.0f} ms ({len(delays)} pictures in {elapsed:.0f} s) | < 200 ms |"
     )
     print(f"| {what}: CPU of the monitor | {used / elapsed:.2f} of a core | < 0.5 |")
 
 
 def terminal(seconds: float) -> None:
-    """CPU of the terminal face at 10 frames a second, 80 x 24, half blocks in true colour."""
+    """CPU of the terminal at 10 pictures a second, 80 x 24, half blocks in true colour."""
     with tempfile.TemporaryDirectory() as folder:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -168,12 +168,12 @@ def terminal(seconds: float) -> None:
         process.wait()
         done.set()
         reader.join()
-    print(f"| terminal: CPU at 10 frames/s, 80 x 24 | {used / elapsed:.2f} of a core | < 0.5 |")
+    print(f"| terminal: CPU at 10 pictures/s, 80 x 24 | {used / elapsed:.2f} of a core | < 0.5 |")
     print(f"| terminal: bytes to the terminal (over ssh) | {written / elapsed / 1000:.0f} kB/s | |")
 
 
 def hour() -> None:
-    """An hour at 10 frames a second, as fast as it goes: memory on the way, CPU a frame takes."""
+    """An hour at 10 pictures a second, as fast as it goes: memory on the way, CPU a picture takes."""
     from tests.support.generated_source import GeneratedSource
     from vww_deploy.monitor.monitor import Monitor
 
@@ -187,22 +187,22 @@ def hour() -> None:
                 yield event
 
     notes: list[tuple[float, float]] = []
-    with Monitor(Watched(fps=0, frames=36_000), folder=Path("not-written")) as monitor:
+    with Monitor(Watched(fps=0, pictures=36_000), folder=Path("not-written")) as monitor:
         while monitor.view().connection != "ended":
             time.sleep(0.1)
         results = monitor.view().results
     tenth = notes[len(notes) // 6][1]
     most = max(mib for _, mib in notes[len(notes) // 6 :])
-    per_frame = (notes[-1][0] - notes[0][0]) / results * 1e6
+    per_picture = (notes[-1][0] - notes[0][0]) / results * 1e6
     print(
-        f"| an hour at 10 frames/s ({results:,} frames): memory | {tenth:.1f} MiB after 10 minutes, "
+        f"| an hour at 10 pictures/s ({results:,} pictures): memory | {tenth:.1f} MiB after 10 minutes, "
         f"{most - tenth:+.1f} MiB at most after that | flat |"
     )
-    print(f"| work for a frame and its result, without a face | {per_frame:.0f} µs of CPU | |")
+    print(f"| work for a picture and its result, without a front end | {per_picture:.0f} µs of CPU | |")
 
 
 def page_memory(seconds: float) -> None:
-    """The server's and the page's memory at 100 frames a second: ten times an hour's pace."""
+    """The server's and the page's memory at 100 pictures a second: ten times an hour's pace."""
     with tempfile.TemporaryDirectory() as folder:
         process = start_page(100, folder, 8512)
         browser = open_browser(8512)
@@ -213,7 +213,7 @@ def page_memory(seconds: float) -> None:
                 browser.execute_cdp_cmd("HeapProfiler.collectGarbage", {})  # type: ignore[attr-defined]
                 heap = browser.execute_script("return performance.memory.usedJSHeapSize")  # type: ignore[attr-defined]
                 notes.append((resident_mib(process.pid), heap / 2**20))
-            frames = browser.execute_script("return document.querySelector('#frame').dataset.number")  # type: ignore[attr-defined]
+            pictures = browser.execute_script("return document.querySelector('#shown').dataset.number")  # type: ignore[attr-defined]
         finally:
             browser.quit()  # type: ignore[attr-defined]
             process.terminate()
@@ -221,13 +221,14 @@ def page_memory(seconds: float) -> None:
     server = ", ".join(f"{mib:.0f}" for mib, _ in notes)
     page = ", ".join(f"{mib:.0f}" for _, mib in notes)
     print(
-        f"| web page at 100 frames/s for {seconds:.0f} s ({frames} frames): memory, six times | {server} MiB | flat |"
+        f"| web page at 100 pictures/s for {seconds:.0f} s ({pictures} pictures): memory, six times | "
+        f"{server} MiB | flat |"
     )
     print(f"| the same: the page's JavaScript heap | {page} MiB | flat |")
 
 
 def board(seconds: float) -> None:
-    """Frames a second of the virtual board: alone, and watched by a page with a browser, recorded."""
+    """Pictures a second of the virtual board: alone, and watched by a page with a browser, recorded."""
     import itertools
 
     from vww_deploy.errors import BoardError
@@ -253,7 +254,7 @@ def board(seconds: float) -> None:
         process = start_page(0, folder, 8513, record=True, source=LIVE.format(photos=str(Path(folder) / "photos")))
         browser = open_browser(8513)
         try:
-            shown = "return Number(document.querySelector('#frame').dataset.number)"
+            shown = "return Number(document.querySelector('#shown').dataset.number)"
             begin, first = time.monotonic(), browser.execute_script(shown)  # type: ignore[attr-defined]
             time.sleep(seconds)
             watched = (browser.execute_script(shown) - first) / (time.monotonic() - begin)  # type: ignore[attr-defined]
@@ -262,7 +263,7 @@ def board(seconds: float) -> None:
             process.terminate()
             process.wait()
     print(
-        f"| virtual board, frames/s alone; with monitor, page and recording | {alone / seconds:.1f}; {watched:.1f} "
+        f"| virtual board, pictures/s alone; with monitor, page and recording | {alone / seconds:.1f}; {watched:.1f} "
         f"| not slower |"
     )
 

@@ -15,6 +15,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -60,7 +61,7 @@ COMMANDS: Final[dict[str, tuple[type, ...]]] = {
 
 EVENTS: Final[dict[str, type]] = {
     "connection": events.Connection,
-    "frame": board_outputs.FrameEvent,
+    "frame": board_outputs.ShownPictureEvent,
     "result": board_outputs.ResultEvent,
     "timing": events.LayerTimes,
     "console": events.ConsoleLine,
@@ -96,7 +97,7 @@ _EXIT_CODES: Final = """## Exit codes
 | code | means |
 |---|---|
 | 0 | done, and everything is as it should be |
-| 1 | an error, told on stderr with what to do; or the answer is no: results differ from the reference, a model does not fit, something is missing |
+| 1 | an error, explained on stderr with what to do; or the answer is no: results differ from the reference, a model does not fit, something is missing |
 | 2 | the command line cannot be understood |
 | 3 | `run`: all results equal the reference, but some pictures had to be skipped |
 | 130 | stopped with Ctrl-C; what was measured is stored |
@@ -228,7 +229,9 @@ def table(cls: type) -> Iterator[str]:
 
 def summary(cls: type) -> str:
     """A dataclass's docstring up to its sections."""
-    return plain(re.split(r"\n\n(?:Attributes|Raises):\n", inspect.getdoc(cls) or "")[0])
+    return textwrap.fill(
+        plain(re.split(r"\n\n(?:Attributes|Raises):\n", inspect.getdoc(cls) or "")[0]), 100, break_on_hyphens=False
+    )
 
 
 def below(kind: Any) -> Iterator[type]:

@@ -77,7 +77,7 @@ def pause_at(monitor: Monitor, name: str) -> None:
     """Pause, and step to a picture."""
     monitor.pause(True)
     time.sleep(2)
-    while (shown := monitor.view().shown) is None or not shown.frame.source.endswith(name):
+    while (shown := monitor.view().shown) is None or not shown.picture.source.endswith(name):
         seen = monitor.view().results
         monitor.control.step(1)
         while monitor.view().results == seen:
@@ -92,7 +92,7 @@ def terminal(monitor: Monitor, work: Path) -> None:
     page = draw(console, view, title="virtual")
     hole = page.hole
     assert hole is not None and view.shown is not None
-    picture = half_blocks(view.shown.frame.pixels, hole.rows, hole.columns, Colours.TRUE)
+    picture = half_blocks(view.shown.picture.pixels, hole.rows, hole.columns, Colours.TRUE)
     for y, line in enumerate(page.lines):
         row = line
         if 0 <= y - hole.top < hole.rows:

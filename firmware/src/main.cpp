@@ -21,12 +21,12 @@ constexpr int8_t* kStaging = staging;
 constexpr int8_t* kStaging = nullptr;
 #endif
 
-#if VWW_HELD_FRAME_BYTES
-// Where a camera frame waits until the host has read it; vww-deploy gives it what fits.
-uint8_t held_frame[VWW_HELD_FRAME_BYTES];
-constexpr vww::Live::Memory frame_memory(uint32_t* work) { return {work, held_frame, sizeof(held_frame)}; }
+#if VWW_HELD_PICTURE_BYTES
+// Where a camera picture waits until the host has read it; vww-deploy gives it what fits.
+uint8_t held_pictures[VWW_HELD_PICTURE_BYTES];
+constexpr vww::Live::Memory picture_memory(uint32_t* work) { return {work, held_pictures, sizeof(held_pictures)}; }
 #else
-constexpr vww::Live::Memory frame_memory(uint32_t* work) { return {work, nullptr, 0}; }
+constexpr vww::Live::Memory picture_memory(uint32_t* work) { return {work, nullptr, 0}; }
 #endif
 
 static_assert(VWW_MODEL_OUTPUT_BYTES <= vww::Server::kMaxOutputs, "a result fits into one message");
@@ -43,7 +43,7 @@ vww::TimedPort port(board_port, microseconds);
 CompiledEngine engine;
 vww::Mlperf mlperf;
 vww::Server server(port, engine, {kStaging, results, layer_digests, layer_ticks}, &mlperf);
-vww::Live live(engine, port, microseconds, frame_memory(preprocess_work));
+vww::Live live(engine, port, microseconds, picture_memory(preprocess_work));
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-"""What people are told to do about ports, drivers and packages: the advice of each operating system."""
+"""What people can do about ports, drivers and packages: the advice of each operating system."""
 
 from __future__ import annotations
 

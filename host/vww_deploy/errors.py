@@ -10,7 +10,7 @@ from typing import Any
 
 
 class VwwError(Exception):
-    """A failure that the user is told about: ``message`` says what happened and where, ``hint`` what to do next.
+    """A failure that is reported to the user: ``message`` says what happened and where, ``hint`` what to do next.
 
     ``details`` is what ``--json`` has besides them.
     """

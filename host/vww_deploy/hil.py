@@ -99,7 +99,7 @@ class BoardUnderTest:
         """
         compiled = compile_model(model.path)
         driver = driver_for(board)
-        if not driver.on_demand:
+        if not driver.emulated:
             return cls(driver, model, compiled, flash.flash_through(driver, compiled, port).port)
         flash.check_fits(compiled, board)
         # One build for all the boards of all the processes that share the tests.
@@ -199,7 +199,7 @@ def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8
     """Where the picture goes wrong, as the rest of a sentence."""
     try:
         (check,) = verify(device, board.compiled, [(name, picture)])
-    except VwwError as error:  # the pictures that differ are still to be told
+    except VwwError as error:  # the pictures that differ are still to be reported
         return f"; which layer is to blame cannot be found out: {error.message}"
     if not check.differing:
         return ""
@@ -282,7 +282,7 @@ def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
 def assert_accuracy(
     device: Device, board: BoardUnderTest, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
 ) -> None:
-    """At least that part (0 to 1) of the samples is told right: name, int8 input, whether a person (or
+    """At least that part (0 to 1) of the samples is classified correctly: name, int8 input, whether a person (or
     what else the positive class is) is there.
 
     Raises:
@@ -309,7 +309,8 @@ def assert_accuracy(
     if accuracy < at_least:
         listed = "\n".join(f"  {failure.name}: {failure.text}" for failure in wrong[:10])
         raise HilError(
-            f"{accuracy:.1%} of {len(samples)} pictures are told right, not {at_least:.1%}; wrong:\n{listed}", wrong
+            f"{accuracy:.1%} of {len(samples)} pictures are classified correctly, not {at_least:.1%}; wrong:\n{listed}",
+            wrong,
         )
 
 

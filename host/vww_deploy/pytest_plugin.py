@@ -68,7 +68,7 @@ def _is_started_on_demand(name: str) -> bool:
     from vww_deploy.boards.catalogue import load_boards
     from vww_deploy.boards.drivers import driver_for
 
-    return any(driver_for(board).on_demand for board in load_boards() if board.name == name)
+    return any(driver_for(board).emulated for board in load_boards() if board.name == name)
 
 
 def _worker(config: pytest.Config) -> int | None:
@@ -105,12 +105,12 @@ def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
         board = choose_board(config.getoption("vww_board"), port)
     if board is UNLISTED:
         pytest.fail(f"{port}: no board of the catalogue is seen there\nname it with --vww-board", pytrace=False)
-    on_demand = driver_for(board).on_demand
-    if on_demand and port is not None:
+    emulated = driver_for(board).emulated
+    if emulated and port is not None:
         pytest.fail(
             f"{port} is a virtual board that you run\nleave --vww-port out: tests have their own", pytrace=False
         )
-    if number and not ports and not on_demand:
+    if number and not ports and not emulated:
         pytest.skip(nothing_left)
     return board, port
 

@@ -1,10 +1,10 @@
-// The parser of the virtual camera's answers: any bytes. A frame that it takes has its whole length and no more.
+// The parser of the virtual camera's answers: any bytes. A picture that it takes has its whole length and no more.
 #include "fuzz_port.h"
 #include "virtual_camera.h"
 
 namespace {
 
-class CountingSink final : public vww::FrameSink {
+class CountingSink final : public vww::PictureSink {
  public:
   void take(const uint8_t* data, size_t size) override {
     for (size_t i = 0; i < size; i++) sum_ += data[i];
@@ -29,14 +29,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   vww::CameraStatus status = camera.begin(mode);
   while (status == vww::CameraStatus::kWaiting) status = camera.starting();
   check(strlen(camera.name()) < 32);
-  for (int frames = 0; frames < 4; frames++) {
+  for (int pictures = 0; pictures < 4; pictures++) {
     CountingSink sink;
     camera.request();
     do {
       status = camera.poll(sink);
     } while (status == vww::CameraStatus::kWaiting);
-    check(sink.bytes <= vww::frame_bytes(mode.frame));
-    if (status == vww::CameraStatus::kOk) check(sink.bytes == vww::frame_bytes(mode.frame));
+    check(sink.bytes <= vww::picture_bytes(mode.format));
+    if (status == vww::CameraStatus::kOk) check(sink.bytes == vww::picture_bytes(mode.format));
   }
   return 0;
 }

@@ -193,8 +193,8 @@ def shots(data: bytes) -> None:
         lens.start(keep=m.FrameKind.MODEL | m.FrameKind.RAW)
         for _ in range(2):
             shot = lens.next_shot(timeout_s=1)
-            assert shot is None or shot.raw_frame is None or len(shot.raw_frame) == 32
-        next(watched.frames_of(lens, 1))
+            assert shot is None or shot.raw_picture is None or len(shot.raw_picture) == 32
+        next(watched.pictures_of(lens, 1))
 
 
 class Said:

@@ -42,11 +42,11 @@ from vww_deploy.pictures.preprocess import read_picture_file
 from vww_deploy.resources import models_dir
 from vww_deploy.runs.export import exported
 from vww_deploy.runs.recording import Recorder, Recording, to_json
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import load_run
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session import events, mlperf
-from vww_deploy.session.camera import frames_of
+from vww_deploy.session.camera import pictures_of
 
 quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
 
@@ -285,7 +285,7 @@ def test_a_frame_is_no_longer_than_a_frame(clock: Clock) -> None:
     lens = camera.DeviceCamera.open(Device.connect(board), parse_format("qcif"))
     lens.start(keep=FrameKind.MODEL | FrameKind.RAW)
     shot = lens.next_shot(timeout_s=1)
-    assert shot is not None and shot.model_frame is None and shot.raw_frame is None
+    assert shot is not None and shot.model_input is None and shot.raw_picture is None
     assert board.asked < 10
 
 
@@ -320,7 +320,7 @@ def test_a_camera_whose_frames_never_come_ends_the_wait(clock: Clock, total: int
 
     lens = camera.DeviceCamera.open(Device.connect(LyingBoard(clock, lie, features=int(ALL))), parse_format("8x4:gray"))
     with pytest.raises(BoardError, match="has sent none of them for 60 s"):
-        next(frames_of(lens, 1))
+        next(pictures_of(lens, 1))
 
 
 def test_a_board_whose_pictures_fill_the_memory_is_refused(clock: Clock) -> None:
@@ -467,7 +467,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         writer = opened.begin(header, [Picture(f"{i}.png", i % 2) for i in range(20)])
         for position in range(3):
             inference = Inference(position, 0.7, 5, 5, 0, (-position, position), (-position, position))
-            writer.record(Result(f"{position}.png", position % 2, "ab" * 32, inference))
+            writer.record(StoredResult(f"{position}.png", position % 2, "ab" * 32, inference))
         writer.skip(3, "unreadable")
         writer.finish("complete")
     return path.read_bytes()

@@ -25,7 +25,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.graph.model import Model, shipped_models
 from vww_deploy.link.device import Device
 from vww_deploy.link.transport import open_transport
-from vww_deploy.pictures.camera_format import encode_frame, frame_to_pixels, parse_format
+from vww_deploy.pictures.camera_format import encode_picture, parse_format, picture_to_pixels
 from vww_deploy.pictures.preprocess import quantisation_table
 from vww_deploy.resources import firmware_dir
 
@@ -195,9 +195,9 @@ def test_camera_to_led_says_what_the_camera_sees(
     picture = tmp_path / "picture.png"
     coarse = Image.fromarray(np.random.default_rng(5).integers(0, 256, (9, 12, 3), dtype=np.uint8))
     coarse.resize((240, 180), Image.Resampling.BICUBIC).save(picture)
-    frame = parse_format("qcif")
+    taken_as = parse_format("qcif")
     table = quantisation_table(model.card.input, model.graph.input_activation.quantization)
-    seen = frame_to_pixels(encode_frame(Image.open(picture), frame), frame, model.card.input)
+    seen = picture_to_pixels(encode_picture(Image.open(picture), taken_as), taken_as, model.card.input)
     outputs = model.reference.run(table[seen]).reshape(-1)
     probability = model.outputs.p_person(outputs)
 
@@ -206,7 +206,7 @@ def test_camera_to_led_says_what_the_camera_sees(
         transport = open_transport(str(board.tty))
         said = b""
         with CameraFeed(board.camera_socket, Pictures([picture])):
-            deadline = time.monotonic() + 200  # a frame takes a second, on a host with everything else to do many
+            deadline = time.monotonic() + 200  # a picture takes a second, on a host with everything else to do many
             while b" us\r\n" not in said and time.monotonic() < deadline:
                 said += transport.read(0.5)
         transport.close()

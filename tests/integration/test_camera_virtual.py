@@ -1,4 +1,4 @@
-"""The camera path on the virtual board: frames from the host, live shots, and everything a camera can do wrong."""
+"""The camera path on the virtual board: pictures from the host, live shots, and everything a camera can do wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ from vww_deploy.link.inference import Inference
 from vww_deploy.link.messages import CameraStatus, FrameKind
 from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame, encode_frame, frame_to_pixels
+from vww_deploy.pictures.camera_format import (
+    CameraFormat,
+    PixelFormat,
+    decode_picture,
+    encode_picture,
+    picture_to_pixels,
+)
 from vww_deploy.session.camera import CameraLive
 from vww_deploy.session.connect import open_device
 from vww_deploy.session.events import Connection, Event, ShownPicture
@@ -99,8 +105,8 @@ def table_of(model: Model) -> npt.NDArray[np.int8]:
     return preprocess.quantisation_table(model.card.input, model.graph.input_activation.quantization)
 
 
-def reference(model: Model, data: bytes, frame: CameraFormat) -> npt.NDArray[np.int8]:
-    values = table_of(model)[frame_to_pixels(data, frame, model.card.input)]
+def reference(model: Model, data: bytes, camera_format: CameraFormat) -> npt.NDArray[np.int8]:
+    values = table_of(model)[picture_to_pixels(data, camera_format, model.card.input)]
     return model.reference.run(values).reshape(-1)
 
 
@@ -123,39 +129,39 @@ def next_shot(camera: DeviceCamera) -> CameraShot:
 
 
 @pytest.mark.parametrize("pixels", list(PixelFormat))
-def test_frames_from_the_host_are_preprocessed_on_the_board(
+def test_pictures_from_the_host_are_preprocessed_on_the_board(
     device: Device, model: Model, pictures: list[Path], pixels: PixelFormat
 ) -> None:
-    frame = CameraFormat(SMALL.width, SMALL.height, pixels)
-    frames = [encode_frame(Image.open(path), frame) for path in pictures]
-    for data, inference in zip(frames, device.infer_frames(frames, frame), strict=True):
-        assert np.array_equal(inference.outputs, reference(model, data, frame))
+    camera_format = CameraFormat(SMALL.width, SMALL.height, pixels)
+    sent = [encode_picture(Image.open(path), camera_format) for path in pictures]
+    for data, inference in zip(sent, device.infer_raw(sent, camera_format), strict=True):
+        assert np.array_equal(inference.outputs, reference(model, data, camera_format))
     # pictures that the host preprocessed still work, before and after
-    values = table_of(model)[frame_to_pixels(frames[0], frame, model.card.input)]
-    assert np.array_equal(device.infer(values).outputs, reference(model, frames[0], frame))
+    values = table_of(model)[picture_to_pixels(sent[0], camera_format, model.card.input)]
+    assert np.array_equal(device.infer(values).outputs, reference(model, sent[0], camera_format))
 
 
-def test_the_frames_table_and_crop_are_the_hosts(device: Device, model: Model, pictures: list[Path]) -> None:
+def test_the_pictures_table_and_crop_are_the_hosts(device: Device, model: Model, pictures: list[Path]) -> None:
     spec = model.card.input
     table = np.random.default_rng(1).permutation(256).astype(np.uint8).view(np.int8)
-    data = encode_frame(Image.open(pictures[0]), SMALL)
+    data = encode_picture(Image.open(pictures[0]), SMALL)
     cropping = replace(spec, resize="crop")
     device.prepare(table, crop=True)
-    expected = model.reference.run(table[frame_to_pixels(data, SMALL, cropping)]).reshape(-1)
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, expected)
-    device.reset()  # told again after a restart
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, expected)
+    expected = model.reference.run(table[picture_to_pixels(data, SMALL, cropping)]).reshape(-1)
+    assert np.array_equal(next(iter(device.infer_raw([data], SMALL))).outputs, expected)
+    device.reset()  # sent again after a restart
+    assert np.array_equal(next(iter(device.infer_raw([data], SMALL))).outputs, expected)
 
 
 def test_a_format_that_the_board_cannot_take_is_told(device: Device) -> None:
     with pytest.raises(LinkError, match="cannot take"):
-        list(device.infer_frames([b""], CameraFormat(0, 0)))
+        list(device.infer_raw([b""], CameraFormat(0, 0)))
 
 
-def test_live_shots_are_the_cameras_frames_to_the_byte(
+def test_live_shots_are_the_cameras_pictures_to_the_byte(
     device: Device, model: Model, feed: CameraFeed, pictures: list[Path]
 ) -> None:
-    shown = [encode_frame(Image.open(path), SMALL) for path in pictures]
+    shown = [encode_picture(Image.open(path), SMALL) for path in pictures]
     camera = DeviceCamera.open(device, SMALL)
     assert camera.name == "virtual OV7675"
     assert camera.start(keep=BOTH) == BOTH
@@ -169,22 +175,22 @@ def test_live_shots_are_the_cameras_frames_to_the_byte(
         assert shot.inference.ticks > 0
         assert set(stages) == {"capture", "preprocess", "inference", "transfer"}
         assert all(stages[stage] > 0 for stage in ("capture", "preprocess", "inference"))
-        if shot.raw_frame is None or shot.model_frame is None:
+        if shot.raw_picture is None or shot.model_input is None:
             continue
         whole += 1
-        assert shot.raw_frame in shown
+        assert shot.raw_picture in shown
         assert np.array_equal(
-            shot.model_frame, table_of(model)[frame_to_pixels(shot.raw_frame, SMALL, model.card.input)]
+            shot.model_input, table_of(model)[picture_to_pixels(shot.raw_picture, SMALL, model.card.input)]
         )
-        assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_frame, SMALL))
+        assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_picture, SMALL))
     camera.stop()
 
 
-def test_a_slow_host_slows_the_frames_and_not_the_inference(device: Device, feed: CameraFeed) -> None:
+def test_a_slow_host_slows_the_pictures_and_not_the_inference(device: Device, feed: CameraFeed) -> None:
     camera = DeviceCamera.open(device, SMALL)
     camera.start(keep=BOTH)
     first = next_shot(camera)
-    # A host that reads nothing for a while: the board goes on, keeps one frame, and counts what it could not keep.
+    # A host that reads nothing for a while: the board goes on, keeps one picture, and counts what it could not keep.
     begun = device.stats().inferences
     deadline = time.monotonic() + PATIENCE_S
     while device.stats().inferences < begun + 4 and time.monotonic() < deadline:
@@ -201,7 +207,7 @@ def test_the_host_sets_the_rate(device: Device, feed: CameraFeed) -> None:
     camera = DeviceCamera.open(device, SMALL)
     camera.start(keep=FrameKind(0), interval_s=3600.0)
     shot = next_shot(camera)
-    assert (shot.raw_frame, shot.model_frame) == (None, None)
+    assert (shot.raw_picture, shot.model_input) == (None, None)
     assert camera.next_shot(1.0) is None  # the next is due in an hour
     camera.stop()
 
@@ -231,8 +237,8 @@ def test_the_next_host_finds_the_board_at_rest(board: VirtualBoard, model: Model
 def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     device: Device, model: Model, feed: CameraFeed, pictures: list[Path]
 ) -> None:
-    """A frame half uploaded when the camera goes live is uploaded anew; `infer` at the console ends the live mode."""
-    data = encode_frame(Image.open(pictures[0]), SMALL)
+    """A picture half uploaded when the camera goes live is uploaded anew; `infer` at the console ends the live mode."""
+    data = encode_picture(Image.open(pictures[0]), SMALL)
     device.request(m.BeginFrame(7, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
     assert written(device, 7, 0, data[:1000]) == 1000
     camera = DeviceCamera.open(device, SMALL)
@@ -241,7 +247,7 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     next_shot(camera)
     camera.stop()
     assert written(device, 7, 1000, data[1000:1100]) == 0
-    assert np.array_equal(next(iter(device.infer_frames([data], SMALL))).outputs, reference(model, data, SMALL))
+    assert np.array_equal(next(iter(device.infer_raw([data], SMALL))).outputs, reference(model, data, SMALL))
 
     camera.start()
     next_shot(camera)
@@ -255,23 +261,23 @@ def test_the_camera_takes_over_from_an_upload_and_gives_way_to_the_console(
     assert device.request(m.Poll(0, 0), m.Shot).run == 0
 
 
-def test_pieces_of_a_frame_that_is_used_up_disturb_nothing(device: Device, pictures: list[Path]) -> None:
+def test_pieces_of_a_picture_that_is_used_up_disturb_nothing(device: Device, pictures: list[Path]) -> None:
     """On a slow line pieces are sent twice; the second ones may come after the inference."""
-    data = encode_frame(Image.open(pictures[0]), SMALL)
-    done = next(iter(device.infer_frames([data], SMALL))).number
+    data = encode_picture(Image.open(pictures[0]), SMALL)
+    done = next(iter(device.infer_raw([data], SMALL))).number
     device.request(m.BeginFrame(9, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
     assert written(device, 9, 0, data[:1000]) == 1000
     assert written(device, done, 0, data[:500]) == 500
     assert written(device, done, 3000, data[3000:3500]) == 3500
     device.request(m.BeginFrame(done, SMALL.width, SMALL.height, int(SMALL.pixels)), m.FrameBegun)
     assert written(device, 9, 1000, data[1000:2000]) == 2000
-    # far behind the end of any picture, of a frame that nobody knows: an answer, and nothing else
+    # far behind the end of any picture, of a picture that nobody knows: an answer, and nothing else
     assert written(device, 1234, 1_000_000, b"x") == 0
     assert written(device, 9, 2000, data[2000:2100]) == 2100
 
 
-def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
-    """The live mode ends while a frame is on its way: the rest fills the UART's ring, and the link goes on."""
+def test_a_picture_that_nobody_takes_does_not_hang_the_board(device: Device, feed: CameraFeed) -> None:
+    """The live mode ends while a picture is on its way: the rest fills the UART's ring, and the link goes on."""
     big = CameraFormat(176, 144)
     camera = DeviceCamera.open(device, big)
     camera.start(keep=FrameKind(0))
@@ -284,7 +290,7 @@ def test_a_frame_that_nobody_takes_does_not_hang_the_board(device: Device, feed:
     # and the next look at the camera gets through what is left of it
     again = DeviceCamera.open(device, SMALL)
     again.start(keep=BOTH)
-    assert next_shot(again).raw_frame is not None
+    assert next_shot(again).raw_picture is not None
     again.stop()
 
 
@@ -296,8 +302,8 @@ def test_a_restart_in_the_live_mode_is_recovered_from(
     next_shot(camera)
     board.reset()
     shot = next_shot(camera)
-    assert shot.raw_frame is not None
-    assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_frame, SMALL))
+    assert shot.raw_picture is not None
+    assert np.array_equal(shot.inference.outputs, reference(model, shot.raw_picture, SMALL))
     camera.stop()
 
 
@@ -324,7 +330,7 @@ def test_a_camera_that_is_taken_away_and_comes_back(device: Device, board: Virtu
         camera.stop()
 
 
-def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Model, pictures: list[Path]) -> None:
+def test_the_live_source_tells_pictures_and_results(board: VirtualBoard, model: Model, pictures: list[Path]) -> None:
     control = Control()
     source = CameraLive(
         lambda port: open_device(model, board="virtual"),
@@ -337,14 +343,14 @@ def test_the_live_source_tells_frames_and_results(board: VirtualBoard, model: Mo
         seen.append(event)
         if sum(isinstance(e, Inference) for e in seen) == 2:
             control.stop()
-    frames = [event for event in seen if isinstance(event, ShownPicture)]
+    shown = [event for event in seen if isinstance(event, ShownPicture)]
     results = [event for event in seen if isinstance(event, Inference)]
-    assert [frame.number for frame in frames] == [result.number for result in results] == [0, 1]
-    raw = encode_frame(Image.open(pictures[0]), SMALL)
-    for frame, result in zip(frames, results, strict=True):
-        assert frame.raw is not None
-        assert np.array_equal(frame.raw[..., 0], decode_frame(raw, SMALL))
-        assert np.array_equal(frame.pixels, frame_to_pixels(raw, SMALL, model.card.input))
+    assert [one.number for one in shown] == [result.number for result in results] == [0, 1]
+    raw = encode_picture(Image.open(pictures[0]), SMALL)
+    for one, result in zip(shown, results, strict=True):
+        assert one.raw is not None
+        assert np.array_equal(one.raw[..., 0], decode_picture(raw, SMALL))
+        assert np.array_equal(one.pixels, picture_to_pixels(raw, SMALL, model.card.input))
         assert result.outputs == tuple(reference(model, raw, SMALL).tolist())
         assert [name for name, _ in result.stages] == ["capture", "preprocess", "inference", "transfer"]
     assert any(isinstance(event, Connection) and event.state == "connected" for event in seen)
@@ -383,7 +389,7 @@ def test_stills_and_their_diagnosis(board: VirtualBoard, pictures: list[Path], t
         MODELS[0],
         "--board",
         "virtual",
-        "--frame",
+        "--camera-format",
         "71x53",
         "-n",
         2,
@@ -393,8 +399,8 @@ def test_stills_and_their_diagnosis(board: VirtualBoard, pictures: list[Path], t
     )
     assert done.returncode == 0, done.stderr
     saved = json.loads(done.stdout)["files"]
-    assert [Path(path).name for path in saved] == ["frame_0000.png", "frame_0001.png"]
-    shown = [decode_frame(encode_frame(Image.open(path), SMALL), SMALL).tobytes() for path in pictures]
+    assert [Path(path).name for path in saved] == ["picture_0000.png", "picture_0001.png"]
+    shown = [decode_picture(encode_picture(Image.open(path), SMALL), SMALL).tobytes() for path in pictures]
     assert all(np.asarray(Image.open(path)).tobytes() in shown for path in saved)
     for fault, texts in (
         ("", []),
@@ -408,7 +414,7 @@ def test_stills_and_their_diagnosis(board: VirtualBoard, pictures: list[Path], t
             MODELS[0],
             "--board",
             "virtual",
-            "--frame",
+            "--camera-format",
             "71x53",
             "--check",
             "--fault",

@@ -292,21 +292,21 @@ def test_flash_gets_the_board_while_another_process_watches_it_and_gives_it_back
 ) -> None:
     seen = tmp_path / "seen"
 
-    def told(kind: str, state: str | None = None) -> list[dict[str, Any]]:
+    def events_of(kind: str, state: str | None = None) -> list[dict[str, Any]]:
         events = [json.loads(line) for line in seen.read_text().splitlines(keepends=True) if line.endswith("\n")]
         return [event for event in events if event["event"] == kind and event.get("state") == state]
 
     watching = place.command("monitor", *samples[:2], "--board", "virtual", "--json")
     with seen.open("w") as file, subprocess.Popen(watching, stdout=file, env=place.environment) as monitor:
         try:
-            while not told("result"):
+            while not events_of("result"):
                 time.sleep(0.1)
             flashed = place.run("flash", "--board", "virtual")
             assert flashed.returncode == 0, flashed.stderr
             assert "virtual runs person_96_gray" in flashed.stdout
-            lost, *_ = told("connection", "lost")
+            lost, *_ = events_of("connection", "lost")
             assert lost["reason"].startswith("vww-deploy flash (process ")
-            while told("result")[-1]["at"] < lost["at"]:
+            while events_of("result")[-1]["at"] < lost["at"]:
                 time.sleep(0.1)
         finally:
             monitor.send_signal(signal.SIGINT)

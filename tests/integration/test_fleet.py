@@ -65,7 +65,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
     return out
 
 
-def told(store: Store, run: int) -> dict[str, Any]:
+def contents(store: Store, run: int) -> dict[str, Any]:
     """The run's JSON without times and boards."""
     values = asdict(exported(store, run))
     for name in OWN_TO_A_RUN:
@@ -87,7 +87,7 @@ def alone(vww_board: BoardUnderTest, vww_model: Model, pictures: list[Picture], 
         writer = store.begin(run_header(session), pictures)
         for _ in stream_run(session, writer, dict(enumerate(pictures))):
             pass
-        return told(store, writer.run)
+        return contents(store, writer.run)
 
 
 def test_two_boards_give_the_json_of_one_but_for_times_and_boards(
@@ -101,7 +101,7 @@ def test_two_boards_give_the_json_of_one_but_for_times_and_boards(
             run = FleetRun(fleet, vww_model, work, boards, store, size=3)
             outcomes += run.start(pictures)
             assert run.writer is not None
-            assert told(store, run.writer.run) == alone
+            assert contents(store, run.writer.run) == alone
             used = {result.board_serial for result in store.results(run.writer.run)}
             assert used == {place.serial for place in fleet.places()}
         # A board is flashed once, whatever it is asked for.
@@ -122,7 +122,7 @@ def test_a_killed_emulator_and_a_killed_worker_lose_nothing_and_add_nothing(
         for _ in outcomes:
             pass
         assert run.writer is not None
-        assert told(store, run.writer.run) == alone
+        assert contents(store, run.writer.run) == alone
     deadline = time.monotonic() + 60
     while fleet.count() != {"virtual": 2} and time.monotonic() < deadline:  # the nanny starts another worker
         time.sleep(0.1)

@@ -51,7 +51,7 @@ def test_the_recorded_dialogue(vww_board: BoardUnderTest, vww_model: Model) -> N
         port.write(command[:-1].encode())
         port.write(b"%")
         for line in expected:
-            # A batch that would fill its last USB packet has one carriage return before it (vww_outbox.cpp).
+            # A batch that would fill its last USB packet has one carriage return before it (vww_tx_buffer.cpp).
             said = port.readline().decode().strip("\r\n")
             pattern = re.escape(line).replace("<n>", "[0-9.]+")
             assert re.fullmatch(pattern, said), f"{command}: {said!r} instead of {line!r}"

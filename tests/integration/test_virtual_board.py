@@ -108,7 +108,7 @@ def test_flash_leaves_a_board_that_runs_the_model(flashed: Flashed, compiled: Co
 def test_the_catalogue_promises_no_more_ram_than_there_is(flashed: Flashed, compiled: Compiled) -> None:
     flags = firmware_flags(compiled, VIRTUAL)
     height, width, channels = compiled.report().input_shape
-    buffers = flags["VWW_STAGE_INPUT"] * height * width * channels + flags["VWW_HELD_FRAME_BYTES"]
+    buffers = flags["VWW_STAGE_INPUT"] * height * width * channels + flags["VWW_HELD_PICTURE_BYTES"]
     own = flashed.image.ram_bytes - compiled.report().ram_bytes - buffers
     assert 131_072 - own >= VIRTUAL.ram_bytes
     assert 1_048_576 - (flashed.image.flash_bytes - compiled.report().flash_bytes) >= VIRTUAL.flash_bytes
@@ -374,9 +374,9 @@ def test_ram_that_is_left_is_used(compiled: Compiled) -> None:
     report = compiled.report()
     height, width, channels = report.input_shape
     least = dataclasses.replace(VIRTUAL, ram_bytes=report.ram_bytes + report.stack_bytes)
-    assert firmware_flags(compiled, least) == {"VWW_STAGE_INPUT": 0, "VWW_HELD_FRAME_BYTES": 0}
+    assert firmware_flags(compiled, least) == {"VWW_STAGE_INPUT": 0, "VWW_HELD_PICTURE_BYTES": 0}
     more = dataclasses.replace(least, ram_bytes=least.ram_bytes + height * width * channels)
-    assert firmware_flags(compiled, more) == {"VWW_STAGE_INPUT": 1, "VWW_HELD_FRAME_BYTES": 0}
+    assert firmware_flags(compiled, more) == {"VWW_STAGE_INPUT": 1, "VWW_HELD_PICTURE_BYTES": 0}
 
 
 def test_missing_tools(compiled: Compiled, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flashed: Flashed) -> None:

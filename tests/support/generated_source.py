@@ -59,9 +59,9 @@ class GeneratedSource:
     """Shows scikit-image's photographs in turn.
 
     Args:
-        fps: frames a second; 0 for as fast as it goes.
-        frames: how many; None for no end.
-        console: a line of text to print with every tenth frame.
+        fps: pictures a second; 0 for as fast as it goes.
+        pictures: how many; None for no end.
+        console: a line of text to print with every tenth picture.
         channels: of the model's input.
     """
 
@@ -70,10 +70,10 @@ class GeneratedSource:
     title = "generated"
 
     def __init__(
-        self, fps: float = 10.0, frames: int | None = None, console: str = "frame {}", channels: int = 1
+        self, fps: float = 10.0, pictures: int | None = None, console: str = "picture {}", channels: int = 1
     ) -> None:
         self.fps = fps
-        self.frames = frames
+        self.pictures = pictures
         self.console = console
         self.channels = channels
         self.outputs = OutputSpec()
@@ -93,10 +93,10 @@ class GeneratedSource:
     def events(self, control: Control) -> Iterator[Event]:
         number = 0
         due = time.monotonic()
-        while not control.stopped and number != self.frames:
+        while not control.stopped and number != self.pictures:
             yield Connection("connected", board=board_info(self.channels, self.port, self.outputs))
             yield LayerTimes(LAYERS)
-            while not control.stopped and number != self.frames and not self.gone.is_set():
+            while not control.stopped and number != self.pictures and not self.gone.is_set():
                 if (port := control.take_port()) is not None:
                     self.port = port
                     break
@@ -109,7 +109,7 @@ class GeneratedSource:
                     continue
                 else:
                     picture = self._pictures[number % len(self._pictures)]
-                yield from self._frame(number, *picture)
+                yield from self._picture(number, *picture)
                 number += 1
                 if self.fps:
                     due = max(due + 1 / self.fps, time.monotonic() - 1)
@@ -123,7 +123,7 @@ class GeneratedSource:
     def _pixels(self, image: Image.Image) -> np.ndarray:
         return to_pixels(image, InputSpec(96, 96, self.channels))
 
-    def _frame(self, number: int, name: str, p_person: float, pixels: np.ndarray, raw: np.ndarray) -> Iterator[Event]:
+    def _picture(self, number: int, name: str, p_person: float, pixels: np.ndarray, raw: np.ndarray) -> Iterator[Event]:
         yield ShownPicture(number, pixels, raw, source=name)
         ticks = 70_000_000 + 1_500_000 * (number % 7)
         stages = (("upload", 9_000_000 + 300_000 * (number % 5)), ("inference", ticks), ("transfer", 800_000))

@@ -96,10 +96,10 @@ class LinkBoard:
         self.compiled, self.engine, self.lie = compiled, engine, lie
         self.session = self.shots = 0
         self.pictures: dict[int, bytes] = {}
-        told = described(graph)
-        height, width, channels = told.pop("input_shape")
-        digest = bytes.fromhex(told.pop("model_sha256"))
-        self.told = {**told, "height": height, "width": width, "channels": channels, "model_sha256": digest}
+        truth = described(graph)
+        height, width, channels = truth.pop("input_shape")
+        digest = bytes.fromhex(truth.pop("model_sha256"))
+        self.described = {**truth, "height": height, "width": width, "channels": channels, "model_sha256": digest}
         self.decoder = Decoder()
 
     def heard(self, data: bytes) -> Iterator[bytes]:
@@ -128,7 +128,7 @@ class LinkBoard:
                 self.session = request.session
                 fixed = {"version": 1, "schema": m.SCHEMA_HASH, "session": self.session, "firmware": "1", "clock": 1}
                 more = {"board": "nano33ble", "clock_hz": 64_000_000, "chunk": 512, "window": 4, "features": 7}
-                return m.Info(**{**fixed, **more, **self.told})
+                return m.Info(**{**fixed, **more, **self.described})
             case m.Write():
                 had = self.pictures.get(request.id, b"")
                 if request.offset == len(had):
@@ -142,7 +142,7 @@ class LinkBoard:
                 outputs = self.engine.run(self.picture(request.id)).tobytes()
                 return m.Result(session, request.id, m.Status.OK, 1000, outputs)
             case m.Layers():
-                count = self.told["layers"]
+                count = self.described["layers"]
                 return m.Values(session, request.id, request.kind, request.first, count, self.layers(request))
             case m.GetStats():
                 return m.Stats(session, *[1] * 8)
@@ -157,7 +157,7 @@ class LinkBoard:
                 return m.LiveSet(session, request.run, request.keep)
             case m.Poll():
                 self.shots += not request.number
-                number, outputs = request.number or self.shots, bytes(self.told["outputs"])
+                number, outputs = request.number or self.shots, bytes(self.described["outputs"])
                 return m.Shot(session, number, number, 1, 0, 0, 0, 5, 5, 5, 5, 1000, outputs)
             case m.ReadFrame():
                 total = 176 * 144 if request.kind == m.FrameKind.RAW else SIDE * SIDE

@@ -181,9 +181,9 @@ class OddModel(RandomModel):
         size = self.now.shape[axis]
         first = int(self.random.integers(1, size + 1))
         sizes = [first, size - first] if first < size else [size]
-        told = list(sizes)
+        given = list(sizes)
         if self.random.random() < 0.4:
-            told[int(self.random.integers(len(told)))] = -1
+            given[int(self.random.integers(len(given)))] = -1
         source = self.now
         outs = []
         for part in sizes:
@@ -193,7 +193,7 @@ class OddModel(RandomModel):
         where = self.numbers(axis - 4 * int(self.random.integers(2)))
         self.writer.op(
             "SPLIT_V",
-            [source.index, self.numbers(told), where],
+            [source.index, self.numbers(given), where],
             [out.index for out in outs],
             options("SplitVOptions", NumSplits=len(sizes)),
         )

@@ -284,8 +284,8 @@ class RandomModel:
         full = np.array(self.now.shape)
         begin = np.array([int(self.random.integers(n)) for n in full])
         size = np.array([int(self.random.integers(1, n - b + 1)) for n, b in zip(full, begin, strict=True)])
-        told = np.where((begin + size == full) & (self.random.random(4) < 0.5), -1, size)
-        self.moved("SLICE", tuple(size.tolist()), [begin, told], options("SliceOptions"))
+        written = np.where((begin + size == full) & (self.random.random(4) < 0.5), -1, size)
+        self.moved("SLICE", tuple(size.tolist()), [begin, written], options("SliceOptions"))
 
     def strided_slice(self) -> None:
         """STRIDED_SLICE with any strides, backwards too."""

@@ -1,4 +1,4 @@
-"""The page in real Chromium, over the generated board: five photographs in turn, ten frames a second."""
+"""The page in real Chromium, over the generated board: five photographs in turn, ten pictures a second."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ def text(browser: webdriver.Chrome, selector: str) -> str:
 
 
 def number(browser: webdriver.Chrome) -> int:
-    value = browser.execute_script("return document.querySelector('#frame')?.dataset.number")
+    value = browser.execute_script("return document.querySelector('#shown')?.dataset.number")
     return -1 if value is None else int(value)
 
 
 def moment(browser: webdriver.Chrome) -> dict[str, Any]:
-    """What the page shows, read at once: the parts belong to the same frame or the page is wrong."""
+    """What the page shows, read at once: the parts belong to the same picture or the page is wrong."""
     return dict(
         browser.execute_script(
-            """return {src: document.querySelector('#frame').src, raw: document.querySelector('#raw').src,
-            number: +document.querySelector('#frame').dataset.number,
+            """return {src: document.querySelector('#shown').src, raw: document.querySelector('#raw').src,
+            number: +document.querySelector('#shown').dataset.number,
             prediction: document.querySelector('#prediction').textContent,
             chance: document.querySelector('#chance').textContent,
-            source: document.querySelector('.vww-frame .vww-right').textContent}"""
+            source: document.querySelector('.vww-shown .vww-right').textContent}"""
         )
     )
 
@@ -84,26 +84,26 @@ def notified(browser: webdriver.Chrome) -> str:
 def pause(browser: webdriver.Chrome) -> None:
     press(browser, "pause (space)")
     wait_for(lambda: "play_arrow" in text(browser, '[aria-label="pause (space)"]'))
-    time.sleep(0.5)  # the frame in hand still comes
+    time.sleep(0.5)  # the picture in hand still comes
 
 
-def test_the_frame_changes_and_belongs_to_the_prediction(page: Any, browser: webdriver.Chrome) -> None:
+def test_the_picture_changes_and_belongs_to_the_prediction(page: Any, browser: webdriver.Chrome) -> None:
     chances = dict(PICTURES)
     seen: dict[int, str] = {}
     wait_for(lambda: number(browser) >= 0)
     until = time.monotonic() + 60  # a few seconds, unless the machine is very busy
     while len(seen) <= 10 or len(set(seen.values())) < len(PICTURES):
-        assert time.monotonic() < until, f"{len(seen)} frames in a minute"
+        assert time.monotonic() < until, f"{len(seen)} pictures in a minute"
         now = moment(browser)
         p_person = chances[now["source"]]
         assert now["chance"] == f"{p_person:.1%}"
         assert now["prediction"] == ("person" if p_person >= 0.5 else "no person")
         seen[now["number"]] = now["src"]
     assert len(set(seen.values())) == len(PICTURES)
-    frame = decoded(next(iter(seen.values())))
-    assert frame.shape == (96, 96)
+    picture = decoded(next(iter(seen.values())))
+    assert picture.shape == (96, 96)
     assert decoded(moment(browser)["raw"]).ndim == 3
-    assert find(browser, "#frame").value_of_css_property("image-rendering") == "pixelated"
+    assert find(browser, "#shown").value_of_css_property("image-rendering") == "pixelated"
 
 
 def test_a_map_of_cells_is_drawn_and_named_as_its_labels_say(page: Any, browser: webdriver.Chrome) -> None:
@@ -117,14 +117,14 @@ def test_a_map_of_cells_is_drawn_and_named_as_its_labels_say(page: Any, browser:
     while len(seen) < 2:
         assert time.monotonic() < until, seen
         pause(browser)
-        frame, prediction = decoded(moment(browser)["src"]), text(browser, "#prediction")
+        picture, prediction = decoded(moment(browser)["src"]), text(browser, "#prediction")
         seen.add(prediction)
         if prediction == "cup":
             row, column = divmod(PLACES[moment(browser)["source"]], 4)
             assert text(browser, "#detail") == f"1 cell in 1 place: row {row} column {column}"
-            assert (frame[24 * row, 24 * column : 24 * column + 24] == (0, 230, 118)).all()
+            assert (picture[24 * row, 24 * column : 24 * column + 24] == (0, 230, 118)).all()
         else:
-            assert (prediction, text(browser, "#detail"), frame.ndim) == ("background", "", 2)
+            assert (prediction, text(browser, "#detail"), picture.ndim) == ("background", "", 2)
         press(browser, "pause (space)")
         time.sleep(0.3)
     assert "P(cup)" in text(browser, ".vww-verdict") and "P(person)" not in text(browser, ".vww-grid")
@@ -173,8 +173,8 @@ def test_the_page_is_for_everybody_in_the_colours_that_the_system_wishes(
     new_browser: Any, start_page: Any, scheme: str
 ) -> None:
     browser = new_browser(390, 900)
-    wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+    medium = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", medium)
     browser.get(start_page().url)
     wait_for(lambda: number(browser) >= 0 and text(browser, "#console"))
     assert serious(browser) == []
@@ -197,7 +197,7 @@ def test_the_slider_moves_the_threshold_in_every_browser(
     wait_for(lambda: number(browser) > first[0] + 5 and number(other) > first[1] + 5)
 
 
-def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser: webdriver.Chrome) -> None:
+def test_labelling_writes_the_picture_on_the_page_and_the_table(page: Any, browser: webdriver.Chrome) -> None:
     wait_for(lambda: number(browser) >= 0)
     pause(browser)
     raw = decoded(moment(browser)["raw"])
@@ -207,18 +207,18 @@ def test_labelling_writes_the_frame_on_the_page_and_the_table(page: Any, browser
     wait_for(lambda: "Labelled" in notified(browser))
     (row,) = csv.DictReader(table.open())
     assert row["label"] == "1"
-    wait_for(lambda: text(browser, "#truth") == "This frame: person. Labelled: 1 person, 0 no person")
+    wait_for(lambda: text(browser, "#truth") == "This picture: person. Labelled: 1 person, 0 no person")
     assert np.array_equal(np.asarray(Image.open(table.parent / row["file"])), raw)
     find(browser, "#label-none").click()
     wait_for(lambda: [r["label"] for r in csv.DictReader(table.open())] == ["0"])
     press(browser, "take the last label back (u)")
-    wait_for(lambda: text(browser, "#truth") == "This frame: person. Labelled: 1 person, 0 no person")
+    wait_for(lambda: text(browser, "#truth") == "This picture: person. Labelled: 1 person, 0 no person")
     press(browser, "take the last label back (u)")
     wait_for(lambda: text(browser, "#truth") == "Labelled: 0 person, 0 no person")
     assert list(csv.DictReader(table.open())) == []
 
 
-def test_pause_holds_the_frame_and_the_keyboard_works(page: Any, browser: webdriver.Chrome) -> None:
+def test_pause_holds_the_picture_and_the_keyboard_works(page: Any, browser: webdriver.Chrome) -> None:
     wait_for(lambda: number(browser) >= 0)
     pause(browser)
     held = number(browser)
@@ -300,19 +300,19 @@ def test_boards_can_be_chosen(page: Any, browser: webdriver.Chrome) -> None:
     wait_for(lambda: number(browser) > moving + 3)
 
 
-def test_a_slow_browser_skips_frames_and_does_not_fall_behind(page: Any, browser: webdriver.Chrome) -> None:
-    """A page that stands still for seconds is not sent, and so need not draw, the frames that went by."""
+def test_a_slow_browser_skips_pictures_and_does_not_fall_behind(page: Any, browser: webdriver.Chrome) -> None:
+    """A page that stands still for seconds is not sent, and so need not draw, the pictures that went by."""
     wait_for(lambda: number(browser) >= 0)
     before = browser.execute_script(
-        """const frame = document.querySelector('#frame'), until = Date.now() + 6000;
+        """const picture = document.querySelector('#shown'), until = Date.now() + 6000;
         window.drawn = [];
-        new MutationObserver(() => window.drawn.push(+frame.dataset.number)).observe(frame, {attributes: true});
+        new MutationObserver(() => window.drawn.push(+picture.dataset.number)).observe(picture, {attributes: true});
         while (Date.now() < until);
-        return +frame.dataset.number"""
+        return +picture.dataset.number"""
     )
     wait_for(lambda: browser.execute_script("return window.drawn.at(-1) ?? -1") > before + 40)
     drawn = {number for number in browser.execute_script("return window.drawn") if before < number <= before + 40}
-    assert len(drawn) < 20, sorted(drawn)  # about 60 frames went by meanwhile
+    assert len(drawn) < 20, sorted(drawn)  # about 60 pictures went by meanwhile
 
 
 def test_charts_and_layers_are_drawn(page: Any, browser: webdriver.Chrome) -> None:
@@ -355,7 +355,7 @@ def test_a_recording_replays_on_the_page_step_by_step(
 ) -> None:
     path = tmp_path / "session <b>.vwwrec"
     with Recorder(path) as recorder:
-        for event in GeneratedSource(fps=0, frames=12).events(Control()):
+        for event in GeneratedSource(fps=0, pictures=12).events(Control()):
             recorder.add(event)
     main = [sys.executable, "-c", "from vww_deploy.cli import main; main()"]
     options = "--web --no-browser --speed 0 --web-port {port} --out {folder}"
@@ -364,12 +364,12 @@ def test_a_recording_replays_on_the_page_step_by_step(
     wait_for(lambda: number(browser) == 11)
     assert "replay of session <b>.vwwrec" in text(browser, ".vww-bar")
     assert find(browser, ".vww-pill").text == "end of the recording"
-    press(browser, "one frame back")
+    press(browser, "one picture back")
     wait_for(lambda: number(browser) == 10)
     press(browser, "to the beginning")
     wait_for(lambda: number(browser) == 0)
     assert moment(browser)["chance"] == "97.0%"
-    press(browser, "one frame on")
+    press(browser, "one picture on")
     wait_for(lambda: number(browser) == 1)
     slider = find(browser, "#timeline")
     ActionChains(browser).move_to_element(slider).click().perform()  # its middle

@@ -24,12 +24,12 @@ pytestmark = pytest.mark.web
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_a_report_draws_itself_without_any_network(new_browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
     with Recorder(tmp_path / "a.vwwrec") as recorder:
-        for event in GeneratedSource(fps=0, frames=40).events(Control()):
+        for event in GeneratedSource(fps=0, pictures=40).events(Control()):
             recorder.add(event)
     write_report(load_run(str(tmp_path / "a.vwwrec")), tmp_path / "report.html")
     browser: webdriver.Chrome = new_browser(width, 900)
-    wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+    medium = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", medium)
     browser.get((tmp_path / "report.html").as_uri())
     plots = browser.find_elements(By.CSS_SELECTOR, "svg.chart")
     assert len(plots) == 4  # distribution, timeline, P(person), layers

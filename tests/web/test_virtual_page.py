@@ -51,7 +51,7 @@ def flash() -> None:
 
 @pytest.fixture(scope="module")
 def chances(place: Path) -> dict[str, tuple[Any, float]]:
-    """Of each sample by its name: the frame that the model should see, and what the reference makes of it."""
+    """Of each sample by its name: the picture that the model should see, and what the reference makes of it."""
     model = Model.load()
     known = {}
     for path in (place / "samples").rglob("*.*"):

@@ -21,10 +21,10 @@ static const vww::InputFormat kInput = {VWW_MODEL_WIDTH, VWW_MODEL_HEIGHT, VWW_M
                                         vww_model_pixels};
 static uint32_t work[vww::Preprocess::work_words(VWW_MODEL_WIDTH, VWW_MODEL_CHANNELS)];
 
-// Every piece of the camera's frame goes straight into the model's input.
-class ToInput final : public vww::FrameSink {
+// Every piece of the camera's picture goes straight into the model's input.
+class ToInput final : public vww::PictureSink {
  public:
-  void begin() { preprocess_.begin(kMode.frame, kInput, vww_model_input(), work); }
+  void begin() { preprocess_.begin(kMode.format, kInput, vww_model_input(), work); }
   void take(const uint8_t* data, size_t size) override { preprocess_.push(data, size); }
   bool done() const { return preprocess_.done(); }
 
@@ -42,9 +42,9 @@ static const char* trouble(vww::CameraStatus status) {
     case vww::CameraStatus::kNoCamera:
       return "No camera answers: is its plug fully in its socket?";
     case vww::CameraStatus::kNoFrame:
-      return "The camera answers but sends no frame: check VSYNC, HREF and the clocks.";
+      return "The camera answers but sends no picture: check VSYNC, HREF and the clocks.";
     default:
-      return "The camera does not give frames of this format.";
+      return "The camera does not give pictures of this format.";
   }
 }
 

@@ -103,7 +103,7 @@ inline void split(const int8_t* from, uint32_t* even, uint32_t* odd) {
 #endif
 }
 
-// One kernel row of one window inside the input; the words lie `spacing` apart. Up to three bytes past the window are
+// One kernel row of one window inside the input; `spacing` is the words' stride. Up to three bytes past the window are
 // read.
 inline void gather_row(const int8_t* from, int taps, int spacing, uint32_t* to) {
   for (; taps >= 3; taps -= 4, from += 4, to += 2 * spacing) split(from, to, to + spacing);
@@ -134,7 +134,7 @@ inline void gather_windows(const int8_t* from, int row_stride, int rows, int ste
   }
 }
 
-// One kernel row of a window that reaches over a border, or whose bytes lie apart; row is null above and below the
+// One kernel row of a window that reaches over a border, or whose bytes are not contiguous; row is null above and below the
 // input.
 inline void gather_border_row(const ConvParams& p, const int8_t* row, int ix, int taps, int spacing, uint32_t* to) {
   for (int done = 0; done < taps; done += 4, to += 2 * spacing) {

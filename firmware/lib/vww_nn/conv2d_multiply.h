@@ -15,7 +15,7 @@ struct Sums {
 
 inline uint32_t product(int32_t a, int32_t b) { return static_cast<uint32_t>(a * b); }
 
-// Words of weights by one pixel, whose words lie `spacing` apart.
+// Words of weights by one pixel, whose words' stride is `spacing`.
 template <bool combined>
 inline Sums sum_up(const int8_t* w, const int8_t* end, const uint32_t* x, int spacing, Sums acc) {
 #if defined(__ARM_FEATURE_DSP)

@@ -2,7 +2,7 @@
 //
 // Every kernel works on a range of output rows of planar (CHW) tensors and keeps no state. What a layer is (shapes,
 // weights, scales) lives in a constant parameter struct, defined in the kernel's header and filled at compile time by
-// the module of the same name in vww_deploy.compiler.kernels; where its tensors lie is told by views. Each kernel has a
+// the module of the same name in vww_deploy.compiler.kernels; views say where its tensors lie. Each kernel has a
 // portable path and, where the core has the DSP extension
 // (__ARM_FEATURE_DSP), a faster one that gives the same bytes.
 #ifndef VWW_NN_H_

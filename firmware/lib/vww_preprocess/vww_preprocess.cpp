@@ -6,7 +6,7 @@ namespace vww {
 
 namespace {
 
-// Pixels that are decoded at a time where the frame's format is not the model's.
+// Pixels that are decoded at a time where the picture's format is not the model's.
 constexpr uint32_t kBlock = 32;
 
 uint8_t luma(uint32_t red, uint32_t green, uint32_t blue) {
@@ -68,11 +68,11 @@ uint32_t bytes_per_pixel(PixelFormat pixels) {
   return 0;
 }
 
-Preprocess::Crop Preprocess::crop_of(const FrameFormat& frame, const InputFormat& model) {
-  Crop crop{frame.width, frame.height};
+Preprocess::Crop Preprocess::crop_of(const CameraFormat& camera, const InputFormat& model) {
+  Crop crop{camera.width, camera.height};
   if (!model.crop) return crop;
-  const uint32_t wide = static_cast<uint32_t>(frame.width) * model.height;
-  const uint32_t high = static_cast<uint32_t>(frame.height) * model.width;
+  const uint32_t wide = static_cast<uint32_t>(camera.width) * model.height;
+  const uint32_t high = static_cast<uint32_t>(camera.height) * model.width;
   if (wide > high) {
     crop.width = high / model.height;
     if (crop.width == 0) crop.width = 1;
@@ -83,30 +83,30 @@ Preprocess::Crop Preprocess::crop_of(const FrameFormat& frame, const InputFormat
   return crop;
 }
 
-PreprocessError Preprocess::check(const FrameFormat& frame, const InputFormat& model) {
-  if (bytes_per_pixel(frame.pixels) == 0 || frame.width == 0 || frame.height == 0) return PreprocessError::kFrame;
+PreprocessError Preprocess::check(const CameraFormat& camera, const InputFormat& model) {
+  if (bytes_per_pixel(camera.pixels) == 0 || camera.width == 0 || camera.height == 0) return PreprocessError::kCamera;
   if (model.width == 0 || model.height == 0 || (model.channels != 1 && model.channels != 3)) {
     return PreprocessError::kInput;
   }
   // An output pixel's sum is at most 255 * area, and half the area is added to it.
-  const Crop crop = crop_of(frame, model);
-  if (static_cast<uint64_t>(crop.width) * crop.height >= (1u << 24)) return PreprocessError::kFrame;
+  const Crop crop = crop_of(camera, model);
+  if (static_cast<uint64_t>(crop.width) * crop.height >= (1u << 24)) return PreprocessError::kCamera;
   return PreprocessError::kNone;
 }
 
-PreprocessError Preprocess::begin(const FrameFormat& frame, const InputFormat& model, int8_t* input, uint32_t* work) {
-  frame_ = frame;
+PreprocessError Preprocess::begin(const CameraFormat& camera, const InputFormat& model, int8_t* input, uint32_t* work) {
+  camera_ = camera;
   model_ = model;
   out_ = input;
-  row_ = frame.height;  // done, until everything is known to be right
-  const PreprocessError error = check(frame, model);
+  row_ = camera.height;  // done, until everything is known to be right
+  const PreprocessError error = check(camera, model);
   if (error != PreprocessError::kNone) return error;
-  pixel_bytes_ = bytes_per_pixel(frame.pixels);
-  const Crop crop = crop_of(frame, model);
+  pixel_bytes_ = bytes_per_pixel(camera.pixels);
+  const Crop crop = crop_of(camera, model);
   crop_width_ = crop.width;
   crop_height_ = crop.height;
-  crop_left_ = (frame.width - crop_width_) / 2;
-  crop_top_ = (frame.height - crop_height_) / 2;
+  crop_left_ = (camera.width - crop_width_) / 2;
+  crop_top_ = (camera.height - crop_height_) / 2;
 
   row_ = 0;
   column_ = 0;
@@ -132,7 +132,7 @@ void Preprocess::push(const uint8_t* data, size_t size) {
       continue;
     }
     const size_t whole = size / pixel_bytes_;
-    const uint32_t rest = frame_.width - column_;
+    const uint32_t rest = camera_.width - column_;
     const uint32_t count = whole < rest ? static_cast<uint32_t>(whole) : rest;
     pixels(data, count);
     data += count * pixel_bytes_;
@@ -156,7 +156,7 @@ void Preprocess::pixels(const uint8_t* data, uint32_t count) {
         uint8_t values[3 * kBlock];
         while (left > 0) {
           const uint32_t block = least(left, kBlock);
-          decode(frame_.pixels, data, block, model_.channels, values);
+          decode(camera_.pixels, data, block, model_.channels, values);
           across(values, block);
           data += block * pixel_bytes_;
           left -= block;
@@ -164,7 +164,7 @@ void Preprocess::pixels(const uint8_t* data, uint32_t count) {
       }
     }
   }
-  if (column_ == frame_.width) {
+  if (column_ == camera_.width) {
     column_ = 0;
     if (row_ - crop_top_ < crop_height_) end_row();
     row_++;

@@ -1,12 +1,12 @@
 """The virtual camera: pictures, a video or a webcam at the other end of the virtual board's second UART.
 
 The board asks, the camera answers (docs/camera.md, "The virtual camera"). A request is 12 bytes: ``VQ``, kind (1 who
-are you, 2 the next frame), test pattern, sequence number (u16), width (u16), height (u16), pixel format, 0. The answer
-is ``VC``, the kind, 0 (or 1: no such format), the sequence number, two zeros, a length (u32), so many bytes, and their
-CRC-32. Numbers are little-endian.
+are you, 2 the next picture), test pattern, sequence number (u16), width (u16), height (u16), pixel format, 0. The
+answer is ``VC``, the kind, 0 (or 1: no such format), the sequence number, two zeros, a length (u32), so many bytes, and
+their CRC-32. Numbers are little-endian.
 
-Frames begin at the camera's own rate, whoever asks and however often, as with a sensor: the answer comes with the next
-beat, and what nobody asked for is lost.
+Pictures begin at the camera's own rate, whoever asks and however often, as with a sensor: the answer comes with the
+next one, and what nobody asked for is lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vww_deploy.resources import install_extra
 
 from ..errors import DataError, LinkError, ToolMissing, VwwError
 from ..pictures import preprocess
-from ..pictures.camera_format import CameraFormat, PixelFormat, encode_frame
+from ..pictures.camera_format import CameraFormat, PixelFormat, encode_picture
 from .virtual import connect
 
 NAME: Final = "virtual OV7675"
@@ -40,13 +40,13 @@ NAME: Final = "virtual OV7675"
 CONNECT_TIMEOUT_S: Final = 5.0
 """The virtual board opens its camera port while it starts; that takes well under a second."""
 
-MAX_FRAME_BYTES: Final = 640 * 480 * 2
-"""No OV7675 frame is larger; larger requests are answered with "no such format"."""
+MAX_PICTURE_BYTES: Final = 640 * 480 * 2
+"""No OV7675 picture is larger; larger requests are answered with "no such format"."""
 
 _REQUEST: Final = struct.Struct("<2sBBHHHBB")
 _HEADER: Final = struct.Struct("<2sBBHHI")
 _IDENTIFY: Final = 1
-_FRAME: Final = 2
+_PICTURE: Final = 2
 
 
 class TestPattern(enum.IntEnum):
@@ -77,7 +77,7 @@ class ImageSource(Protocol):
     """Where the camera looks."""
 
     def image(self, beats: int) -> Image.Image:
-        """The picture ``beats`` camera frames after the one before (at least 1)."""
+        """The picture ``beats`` periods of the camera after the one before (at least 1)."""
         ...
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class ImageSource(Protocol):
 
 
 class Pictures:
-    """Picture files, one a frame that is asked for, from the start again after the last."""
+    """Picture files, one each time a picture is asked for, from the start again after the last."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Args:
@@ -148,24 +148,24 @@ class Video:
             hint = "Is it connected, and is no other program using it?" if isinstance(source, int) else "Is it a video?"
             raise DataError(f"{self._name} cannot be opened", hint=hint)
         own_fps = 0.0 if isinstance(source, int) else float(self._capture.get(cv2.CAP_PROP_FPS) or 0.0)
-        self._frames_a_beat = own_fps / fps if own_fps > 0 else 1.0
+        self._pictures_a_beat = own_fps / fps if own_fps > 0 else 1.0
         self._is_file = not isinstance(source, int)
         self._due = 0.0
 
     def image(self, beats: int) -> Image.Image:
-        """The frame that is due now; what lies between is passed over."""
-        self._due += beats * self._frames_a_beat
-        frame = None
-        while frame is None or self._due >= 1.0:
-            good, frame = self._capture.read()
+        """The picture that is due now; what lies between is passed over."""
+        self._due += beats * self._pictures_a_beat
+        image = None
+        while image is None or self._due >= 1.0:
+            good, image = self._capture.read()
             if not good:
                 if not self._is_file or not self._capture.set(self._cv2.CAP_PROP_POS_FRAMES, 0):
-                    raise DataError(f"{self._name} gives no more frames")
-                good, frame = self._capture.read()
+                    raise DataError(f"{self._name} gives no more pictures")
+                good, image = self._capture.read()
                 if not good:
-                    raise DataError(f"{self._name} holds no frame that can be read")
+                    raise DataError(f"{self._name} holds no picture that can be read")
             self._due = max(0.0, self._due - 1.0)
-        return Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
+        return Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
 
     def close(self) -> None:
         """Gives the webcam back."""
@@ -191,17 +191,17 @@ def open_images(sources: Sequence[str], fps: float) -> ImageSource:
     return Pictures([Path(source) for source in sources])
 
 
-def pattern_frame(pattern: TestPattern, frame: CameraFormat) -> bytes:
+def pattern_picture(pattern: TestPattern, camera_format: CameraFormat) -> bytes:
     """A test pattern as the sensor sends it.
 
-    ``WALKING_ONE``: byte *k* of the frame is ``1 << (k % 8)``. ``BARS``: eight upright bars of full colours, white,
+    ``WALKING_ONE``: byte *k* of the picture is ``1 << (k % 8)``. ``BARS``: eight upright bars of full colours, white,
     yellow, cyan, green, magenta, red, blue, black.
     """
     if pattern is TestPattern.WALKING_ONE:
-        return np.left_shift(1, np.arange(frame.bytes) % 8).astype(np.uint8).tobytes()
+        return np.left_shift(1, np.arange(camera_format.bytes) % 8).astype(np.uint8).tobytes()
     bars = np.array([[g & 4, g & 2, g & 1] for g in (7, 6, 3, 2, 5, 4, 1, 0)]) > 0
-    across = bars[np.arange(frame.width) * 8 // frame.width].astype(np.uint8) * 255
-    return encode_frame(Image.fromarray(np.tile(across, (frame.height, 1, 1))), frame)
+    across = bars[np.arange(camera_format.width) * 8 // camera_format.width].astype(np.uint8) * 255
+    return encode_picture(Image.fromarray(np.tile(across, (camera_format.height, 1, 1))), camera_format)
 
 
 class CameraFeed:
@@ -210,7 +210,7 @@ class CameraFeed:
     Args:
         address: the virtual board's camera socket.
         source: where the camera looks; closed with the feed.
-        fps: frames a second.
+        fps: pictures a second.
         fault: something to be wrong.
 
     Raises:
@@ -219,14 +219,14 @@ class CameraFeed:
 
     def __init__(self, address: Path, source: ImageSource, fps: float = 10.0, fault: CameraFault | None = None) -> None:
         if not fps > 0:
-            raise DataError(f"a camera cannot have {fps:g} frames a second")
+            raise DataError(f"a camera cannot have {fps:g} pictures a second")
         self._source = source
         self._period_s = 1.0 / fps
         self._fault = fault
         self._beat = 0
         self._start = time.monotonic()
         self.served = 0
-        """Frames sent so far."""
+        """Pictures sent so far."""
         self.failure: VwwError | None = None
         """Why the feed ended by itself."""
         self._stop_reader, self._stop_writer = socket.socketpair()
@@ -284,24 +284,24 @@ class CameraFeed:
             return b""
         if kind == _IDENTIFY:
             return _packed(kind, sequence, NAME.encode())
-        if kind != _FRAME or pattern not in list(TestPattern) or pixels not in list(PixelFormat):
+        if kind != _PICTURE or pattern not in list(TestPattern) or pixels not in list(PixelFormat):
             return _packed(kind, sequence, b"", status=1)
-        frame = CameraFormat(width, height, PixelFormat(pixels))
-        if not 0 < frame.bytes <= MAX_FRAME_BYTES:
+        camera_format = CameraFormat(width, height, PixelFormat(pixels))
+        if not 0 < camera_format.bytes <= MAX_PICTURE_BYTES:
             return _packed(kind, sequence, b"", status=1)
         if self._fault is CameraFault.NO_FRAME:
             return b""
         beats = self._wait_for_beat()
         if pattern != TestPattern.NONE:
-            data = pattern_frame(TestPattern(pattern), frame)
+            data = pattern_picture(TestPattern(pattern), camera_format)
         else:
-            data = encode_frame(self._source.image(beats), frame)
+            data = encode_picture(self._source.image(beats), camera_format)
         self.served += 1
-        answer = _packed(kind, sequence, broken(data, frame, self._fault))
+        answer = _packed(kind, sequence, broken(data, camera_format, self._fault))
         return answer[: len(answer) // 2] if self._fault is CameraFault.CUT else answer
 
     def _wait_for_beat(self) -> int:
-        """Sleeps until the next frame begins; returns how many began since the last that was sent."""
+        """Sleeps until the next picture begins; returns how many began since the last that was sent."""
         due = max(self._beat + 1, int((time.monotonic() - self._start) / self._period_s) + 1)
         self._stopped(timeout_s=max(0.0, self._start + due * self._period_s - time.monotonic()))
         beats = due - self._beat
@@ -321,8 +321,8 @@ def take_requests(pending: bytearray) -> list[bytes]:
     return requests
 
 
-def broken(data: bytes, frame: CameraFormat, fault: CameraFault | None) -> bytes:
-    """The frame as a camera with this fault would have sent it; the same length always."""
+def broken(data: bytes, camera_format: CameraFormat, fault: CameraFault | None) -> bytes:
+    """The picture as a camera with this fault would have sent it; the same length always."""
     values = np.frombuffer(data, np.uint8)
     if fault is CameraFault.BLACK:
         return bytes(len(data))
@@ -330,7 +330,7 @@ def broken(data: bytes, frame: CameraFormat, fault: CameraFault | None) -> bytes
         return b"\xff" * len(data)
     if fault is CameraFault.TORN:  # bytes lost in the middle: from there on everything is shifted
         cut = len(data) // 2
-        lost = frame.width // 3 * frame.pixels.bytes + 1
+        lost = camera_format.width // 3 * camera_format.pixels.bytes + 1
         return data[:cut] + data[cut + lost :] + data[:lost]
     if fault is CameraFault.SWAPPED_BYTES and len(data) % 2 == 0:
         return values.reshape(-1, 2)[:, ::-1].tobytes()

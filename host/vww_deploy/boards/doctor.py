@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and the command that mends it."""
+"""What is installed, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Check:
         ok: whether it is there and works.
         required: whether ``vww-deploy`` needs it for its main way: compile, flash and run on the virtual board.
         found: version or place, or what is wrong.
-        cure: the command that mends it; empty if it is fine.
+        cure: the command that fixes it; empty if it is fine.
     """
 
     name: str

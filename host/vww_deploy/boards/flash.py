@@ -21,8 +21,8 @@ from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.transport import open_transport
 from vww_deploy.scratch import scratch_folder
 
-# The largest frame that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
-_LARGEST_FRAME_BYTES: Final = 176 * 144 * 2
+# The largest picture that the camera can keep for the host: QCIF in RGB565, besides what the model saw.
+_LARGEST_PICTURE_BYTES: Final = 176 * 144 * 2
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def check_fits(compiled: Compiled, board: Board) -> None:
 
 
 def firmware_flags(compiled: Compiled, board: Board) -> Mapping[str, int]:
-    """What the firmware does with the RAM that the model leaves: first a second input buffer, then a camera frame."""
+    """What the firmware does with the RAM that the model leaves: first a second input buffer, then a camera picture."""
     report = compiled.report()
     height, width, channels = report.input_shape
     input_bytes = height * width * channels
@@ -141,6 +141,6 @@ def firmware_flags(compiled: Compiled, board: Board) -> Mapping[str, int]:
     staged = spare >= input_bytes
     if staged:
         spare -= input_bytes
-    held = min(spare, input_bytes + _LARGEST_FRAME_BYTES) if board.cameras else 0
+    held = min(spare, input_bytes + _LARGEST_PICTURE_BYTES) if board.cameras else 0
     # Less than the model's own input is no use to anybody.
-    return {"VWW_STAGE_INPUT": int(staged), "VWW_HELD_FRAME_BYTES": held if held >= input_bytes else 0}
+    return {"VWW_STAGE_INPUT": int(staged), "VWW_HELD_PICTURE_BYTES": held if held >= input_bytes else 0}

@@ -25,12 +25,12 @@ def check_model(device: Device, graph: Graph) -> None:
             f"{device.port}: the board runs {known.name_of(info.model_sha256)}, not {graph.name}",
             hint=flash_hint(info.board),
         )
-    told = [info.input_shape, info.outputs, info.input_scale, info.input_zero_point]
-    told += [info.output_scale, info.output_zero_point]
-    known_to_be = [given.shape, last.size]
+    described = [info.input_shape, info.outputs, info.input_scale, info.input_zero_point]
+    described += [info.output_scale, info.output_zero_point]
+    expected = [given.shape, last.size]
     for quantization in (given.quantization, last.quantization):
-        known_to_be += [float(np.float32(quantization.scale)), quantization.zero_point]
-    if told != known_to_be:
+        expected += [float(np.float32(quantization.scale)), quantization.zero_point]
+    if described != expected:
         raise ProtocolMismatch(
             f"{device.port}: the board says that it runs {graph.name}, and describes an input of "
             f"{' x '.join(map(str, info.input_shape))} and {info.outputs} outputs, or scales, that are not its",

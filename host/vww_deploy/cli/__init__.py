@@ -79,7 +79,7 @@ def main() -> None:
         try:
             command_line()(prog_name="vww-deploy")
         finally:
-            sys.stdout.flush()  # here, where its failure can still be told
+            sys.stdout.flush()  # here, where its failure can still be reported
     except VwwError as error:
         common.print_error(error)
         sys.exit(error.exit_code)

@@ -222,13 +222,13 @@ class MlperfOutput:
 
 
 @dataclass(frozen=True)
-class FrameEvent:
+class ShownPictureEvent:
     """A picture; the prediction of the same number follows."""
 
     number: int
     source: str
     sha256: str
-    """Of the picture file; empty for camera frames."""
+    """Of the picture file; empty for a camera's."""
     truth: int | None
     """1 person, 0 none, null if nobody has said."""
     shape: list[int]

@@ -27,11 +27,13 @@ def command(
     model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
-    frame: Annotated[
+    camera_format: Annotated[
         str,
-        typer.Option("--frame", help="qcif, qqvga or WxH; then :gray, :rgb565be or :rgb565le.", metavar="FORMAT"),
+        typer.Option(
+            "--camera-format", help="qcif, qqvga or WxH; then :gray, :rgb565be or :rgb565le.", metavar="FORMAT"
+        ),
     ] = "qcif",
-    count: Annotated[int, typer.Option("--count", "-n", help="Frames to take.", min=1, max=10_000)] = 1,
+    count: Annotated[int, typer.Option("--count", "-n", help="Pictures to take.", min=1, max=10_000)] = 1,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the PNG files.", file_okay=False)
     ] = Path("camera"),
@@ -53,7 +55,7 @@ def command(
     from vww_deploy.boards.camera_feed import CameraFault, TestPattern
     from vww_deploy.boards.drivers import driver_for
     from vww_deploy.pictures.camera_format import parse_format
-    from vww_deploy.session.camera import save_frame, stills
+    from vww_deploy.session.camera import save_picture, stills
     from vww_deploy.session.connect import choose_board, open_device
 
     if pattern and pattern not in _PATTERNS:
@@ -61,7 +63,7 @@ def command(
     faults = [f.value for f in CameraFault]
     if fault and fault not in faults:
         raise DataError(f"no fault is called {fault!r}", hint=f"There are {', '.join(faults)}.")
-    taken_as = parse_format(frame)
+    taken_as = parse_format(camera_format)
     loaded = common.model_of_board(model, board, port)
     # Who only wants the test pattern or the diagnosis need not show the virtual camera anything.
     driver = driver_for(choose_board(board, port))
@@ -78,8 +80,8 @@ def command(
         number = int(TestPattern[pattern.replace("-", "_").upper()]) if pattern else 0
         saved = []
         for i, data in enumerate(stills(device, loaded, taken_as, count, number)):
-            path = out / f"frame_{i:04}.png"
-            save_frame(data, taken_as, path)
+            path = out / f"picture_{i:04}.png"
+            save_picture(data, taken_as, path)
             saved.append(path)
             if not as_json:
                 common.out.print(escape(str(path)), soft_wrap=True)

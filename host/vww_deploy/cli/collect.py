@@ -10,33 +10,33 @@ from rich.markup import escape
 from vww_deploy.cli import common
 from vww_deploy.cli.monitor import (
     DEFAULT_OUT,
+    CameraFormatOption,
     CameraOption,
     FpsOption,
-    FrameOption,
     OutOption,
     SourcesArgument,
     open_source,
 )
 
 _NOTHING_NEW = 20
-"""So many frames in a row without a new one, and there will be none: few pictures shown in a loop."""
+"""So many pictures in a row without a new one, and there will be none: few pictures shown in a loop."""
 
 
 def command(
-    person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every frame taken.")],
+    person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every picture taken.")],
     files: SourcesArgument = None,
-    count: Annotated[int, typer.Option("--count", "-n", help="New frames to take.", min=1)] = 20,
+    count: Annotated[int, typer.Option("--count", "-n", help="New pictures to take.", min=1)] = 20,
     fps: FpsOption = 2.0,
     model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
     camera: CameraOption = False,
-    frame: FrameOption = "qcif",
+    camera_format: CameraFormatOption = "qcif",
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Save frames from a board with a label, as PNG files and a CSV, in the form that train reads.
+    """Save pictures from a board with a label, as PNG files and a CSV, in the form that train reads.
 
-    The frames go to the folder labelled/ in --out. A frame that is there already gets the label and does not count.
+    The pictures go to the folder labelled/ in --out. A picture that is there already gets the label and does not count.
 
     Example: vww-deploy collect --person --count 50 --board nano33ble --camera
     """
@@ -44,7 +44,9 @@ def command(
     from vww_deploy.session.events import Connection, ShownPicture
     from vww_deploy.session.source import Control
 
-    source = open_source(files, model=model, board=board, port=port, fps=fps, camera=camera, frame=frame)
+    source = open_source(
+        files, model=model, board=board, port=port, fps=fps, camera=camera, camera_format=camera_format
+    )
     collection = Collection(out / "labelled")
     control = Control()
     control.set_speed(0)
@@ -52,7 +54,7 @@ def command(
     there: set[str] = set()  # before
     name, repeated = "", 0
     with common.progress() as progress:
-        task = progress.add_task("taking frames", total=count)
+        task = progress.add_task("taking pictures", total=count)
         for event in source.events(control):
             if isinstance(event, Connection):
                 if event.board is not None:
@@ -62,22 +64,22 @@ def command(
                     control.stop()
             elif isinstance(event, ShownPicture) and not control.stopped:
                 known = collection.holds(event)
-                frame_name = collection.add(event, person, name).name
+                picture_name = collection.add(event, person, name).name
                 repeated = repeated + 1 if known else 0
                 if not known:
-                    taken.add(frame_name)
-                elif frame_name not in taken:
-                    there.add(frame_name)
+                    taken.add(picture_name)
+                elif picture_name not in taken:
+                    there.add(picture_name)
                 progress.update(task, completed=len(taken))
                 if len(taken) >= count or repeated >= _NOTHING_NEW:
                     control.stop()
     no_person, with_person = collection.counts()
     common.err.print(
-        f"Took {len(taken)} new frames{f'; {len(there)} were there already' if there else ''}. "
+        f"Took {len(taken)} new pictures{f'; {len(there)} were there already' if there else ''}. "
         f"{escape(str(collection.csv_path))} now has {with_person} with a person and {no_person} without.",
         soft_wrap=True,
     )
     if len(taken) < count:
         if repeated >= _NOTHING_NEW:
-            common.notice(f"the last {repeated} frames were all among those taken before")
+            common.notice(f"the last {repeated} pictures were all among those taken before")
         raise typer.Exit(1)

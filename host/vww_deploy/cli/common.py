@@ -279,6 +279,6 @@ def _plain(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "tolist"):  # numpy's arrays and numbers, told without importing it
+    if hasattr(value, "tolist"):  # numpy's arrays and numbers, recognised without importing it
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")

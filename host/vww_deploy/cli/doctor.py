@@ -1,4 +1,4 @@
-"""``vww-deploy doctor``: what is installed, what is missing, and the command that mends it."""
+"""``vww-deploy doctor``: what is installed, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command(as_json: common.JsonOption = False) -> None:
         common.out.print(table)
         common.out.print()
         if missing:
-            common.out.print(f"[bold red]{len(missing)} missing.[/] The commands above mend that.")
+            common.out.print(f"[bold red]{len(missing)} missing.[/] The commands above fix that.")
         else:
             common.out.print("[bold green]Everything needed is here.[/] Next: [bold]vww-deploy boards[/]")
     if missing:

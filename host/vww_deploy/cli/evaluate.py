@@ -213,7 +213,7 @@ def _print(result: Evaluation, wanted: ThresholdChoice | None) -> None:
     for name, text in (
         ("top-1", f"{result.top1:.2%} (95 % interval {between}; threshold {result.threshold:g})"),
         (positive, f"{result.person:.2%}: {hits} found, {misses} missed"),
-        (without, f"{result.no_person:.2%}: {right_no} told so, {alarms} false alarms"),
+        (without, f"{result.no_person:.2%}: {right_no} recognised, {alarms} false alarms"),
         ("ROC AUC", f"{result.roc_auc:.4f}"),
         ("avg precision", f"{result.average_precision:.4f}"),
         ("F1", f"{result.f1:.4f}; best {result.best_f1:.4f} at threshold {result.best_f1_threshold:.3f}"),

@@ -27,7 +27,7 @@ SourcesArgument = Annotated[
 OutOption = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", metavar="DIR", help="Folder for snapshots, recordings and labelled frames.", file_okay=False
+        "--out", "-o", metavar="DIR", help="Folder for snapshots, recordings and labelled pictures.", file_okay=False
     ),
 ]
 FpsOption = Annotated[
@@ -40,8 +40,11 @@ CameraOption = Annotated[
         help="The board's own camera; FILE is what the virtual one looks at, a video or webcam too.",
     ),
 ]
-FrameOption = Annotated[
-    str, typer.Option("--frame", help="Of the camera: qcif, qqvga or WxH; then :gray or :rgb565be.", metavar="FORMAT")
+CameraFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--camera-format", help="Of the camera: qcif, qqvga or WxH; then :gray or :rgb565be.", metavar="FORMAT"
+    ),
 ]
 DEFAULT_OUT = Path("vww-monitor")
 
@@ -73,12 +76,12 @@ def command(
     person_label: common.PersonLabelOption = None,
     fps: FpsOption = 0.0,
     camera: CameraOption = False,
-    frame: FrameOption = "qcif",
+    camera_format: CameraFormatOption = "qcif",
     speed: Annotated[float, typer.Option("--speed", help="Of a replay; 0: as fast as it can.", min=0)] = 1.0,
     out: OutOption = DEFAULT_OUT,
     estimate_for: common.AsOption = common.AS_DEFAULT,
 ) -> None:
-    """Watch a board: frames, predictions, latency, console; or replay a recording of it.
+    """Watch a board: pictures, predictions, latency, console; or replay a recording of it.
 
     Example: vww-deploy monitor photos/ --board virtual --web --record today.vwwrec
     """
@@ -93,7 +96,7 @@ def command(
         port=port,
         fps=fps,
         camera=camera,
-        frame=frame,
+        camera_format=camera_format,
     )
     if plain or as_json:
         _print_events(
@@ -137,7 +140,7 @@ def open_source(
     labels: Path | None = None,
     person_label: str | None = None,
     camera: bool = False,
-    frame: str = "qcif",
+    camera_format: str = "qcif",
 ) -> Source:
     """A recording's replay, or a board with pictures or with its camera.
 
@@ -171,7 +174,7 @@ def open_source(
         from vww_deploy.session.camera import CameraLive
 
         feed = driver.camera_feed(files or [], fps or 10.0)
-        taken_as = parse_format(frame)
+        taken_as = parse_format(camera_format)
         return CameraLive(
             board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows
         )
@@ -261,7 +264,7 @@ def _plain_line(event: Event, view: Callable[[], MonitorView]) -> str | None:
             seen = view()
             if seen.shown is None or seen.shown.result is not event:
                 return None
-            name = printable(seen.shown.frame.source)
+            name = printable(seen.shown.picture.source)
             latency = latency_text(event.ticks, event.latency_us, seen.estimate_for)
             detail = f"  {printable(seen.detail)}" if seen.detail else ""
             label = f"{printable(seen.label):<10} {event.p_person:6.1%}"

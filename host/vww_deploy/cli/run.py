@@ -53,7 +53,7 @@ def command(
         str | None,
         typer.Option(
             "--raw-camera",
-            help="Send pictures as camera frames, which the board preprocesses: qcif, qqvga, qvga or WxH; then "
+            help="Send pictures in a camera format, which the board preprocesses: qcif, qqvga, qvga or WxH; then "
             ":gray, :rgb565be, :rgb565le or :rgb888.",
             metavar="FORMAT",
         ),
@@ -113,7 +113,9 @@ def command(
         else:
             loaded = fleet_options.model_named(model, labels=classes, person_label=person_label)
         if last is not None and last.header.peer.outputs.scale:
-            loaded = replace(loaded, outputs=last.header.peer.outputs)  # what the run's earlier results were told by
+            loaded = replace(
+                loaded, outputs=last.header.peer.outputs
+            )  # what the run's earlier results were interpreted with
         raw = parse_format(raw_camera) if raw_camera else None
         if cluster is None:
             run = _on_board(opened, last, loaded, planned, board, port, reference, raw, fault_rate, quiet=as_json)
@@ -252,7 +254,7 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
     """Stream pictures with a progress bar; a line on stdout for each result unless ``quiet``."""
     from vww_deploy.link.inference import Inference
     from vww_deploy.link.messages import Feature
-    from vww_deploy.runs.result import Result
+    from vww_deploy.runs.result import StoredResult
     from vww_deploy.runs.stream import stream_run
     from vww_deploy.session import events
 
@@ -273,8 +275,8 @@ def stream(session: Session, writer: RunWriter, pictures: Mapping[int, Picture],
                 common.err.print(f"[yellow]skipped:[/] {escape(event.reason)}", soft_wrap=True)
                 progress.advance(task)
             elif isinstance(event, events.ShownPicture):
-                frame = event
+                shown = event
             elif isinstance(event, Inference):
                 progress.advance(task)
                 if not quiet:
-                    common.out.print(tables.result_line(header, Result.of(frame, event)), soft_wrap=True)
+                    common.out.print(tables.result_line(header, StoredResult.of(shown, event)), soft_wrap=True)

@@ -13,7 +13,7 @@ from vww_deploy.files import shown
 
 if TYPE_CHECKING:
     from vww_deploy.runs.compare import Comparison
-    from vww_deploy.runs.result import Result
+    from vww_deploy.runs.result import StoredResult
     from vww_deploy.runs.store import RunHeader, Store
 
 STATES: Final = {
@@ -34,7 +34,7 @@ def result_heading(header: RunHeader) -> str:
     return f"[bold]{'picture':{_NAME_WIDTH}} {'prediction':11} {chance:>9}  {unit:>13}  reference[/]"
 
 
-def result_line(header: RunHeader, result: Result) -> str:
+def result_line(header: RunHeader, result: StoredResult) -> str:
     """Picture, prediction, P(person), latency on the device, equal to the host reference or not; as rich markup."""
     made, truth, outputs, threshold = result.inference, result.truth, header.peer.outputs, header.peer.threshold
     name = "".join(c if c.isprintable() else "?" for c in shown(PurePath(result.path).name))

@@ -1,4 +1,4 @@
-"""From a .tflite file to a C++ library: the compiler's public face."""
+"""From a .tflite file to a C++ library: the compiler's public interface."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class CostModel:
         return extra / self._total
 
     def _extra(self, index: int, calls: int) -> float:
-        """Instructions on top for a layer in so many calls; 0: in one, with its rows apart."""
+        """Instructions on top for a layer in so many calls; 0: in one, with each row by itself."""
         key = (index, calls)
         if key not in self._known:
             op = self._graph.ops[index]

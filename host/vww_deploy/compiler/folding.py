@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import Activation, Graph
-from vww_deploy.graph.ranges import Channels, Mask, ranges_of
+from vww_deploy.graph.ir import Activation, Channels, Graph
+from vww_deploy.graph.ranges import Mask
 
 _MOST_ELEMENTS: Final = 1 << 24
 """Of all tensors: what the analysis of ranges keeps of each must fit in a few hundred megabytes."""
@@ -40,7 +40,7 @@ def _kept(graph: Graph) -> Channels:
     keep = {i: np.zeros(activation.channels, np.bool_) for i, activation in graph.activations.items()}
     keep[graph.input][:] = True
     keep[graph.output][:] = True
-    channels = Channels(graph, ranges_of(graph), keep)
+    channels = Channels(graph, graph.ranges(), keep)
     while True:
         before = {i: mask.copy() for i, mask in keep.items()}
         for op in reversed(graph.ops):

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vww_deploy.compiler.kernels import rule_of
-from vww_deploy.graph.ir import Graph, RowMap
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Graph
 
 Rows = npt.NDArray[np.int64]
 
@@ -187,7 +188,7 @@ class LayerOrder:
         for call in self.calls(segment):
             if call.layer == producer:
                 made = call.row_end
-                # What nobody reads is made and told about, too: a call must not write over its own rows.
+                # What nobody reads is computed and reported, too: a call must not write over its own rows.
                 fresh = made - call.row_begin
                 most = max(most, fresh, made - self.rows_read(producer + 1, read, read + 1)[0])
             elif call.layer == producer + 1:

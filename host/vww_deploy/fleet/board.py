@@ -30,7 +30,7 @@ from vww_deploy.link.transport import open_transport
 from vww_deploy.pictures.camera_format import parse_format
 from vww_deploy.pictures.card import ModelCard
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import StoredSkip
 from vww_deploy.runs.stream import run_header
 from vww_deploy.session import events
@@ -98,17 +98,19 @@ class LentBoard:
                 done = replace(done, results=results, skipped=skipped)
         return replace(done, finished=time.time())
 
-    def _results(self, session: Session, items: tuple[Item, ...]) -> tuple[tuple[Result, ...], tuple[StoredSkip, ...]]:
+    def _results(
+        self, session: Session, items: tuple[Item, ...]
+    ) -> tuple[tuple[StoredResult, ...], tuple[StoredSkip, ...]]:
         by_position = {item.position: item for item in items}
         pictures = {item.position: Picture(str(self.blobs.path(item.sha256)), item.truth) for item in items}
         results, skipped = [], []
         for event in session.stream(pictures):
             if isinstance(event, events.ShownPicture):
-                frame = event
-                if frame.sha256 != by_position[frame.number].sha256:
-                    raise FleetError(f"{frame.source} is damaged", hint="remove that file on the worker's machine")
+                shown = event
+                if shown.sha256 != by_position[shown.number].sha256:
+                    raise FleetError(f"{shown.source} is damaged", hint="remove that file on the worker's machine")
             elif isinstance(event, Inference):
-                result = Result.of(frame, event, self.offer.serial)
+                result = StoredResult.of(shown, event, self.offer.serial)
                 results.append(replace(result, path=by_position[event.number].path))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 own = by_position[event.number]
@@ -130,7 +132,7 @@ class LentBoard:
             self._flash(loaded)  # somebody else put another model there meanwhile
             flashed, device = True, self._connect(loaded)
         with device, portlock.holding(device.port, WHO):
-            image = self._driver.firmware_image() if self._driver.on_demand else None
+            image = self._driver.firmware_image() if self._driver.emulated else None
             yield device, image, flashed
 
     def _connect(self, loaded: _Loaded) -> Device:
@@ -141,7 +143,7 @@ class LentBoard:
     def _flash(self, loaded: _Loaded) -> None:
         driver = self._driver
         self._note("")
-        if driver.on_demand:
+        if driver.emulated:
             driver.start(firmware.virtual_image(loaded.work.firmware, driver.board, lambda: loaded.compiled))
         else:
             flash.flash_through(driver, loaded.compiled, self._port() or None)
@@ -202,15 +204,15 @@ def attached_offers(kind: str | None = None) -> list[Offer]:
     """The real boards that are attached, those of one kind or all.
 
     Raises:
-        BoardError: two have the same serial number, or one has none: they could not be told apart.
+        BoardError: two have the same serial number, or one has none: they could not be distinguished.
     """
-    found = [one for one in attached() if not driver_for(one.board).on_demand and kind in (None, one.board.name)]
+    found = [one for one in attached() if not driver_for(one.board).emulated and kind in (None, one.board.name)]
     offers = [Offer(one.board.name, one.serial_number or "") for one in found]
     for offer, one in zip(offers, found, strict=True):
         if not offer.serial or offers.count(offer) > 1:
             raise BoardError(
                 f"the {offer.kind} on {one.port} has no serial number of its own",
-                hint="a fleet tells boards apart by it: leave this one out",
+                hint="a fleet distinguishes boards by it: leave this one out",
             )
     return offers
 

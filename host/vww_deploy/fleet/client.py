@@ -50,7 +50,7 @@ class Fleet:
     Args:
         client: Dask's, connected.
         address: of the scheduler.
-        notice: told what happens to boards, for people.
+        notice: called with what happens to boards, for people.
     """
 
     def __init__(self, client: Client, address: str, notice: Callable[[str], None] = lambda text: None) -> None:

@@ -28,7 +28,7 @@ class Machine:
         offers: the boards; each is locked for as long as this lives.
         blobs: the machine's models and pictures.
         fetch: brings the bytes of a hash from elsewhere.
-        changed: told the kind, and how many boards of it are left, when one is set aside.
+        changed: called with the kind, and how many boards of it are left, when one is set aside.
 
     Raises:
         LinkError: another program offers one of the boards.

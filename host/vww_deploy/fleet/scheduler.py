@@ -70,7 +70,7 @@ def options(host: str, port: int, security: Security) -> dict[str, Any]:
 
 
 async def serve(host: str, port: int, security: Security, started: Any) -> None:
-    """Schedule until the process ends; ``started`` is told the address."""
+    """Schedule until the process ends; ``started`` is called with the address."""
     async with Scheduler(**options(host, port, security)) as scheduler:
         started(scheduler.address)
         await scheduler.finished()

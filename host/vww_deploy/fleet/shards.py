@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from vww_deploy.pictures.outputs import OutputSpec
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import RunHeader, StoredSkip
 
 DEFAULT_SIZE: Final = 50
@@ -32,7 +32,7 @@ class Work:
         card: the model card as JSON text.
         outputs: what the model's outputs mean.
         compare: run the host reference beside the board.
-        raw_camera: send pictures as camera frames of this format; empty to send the model's input.
+        raw_camera: send pictures in this camera format, for the board to preprocess; empty to send the model's input.
     """
 
     kind: str
@@ -103,7 +103,7 @@ class Outcome:
     finished: float
     flashed: bool = False
     header: RunHeader | None = None
-    results: tuple[Result, ...] = ()
+    results: tuple[StoredResult, ...] = ()
     skipped: tuple[StoredSkip, ...] = ()
     report: Any = None
     error: str = ""

@@ -10,7 +10,7 @@ from vww_deploy.errors import ModelError
 from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile
 
 _WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-_MOST_TOLD: Final = 4  # outputs whose names are told
+_MOST_LISTED: Final = 4  # outputs whose names are listed
 _DECODERS: Final = ("CUSTOM 'TFLite_Detection_PostProcess'", "CUSTOM 'PosenetDecoderOp'")
 _FLOATS: Final = ("FLOAT32", "FLOAT16")
 _QUANTIZE: Final = "make it one: vww-deploy quantize {} PICTURES/ -o {}"
@@ -41,8 +41,8 @@ def check_ends(file: TfliteFile) -> None:
     if len(file.inputs) == len(file.outputs) == 1:
         return
     outputs = [file.tensors[i] for i in file.outputs]
-    told = ", ".join(f"'{tensor.name[:40]}' {list(tensor.shape)}" for tensor in outputs[:_MOST_TOLD])
-    more = ", ..." if len(outputs) > _MOST_TOLD else ""
+    listed = ", ".join(f"'{tensor.name[:40]}' {list(tensor.shape)}" for tensor in outputs[:_MOST_LISTED])
+    more = ", ..." if len(outputs) > _MOST_LISTED else ""
     if len(file.inputs) != 1:
         hint = "convert the model with a single picture as its input; a fixed second input can be a constant in it"
     elif any(_is_of_boxes(tensor) for tensor in outputs) or any(op.kind in _DECODERS for op in file.operators):
@@ -53,7 +53,7 @@ def check_ends(file: TfliteFile) -> None:
             "tf.keras.Model(model.input, model.outputs[0])"
         )
     raise ModelError(
-        f"{file.name}: {len(file.inputs)} inputs and {len(outputs)} outputs ({told}{more}); one of each is needed",
+        f"{file.name}: {len(file.inputs)} inputs and {len(outputs)} outputs ({listed}{more}); one of each is needed",
         hint=hint,
     )
 

@@ -11,12 +11,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.graph.ranges import Channels, Mask, Range, Values, anything, scaled
+from vww_deploy.graph.geometry import Padding, RowMap
+from vww_deploy.graph.ranges import Mask, Range, Values, anything, scaled
 
 Int8Array: TypeAlias = npt.NDArray[np.int8]
 Int32Array: TypeAlias = npt.NDArray[np.int32]
@@ -100,34 +101,6 @@ class Activation:
         return picture.transpose(order) if len(order) == 3 else picture
 
 
-@dataclass(frozen=True)
-class Padding:
-    """Rows and columns of the input's zero point around a picture; negative bottom/right means that the last ones
-    are never read.
-    """
-
-    top: int = 0
-    left: int = 0
-    bottom: int = 0
-    right: int = 0
-
-
-@dataclass(frozen=True)
-class Window:
-    """A sliding window: kernel size, stride, dilation (all rows then columns) and the padding at the top left."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int] = (1, 1)
-    padding: Padding = Padding()
-
-    @property
-    def row_map(self) -> RowMap:
-        """Which input rows an output row is made from."""
-        top = self.padding.top
-        return RowMap(self.stride[0], -top, (self.kernel[0] - 1) * self.dilation[0] + 1 - top)
-
-
 @dataclass(frozen=True, eq=False)
 class Requantization:
     """What turns an int32 accumulator into an output channel: bias, then multiplier and shift (TFLite's: positive
@@ -161,22 +134,6 @@ class Requantization:
         return dataclasses.replace(
             self, bias=bias[mask].astype(np.int32), multiplier=self.multiplier[mask], shift=self.shift[mask]
         )
-
-
-@dataclass(frozen=True)
-class RowMap:
-    """Which input rows an output row y is made from: [y // repeat * stride + first, y // repeat * stride + end)."""
-
-    stride: int = 1
-    first: int = 0
-    end: int = 1
-    repeat: int = 1
-
-    def rows(self, begin: int, end: int, height: int) -> tuple[int, int]:
-        """The input rows [first, last + 1) that output rows [begin, end) need, of ``height`` that there are."""
-        first = begin // self.repeat * self.stride + self.first
-        last = (end - 1) // self.repeat * self.stride + self.end
-        return min(max(first, 0), height), min(max(last, 0), height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +175,7 @@ class Op:
 
     def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
         """The values that the output can take when the inputs take those given."""
-        return anything(graph.activations[self.output])
+        return anything(graph.activations[self.output].shape)
 
     def ask_channels(self, channels: Channels) -> None:
         """Marks the channels that it needs of its inputs, and those that it cannot help making."""
@@ -322,6 +279,39 @@ class Graph:
         """Weights and biases."""
         return sum(op.parameters for op in self.ops)
 
+    def ranges(self) -> Mapping[int, Range]:
+        """The range of every activation, by its id."""
+        ranges = {self.input: anything(self.input_activation.shape)}
+        for op in self.ops:
+            ranges[op.output] = op.range_of(self, [ranges[i] for i in op.inputs])
+        return ranges
+
     def replace(self, **changes: object) -> Graph:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(eq=False)
+class Channels:
+    """Which channels of a graph's activations stay, while that is found out.
+
+    ``keep`` by activation, bool [channels]; ``notes`` is an operator's own memory, by its output.
+    """
+
+    graph: Graph
+    ranges: Mapping[int, Range]
+    keep: dict[int, Mask]
+    notes: dict[int, Any] = field(default_factory=dict)
+
+    def keep_all(self, op: Op) -> None:
+        """An operator that needs every channel of its inputs, and makes every one of its output."""
+        for tensor in (*op.inputs, op.output):
+            self.keep[tensor][:] = True
+
+    def keep_alike(self, op: Op) -> None:
+        """An operator whose output channel c is made from channel c of each input alone."""
+        both = self.keep[op.output].copy()
+        for tensor in op.inputs:
+            both |= self.keep[tensor]
+        for tensor in (*op.inputs, op.output):
+            self.keep[tensor] |= both

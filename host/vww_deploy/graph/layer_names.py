@@ -40,7 +40,7 @@ def short_name(name: str, kind: str) -> str:
 
 
 def cut(name: str, width: int) -> str:
-    """A name in at most ``width`` characters: its end, which tells it apart."""
+    """A name in at most ``width`` characters: its end, which distinguishes it."""
     return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 

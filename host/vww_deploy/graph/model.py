@@ -121,7 +121,7 @@ def output_spec(graph: Graph, labels: Sequence[str] = (), *, person: int | None 
 
 
 def _classes(graph: Graph) -> int:
-    """How many classes the outputs tell apart; 1 is a sigmoid."""
+    """How many classes the outputs distinguish; 1 is a sigmoid."""
     last = next(op for op in reversed(graph.ops) if op.output == graph.output)
     return graph.activations[last.inputs[0] if last.kind == "ARG_MAX" else last.output].channels
 

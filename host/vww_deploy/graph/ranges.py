@@ -6,15 +6,10 @@ so that the borders of padded layers, where fewer taps meet real pixels, come ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from vww_deploy.graph.ir import Activation, Graph, Op, Window
 
 Values = npt.NDArray[np.int64]
 Factor = int | Values
@@ -35,61 +30,9 @@ class Range:
         return result
 
 
-def ranges_of(graph: Graph) -> Mapping[int, Range]:
-    """The range of every activation."""
-    ranges = {graph.input: anything(graph.input_activation)}
-    for op in graph.ops:
-        ranges[op.output] = op.range_of(graph, [ranges[i] for i in op.inputs])
-    return ranges
-
-
-def anything(activation: Activation) -> Range:
+def anything(shape: tuple[int, int, int]) -> Range:
     """Nothing is known but that it is int8."""
-    return Range(np.full(activation.shape, -128, np.int64), np.full(activation.shape, 127, np.int64))
-
-
-@dataclass(eq=False)
-class Channels:
-    """Which channels of a graph's activations stay, while that is found out.
-
-    ``keep`` by activation, bool [channels]; ``notes`` is an operator's own memory, by its output.
-    """
-
-    graph: Graph
-    ranges: Mapping[int, Range]
-    keep: dict[int, Mask]
-    notes: dict[int, Any] = field(default_factory=dict)
-
-    def keep_all(self, op: Op) -> None:
-        """An operator that needs every channel of its inputs, and makes every one of its output."""
-        for tensor in (*op.inputs, op.output):
-            self.keep[tensor][:] = True
-
-    def keep_alike(self, op: Op) -> None:
-        """An operator whose output channel c is made from channel c of each input alone."""
-        both = self.keep[op.output].copy()
-        for tensor in op.inputs:
-            both |= self.keep[tensor]
-        for tensor in (*op.inputs, op.output):
-            self.keep[tensor] |= both
-
-
-def taps_of(values: Values, window: Window, shape: tuple[int, int]) -> list[tuple[int, int, Values]]:
-    """For every kernel position the values [*shape, channels] that it meets, zero outside."""
-    sides = zip(shape, window.stride, window.kernel, window.dilation, strict=True)
-    reach = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in sides]
-    padded = np.zeros((max(reach[0], 0), max(reach[1], 0), values.shape[2]), values.dtype)
-    top, left = window.padding.top, window.padding.left
-    part = values[: max(reach[0] - top, 0), : max(reach[1] - left, 0)]
-    padded[top : top + part.shape[0], left : left + part.shape[1]] = part
-    taps = []
-    for ky in range(window.kernel[0]):
-        for kx in range(window.kernel[1]):
-            y, x = ky * window.dilation[0], kx * window.dilation[1]
-            rows = slice(y, y + (shape[0] - 1) * window.stride[0] + 1, window.stride[0])
-            columns = slice(x, x + (shape[1] - 1) * window.stride[1] + 1, window.stride[1])
-            taps.append((ky, kx, padded[rows, columns]))
-    return taps
+    return Range(np.full(shape, -128, np.int64), np.full(shape, 127, np.int64))
 
 
 def scaled(values: Values, multiplier: Factor, shift: Factor) -> Values:

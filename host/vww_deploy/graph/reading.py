@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
-from vww_deploy.graph.ir import Activation, Op, Padding, Quantization, Requantization, Window
+from vww_deploy.graph.geometry import Padding, Window
+from vww_deploy.graph.ir import Activation, Op, Quantization, Requantization
 from vww_deploy.graph.multipliers import activation_clamp, quantize_multiplier
 from vww_deploy.graph.refused import Refusal
 from vww_deploy.graph.tflite_file import FileOperator, FileTensor, TfliteFile

@@ -176,7 +176,7 @@ class _Process:
         return values
 
     def kill(self) -> None:
-        """Ends it; whoever waits for an answer is told that it died."""
+        """Ends it; whoever waits for an answer hears that it died."""
         self._popen.kill()
 
     def _death(self) -> str:

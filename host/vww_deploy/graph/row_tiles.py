@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from vww_deploy.graph.ir import Activation, Graph, Op, RowMap, Window
+from vww_deploy.graph.geometry import RowMap, Window
+from vww_deploy.graph.ir import Activation, Graph, Op
 from vww_deploy.graph.operators.concatenation import Concatenation
 from vww_deploy.graph.operators.gather import Gather
 

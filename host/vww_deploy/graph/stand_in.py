@@ -1,4 +1,4 @@
-"""The int8 model that a refused one would be: its layers and their cost, before anybody has mended it.
+"""The int8 model that a refused one would be: its layers and their cost, before anybody has changed it.
 
 Float activations become int8 of one made-up scale, and an operator that cannot be compiled is left out: what follows
 it takes its input. What such a graph computes means nothing.

@@ -8,7 +8,8 @@ import numpy as np
 
 from vww_deploy.graph.architecture import Architecture, Convolution
 from vww_deploy.graph.costs import NetworkCost
-from vww_deploy.graph.ir import Activation, Graph, Op, Padding, Quantization, Requantization, Window
+from vww_deploy.graph.geometry import Padding, Window
+from vww_deploy.graph.ir import Activation, Graph, Op, Quantization, Requantization
 from vww_deploy.graph.operators.add import Add
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.depthwise_conv2d import DepthwiseConv2D

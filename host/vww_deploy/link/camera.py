@@ -28,7 +28,7 @@ _LONGEST_SLEEP_S: Final = 0.05
 _SHORTEST_SLEEP_S: Final = 0.002
 
 START_TIMEOUT_S: Final = 30.0
-"""Cameras start within seconds; a virtual one first ends the frame that it was sending, on a busy host slowly."""
+"""Cameras start within seconds; a virtual one first ends the picture that it was sending, on a busy host slowly."""
 
 TROUBLE: Final = {
     CameraStatus.NO_CAMERA: (
@@ -36,15 +36,15 @@ TROUBLE: Final = {
         "Check that the camera's plug sits fully in its socket; on the virtual board, that a camera feed is running.",
     ),
     CameraStatus.UNSUPPORTED: (
-        "the camera has no such frame size or pixel format",
+        "the camera has no such picture size or pixel format",
         "Try qcif or qqvga, gray or rgb565be.",
     ),
     CameraStatus.NO_FRAME: (
-        "the camera answers, but sends no frame",
+        "the camera answers, but sends no picture",
         "A sync line (VSYNC, HREF), the pixel clock or the camera's clock is not connected: check plug and wires.",
     ),
     CameraStatus.TORN: (
-        "frames begin and do not end as they should",
+        "pictures begin and do not end as they should",
         "A loose plug or long wires lose bytes: press the plug in, shorten the wires.",
     ),
 }
@@ -58,33 +58,33 @@ class CameraShot:
     inference: Inference
     """Its number counts up by one from shot to shot; a gap is results that the host was too slow to ask for. Its
     stages are ``capture``, ``preprocess``, ``inference`` and ``transfer`` (sent since the shot before began)."""
-    model_frame: npt.NDArray[np.int8] | None
+    model_input: npt.NDArray[np.int8] | None
     """The input that the model got, int8 [height, width, channels]; None when the board did not keep it."""
-    raw_frame: bytes | None
+    raw_picture: bytes | None
     """The camera's bytes; None when the board did not keep them."""
     missed: int
     """Shots since the one before whose results were not asked for in time."""
     drops: int
-    """Shots so far whose frames were wanted and not kept, because older ones were still being read."""
+    """Shots so far whose pictures were wanted and not kept, because older ones were still being read."""
     failures: int
-    """Camera frames so far that did not come whole."""
+    """Camera pictures so far that did not come whole."""
 
 
 class DeviceCamera:
     """A camera that answered. Made by :meth:`open`."""
 
-    def __init__(self, device: Device, frame: CameraFormat, pattern: int, name: str, room: int) -> None:
+    def __init__(self, device: Device, camera_format: CameraFormat, pattern: int, name: str, room: int) -> None:
         """Use :meth:`open`."""
         self.device: Final = device
-        self.frame: Final = frame
+        self.format: Final = camera_format
         self.name = name
         """What the camera says it is."""
         self.room = room
-        """Bytes of frames that the board can keep for the host at a time."""
+        """Bytes of pictures that the board can keep for the host at a time."""
         self.status = CameraStatus.OK
-        """What came of the last request for a frame."""
+        """What came of the last request for a picture."""
         self.failures = 0
-        """Camera frames that did not come whole since the live mode started."""
+        """Camera pictures that did not come whole since the live mode started."""
         self._pattern = pattern
         self._interval_ms = 0
         self._keep = FrameKind(0)
@@ -93,11 +93,11 @@ class DeviceCamera:
         self._pause_s = _SHORTEST_SLEEP_S
 
     @classmethod
-    def open(cls, device: Device, frame: CameraFormat, pattern: int = 0) -> DeviceCamera:
+    def open(cls, device: Device, camera_format: CameraFormat, pattern: int = 0) -> DeviceCamera:
         """Has the board look for its camera and set it up.
 
         Args:
-            frame: size and pixel format of the camera's frames.
+            camera_format: size and pixel format of the camera's pictures.
             pattern: the sensor's test pattern instead of a picture: 0 none, 1 walking one, 2 bars.
 
         Raises:
@@ -106,7 +106,7 @@ class DeviceCamera:
         """
         if m.Feature.FRAMES not in device.info.features:
             raise LinkError(f"{device.port}: this firmware has no camera mode", hint="flash it again")
-        camera = cls(device, frame, pattern, "", 0)
+        camera = cls(device, camera_format, pattern, "", 0)
         camera._open()
         return camera
 
@@ -114,11 +114,11 @@ class DeviceCamera:
         """Starts the live mode.
 
         Args:
-            keep: the frames to bring with the shots.
+            keep: the pictures to bring with the shots.
             interval_s: the least time from shot to shot; 0 for as fast as camera and model go.
 
         Returns:
-            What will be brought: less than ``keep`` where the board has no room for the frames.
+            What will be brought: less than ``keep`` where the board has no room for the pictures.
         """
         self._interval_ms = round(interval_s * 1000)
         self._keep = keep
@@ -154,9 +154,11 @@ class DeviceCamera:
         return self._fetch(answer)
 
     def _open(self) -> None:
-        frame = self.frame
+        camera_format = self.format
         opening = secrets.randbelow(1 << 32)
-        request = m.OpenCamera(opening, frame.width, frame.height, int(frame.pixels), self._pattern)
+        request = m.OpenCamera(
+            opening, camera_format.width, camera_format.height, int(camera_format.pixels), self._pattern
+        )
         deadline = time.monotonic() + START_TIMEOUT_S
         while (answer := self.device.request(request, m.CameraOpened)).status == CameraStatus.WAITING:
             if time.monotonic() > deadline:
@@ -180,7 +182,7 @@ class DeviceCamera:
         return answer
 
     def _fetch(self, answer: m.Shot) -> CameraShot:
-        """The newest shot, or the older one whose frames are kept."""
+        """The newest shot, or the older one whose pictures are kept."""
         if answer.held > self._release and answer.held != answer.number:
             held = self._poll(answer.held)
             answer = held if held.number else answer
@@ -205,14 +207,14 @@ class DeviceCamera:
                 values = self._read(answer.number, FrameKind.MODEL, math.prod(shape))
                 model = None if values is None else np.frombuffer(values, np.int8).reshape(shape)
             if FrameKind.RAW in self._keep:
-                raw = self._read(answer.number, FrameKind.RAW, self.frame.bytes)
+                raw = self._read(answer.number, FrameKind.RAW, self.format.bytes)
             self._release = answer.number
         missed = max(0, answer.number - self._last_number - 1) if self._last_number else 0
         self._last_number = max(answer.number, self._last_number)
         return CameraShot(inference, model, raw, missed, answer.drops, answer.failures)
 
     def _read(self, number: int, kind: FrameKind, size: int) -> bytes | None:
-        """A kept frame; None when it is gone, or not of ``size`` bytes."""
+        """A kept picture; None when it is gone, or not of ``size`` bytes."""
         data = bytearray()
         while len(data) < size:
             piece = self.device.request(m.ReadFrame(number, int(kind), len(data)), m.FramePiece)

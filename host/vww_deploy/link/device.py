@@ -125,23 +125,23 @@ class Device:
         return self._run_all(self._jobs.new(self._bytes_of(image)) for image in images)
 
     def prepare(self, table: npt.NDArray[np.int8], *, crop: bool) -> None:
-        """Tells the board how to turn camera frames into the model's input, now and after every restart.
+        """Tells the board how to turn camera pictures into the model's input, now and after every restart.
 
         Args:
             table: int8 [256], the model's value of each pixel value.
             crop: cut the largest centred part of the model's aspect ratio first.
 
         Raises:
-            LinkError: this firmware takes no camera frames.
+            LinkError: this firmware takes no camera pictures.
         """
         if m.Feature.FRAMES not in self.info.features:
-            raise LinkError(f"{self.port}: this firmware takes no camera frames", hint="flash it again")
+            raise LinkError(f"{self.port}: this firmware takes no camera pictures", hint="flash it again")
         self._preparation = m.Prepare(int(crop), table.tobytes())
         self.request(self._preparation, m.Prepared)
 
-    def infer_frames(self, frames: Iterable[bytes], frame: CameraFormat) -> Iterator[Inference]:
-        """Results of camera frames, each ``frame.bytes`` long, preprocessed by the board: see :meth:`prepare`."""
-        return self._run_all(self._jobs.new(data, format=frame) for data in frames)
+    def infer_raw(self, pictures: Iterable[bytes], camera_format: CameraFormat) -> Iterator[Inference]:
+        """Results of pictures in a camera's format, which the board preprocesses: see :meth:`prepare`."""
+        return self._run_all(self._jobs.new(data, format=camera_format) for data in pictures)
 
     def layer_digests(self, image: npt.NDArray[np.int8]) -> list[int]:
         """A digest of each layer's output for ``image``, in the compiler's order of layers."""

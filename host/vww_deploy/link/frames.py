@@ -68,7 +68,7 @@ def encode_frame(message_type: int, sequence: int, payload: bytes, version: int 
 
 
 class Decoder:
-    """Takes the byte stream apart. After a broken frame it is in step again at the next zero byte."""
+    """Splits the byte stream. After a broken frame it is in step again at the next zero byte."""
 
     def __init__(self, max_encoded_bytes: int = MAX_ENCODED_BYTES) -> None:
         self._limit = max_encoded_bytes

@@ -84,7 +84,7 @@ class Jobs:
             begin = m.BeginFrame(job.id, job.format.width, job.format.height, int(job.format.pixels))
             total = channel.request(begin, m.FrameBegun).total
             if not total or total != len(job.data):
-                raise LinkError(f"{channel.port}: the board cannot take frames of {job.format}")
+                raise LinkError(f"{channel.port}: the board cannot take pictures of {job.format}")
         self._acks.pop(job.id, None)
         line = channel.transport.line
         upload = Upload(

@@ -46,7 +46,7 @@ class Feature(IntFlag):
 
     STAGED_INPUT = 1  # a second input buffer: the next picture may be uploaded while this one is inferred
     LAYERS = 2  # layer digests and layer ticks
-    FRAMES = 4  # camera frames: preprocessed on the device, from the host or from a camera of its own
+    FRAMES = 4  # camera pictures: preprocessed on the device, from the host or from a camera of its own
 
 
 class Status(IntEnum):
@@ -81,7 +81,7 @@ class ErrorCode(IntEnum):
 
 
 class CameraStatus(IntEnum):
-    """What came of opening the camera or of asking it for a frame."""
+    """What came of opening the camera or of asking it for a picture."""
 
     OK = 0
     NO_CAMERA = 1
@@ -92,7 +92,7 @@ class CameraStatus(IntEnum):
 
 
 class FrameKind(IntFlag):
-    """Frames of a shot that the device keeps until the host has read them."""
+    """Pictures of a shot that the device keeps until the host has read them."""
 
     MODEL = 1  # what the model saw: its int8 input
     RAW = 2  # what the camera gave
@@ -240,7 +240,7 @@ class ResetDone(Message):
 
 @dataclass(frozen=True)
 class Prepare(Message):
-    """How camera frames become the model's input."""
+    """How camera pictures become the model's input."""
 
     TYPE = 0x07
     crop: Annotated[U8, "1: cut the largest centred part of the model's aspect ratio first; 0: squash"]
@@ -257,9 +257,9 @@ class Prepared(Message):
 
 @dataclass(frozen=True)
 class BeginFrame(Message):
-    """Picture ``id`` is written as a camera frame, which the device preprocesses as it comes.
+    """Picture ``id`` is written in a camera's format; the device preprocesses it as it comes.
 
-    Infer's CRC is the frame's.
+    Infer's CRC is that of these bytes.
     """
 
     TYPE = 0x08
@@ -299,7 +299,7 @@ class CameraOpened(Message):
     session: U32
     opening: U32
     status: Annotated[U8, CameraStatus]
-    room: Annotated[U32, "bytes of frames that can be kept, both kinds together"]
+    room: Annotated[U32, "bytes of pictures that can be kept, both kinds together"]
     name: Text
 
 
@@ -320,7 +320,7 @@ class LiveSet(Message):
     TYPE = 0x91
     session: U32
     run: U8
-    keep: Annotated[U8, FrameKind, "less than was asked for where the frames have no room"]
+    keep: Annotated[U8, FrameKind, "less than was asked for where the pictures have no room"]
 
 
 @dataclass(frozen=True)
@@ -329,7 +329,7 @@ class Poll(Message):
 
     TYPE = 0x12
     number: Annotated[U32, "of the shot, 0 for the newest"]
-    release: Annotated[U32, "kept frames of shots up to this one are not needed any more"]
+    release: Annotated[U32, "kept pictures of shots up to this one are not needed any more"]
 
 
 @dataclass(frozen=True)
@@ -339,11 +339,11 @@ class Shot(Message):
     TYPE = 0x92
     session: U32
     number: Annotated[U32, "0: there is none, or it is gone"]
-    held: Annotated[U32, "the shot whose frames are kept; 0 none"]
+    held: Annotated[U32, "the shot whose pictures are kept; 0 none"]
     run: U8
-    camera: Annotated[U8, CameraStatus, "what came of the last request for a frame"]
-    failures: Annotated[U32, "frames that did not come whole"]
-    drops: Annotated[U32, "shots whose frames were wanted and not kept: older ones were still being read"]
+    camera: Annotated[U8, CameraStatus, "what came of the last request for a picture"]
+    failures: Annotated[U32, "pictures that did not come whole"]
+    drops: Annotated[U32, "shots whose pictures were wanted and not kept: older ones were still being read"]
     capture_us: U32
     preprocess_us: U32
     inference_us: U32
@@ -354,7 +354,7 @@ class Shot(Message):
 
 @dataclass(frozen=True)
 class ReadFrame(Message):
-    """Asks for a piece of a kept frame of shot ``number``."""
+    """Asks for a piece of a kept picture of shot ``number``."""
 
     TYPE = 0x13
     number: U32
@@ -370,7 +370,7 @@ class FramePiece(Message):
     session: U32
     number: U32
     kind: Annotated[U8, FrameKind]
-    total: Annotated[U32, "bytes of the frame; 0 when it is not kept"]
+    total: Annotated[U32, "bytes of the picture; 0 when it is not kept"]
     offset: U32
     data: Rest
 

@@ -1,4 +1,4 @@
-"""A folder of labelled frames, in the two forms that ``train`` reads: ``person/`` and ``no_person/``, and a CSV."""
+"""A folder of labelled pictures, in the two forms that ``train`` reads: ``person/`` and ``no_person/``, and a CSV."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FOLDERS: Final = ("no_person", "person")
 
 
 class Collection:
-    """Frames with labels in ``folder``; made when the first one is added.
+    """Pictures with labels in ``folder``; made when the first one is added.
 
     ``labels.csv`` has a line for each file: its path relative to the CSV, the label (1 person, 0 none) and the source;
-    ``train`` deals them to its splits by their names. A frame is stored as the camera gave it where that is known, else
-    as the model saw it; both give the same input, since the model's frame is made from the camera's by the one
+    ``train`` deals them to its splits by their names. A picture is stored as the camera gave it where that is known,
+    else as the model saw it; both give the same input, since the model's picture is made from the camera's by the one
     definition of preprocessing.
     """
 
@@ -35,8 +35,8 @@ class Collection:
         """The table of labels."""
         return self.folder / "labels.csv"
 
-    def add(self, frame: ShownPicture, person: bool, board: str = "") -> Path:
-        """Store a frame with its label. A frame that is there already only changes its label.
+    def add(self, picture: ShownPicture, person: bool, board: str = "") -> Path:
+        """Store a picture with its label. A picture that is there already only changes its label.
 
         Returns:
             The PNG file.
@@ -44,7 +44,7 @@ class Collection:
         Raises:
             DataError: the folder cannot be written, or its CSV is another program's.
         """
-        data = _stored(frame)
+        data = _stored(picture)
         digest = _digest(data)
         name = f"{_FOLDERS[person]}/{digest}.png"
         try:
@@ -63,13 +63,13 @@ class Collection:
             ) from error
         return self.folder / name
 
-    def remove(self, frame: ShownPicture) -> None:
-        """Take a frame out again, whichever label it has.
+    def remove(self, picture: ShownPicture) -> None:
+        """Take a picture out again, whichever label it has.
 
         Raises:
             DataError: as :meth:`add`.
         """
-        digest = _digest(_stored(frame))
+        digest = _digest(_stored(picture))
         try:
             self._write([row for row in self._read() if not row["file"].endswith(f"/{digest}.png")])
             for label in _FOLDERS:
@@ -79,17 +79,17 @@ class Collection:
                 f"{self.folder} cannot be written: {error.strerror or error}", hint="Name another folder with --out."
             ) from error
 
-    def holds(self, frame: ShownPicture) -> bool:
-        """Whether the frame is there, with whichever label.
+    def holds(self, picture: ShownPicture) -> bool:
+        """Whether the picture is there, with whichever label.
 
         Raises:
             DataError: as :meth:`add`.
         """
-        digest = _digest(_stored(frame))
+        digest = _digest(_stored(picture))
         return any(row["file"].endswith(f"/{digest}.png") for row in self._read())
 
     def counts(self) -> tuple[int, int]:
-        """Frames stored without and with a person.
+        """Pictures stored without and with a person.
 
         Raises:
             DataError: as :meth:`add`.
@@ -119,8 +119,8 @@ class Collection:
         write_whole(self.csv_path, text.getvalue().encode())
 
 
-def _stored(frame: ShownPicture) -> bytes:
-    return to_png(frame.raw if frame.raw is not None else frame.pixels)
+def _stored(picture: ShownPicture) -> bytes:
+    return to_png(picture.raw if picture.raw is not None else picture.pixels)
 
 
 def _digest(data: bytes) -> str:

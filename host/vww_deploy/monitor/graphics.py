@@ -18,9 +18,9 @@ from vww_deploy.runs.recording import to_png
 from vww_deploy.session.events import Pixels
 
 _ANSWER_TIMEOUT_S: Final = 0.5  # a terminal over ssh on another continent answers within this
-_KITTY_ID: Final = 7777  # each frame replaces the one with the same id
+_KITTY_ID: Final = 7777  # each picture replaces the one with the same id
 _KITTY_CHUNK: Final = 4096  # the protocol's limit
-_SIXEL_LEVELS: Final = 32  # grays; more cost time and cannot be told apart
+_SIXEL_LEVELS: Final = 32  # grays; more cost time and cannot be distinguished
 _ASCII_RAMP: Final = " .:-=+*#%@"
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from vww_deploy.errors import DataError, StoreError, VwwError
 from vww_deploy.files import write_whole
 from vww_deploy.monitor.collection import Collection
-from vww_deploy.monitor.state import KEPT_FRAMES, MonitorView, Shown, State
+from vww_deploy.monitor.state import KEPT_PICTURES, MonitorView, Shown, State
 from vww_deploy.runs.recording import Recorder, to_json, to_png
 from vww_deploy.session.events import Connection, Event, LayerTimes
 from vww_deploy.session.latency import ESTIMATE_BOARD
@@ -33,8 +33,8 @@ class Monitor:
 
     Args:
         source: what to watch.
-        threshold: P(person) from which a frame counts as one with a person; the model card's when None.
-        folder: where snapshots, labelled frames and recordings go; made when needed.
+        threshold: P(person) from which a picture counts as one with a person; the model card's when None.
+        folder: where snapshots, labelled pictures and recordings go; made when needed.
         estimate_for: the board of the catalogue that instructions are estimated for.
     """
 
@@ -58,8 +58,8 @@ class Monitor:
         self._lock = threading.Lock()
         self._labelling = threading.Lock()  # one hand at the table of labels; the source does not wait for it
         self._state = State(threshold, live=not source.replays, estimate_for=estimate_for)
-        self._labelled: deque[tuple[Shown, bool | None]] = deque(maxlen=KEPT_FRAMES)  # and the label before
-        with contextlib.suppress(DataError):  # said when a frame is labelled
+        self._labelled: deque[tuple[Shown, bool | None]] = deque(maxlen=KEPT_PICTURES)  # and the label before
+        with contextlib.suppress(DataError):  # said when a picture is labelled
             self._state.labelled = self.collection.counts()
         self._view: MonitorView | None = None
         self._recorder: Recorder | None = None
@@ -102,14 +102,14 @@ class Monitor:
             self._state.paused = paused
             self._state.version += 1
 
-    def step(self, frames: int) -> None:
-        """Pause, and show the next frame (replays: negative goes back)."""
+    def step(self, pictures: int) -> None:
+        """Pause, and show the next picture (replays: negative goes back)."""
         if not self.control.paused:
             self.pause(True)
-        self.control.step(frames)
+        self.control.step(pictures)
 
     def seek(self, place: int) -> None:
-        """Pause at a frame of a replay, by its place counted from 1."""
+        """Pause at a picture of a replay, by its place counted from 1."""
         if not self.control.paused:
             self.pause(True)
         self.control.seek(place)
@@ -121,24 +121,24 @@ class Monitor:
             self._state.version += 1
 
     def snapshot(self, number: int | None = None) -> Path:
-        """Save a frame (the newest, or one still kept) as PNG, the raw one beside it, and its result as JSON.
+        """Save a picture (the newest, or one still kept) as PNG, the raw one beside it, and its result as JSON.
 
         Returns:
-            The PNG of the frame that the model saw.
+            The PNG of the picture that the model saw.
 
         Raises:
-            DataError: there is no such frame, or the folder cannot be written.
+            DataError: there is no such picture, or the folder cannot be written.
         """
         shown = self._shown(number)
-        stem = f"{datetime.fromtimestamp(shown.result.at):%Y%m%d-%H%M%S}-{shown.frame.number}"
+        stem = f"{datetime.fromtimestamp(shown.result.at):%Y%m%d-%H%M%S}-{shown.picture.number}"
         folder = self.folder / "snapshots"
         path = folder / f"{stem}.png"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, to_png(shown.frame.pixels))
-            if shown.frame.raw is not None:
-                write_whole(folder / f"{stem}-raw.png", to_png(shown.frame.raw))
-            facts = {"frame": to_json(shown.frame), "result": to_json(shown.result)}
+            write_whole(path, to_png(shown.picture.pixels))
+            if shown.picture.raw is not None:
+                write_whole(folder / f"{stem}-raw.png", to_png(shown.picture.raw))
+            facts = {"frame": to_json(shown.picture), "result": to_json(shown.result)}
             write_whole(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
         except OSError as error:
             raise DataError(
@@ -147,20 +147,20 @@ class Monitor:
         return path
 
     def label(self, person: bool, number: int | None = None) -> Path:
-        """Add a frame (the newest, or one still kept) to the labelled ones.
+        """Add a picture (the newest, or one still kept) to the labelled ones.
 
         Raises:
-            DataError: there is no such frame, or the folder cannot be written.
+            DataError: there is no such picture, or the folder cannot be written.
         """
         shown = self._shown(number)
         with self._labelling:
             path = self._put(shown, person)
-            self._labelled.append((shown, self._state.labels.get(shown.frame.number)))
+            self._labelled.append((shown, self._state.labels.get(shown.picture.number)))
             self._note_label(shown, person)
         return path
 
     def undo_label(self) -> str:
-        """Take the last label back; the name of its frame.
+        """Take the last label back; the name of its picture.
 
         Raises:
             DataError: there is none, or the folder cannot be written.
@@ -170,11 +170,11 @@ class Monitor:
                 raise DataError("no label was given that could be taken back")
             shown, before = self._labelled.pop()
             if before is None:
-                self.collection.remove(shown.frame)
+                self.collection.remove(shown.picture)
             else:
                 self._put(shown, before)
             self._note_label(shown, before)
-        return shown.frame.source or f"frame {shown.frame.number}"
+        return shown.picture.source or f"picture {shown.picture.number}"
 
     def start_recording(self, path: Path | None = None) -> Path:
         """Record from now on, to ``path`` or a new file in the folder.
@@ -235,15 +235,15 @@ class Monitor:
 
     def _put(self, shown: Shown, person: bool) -> Path:
         board = self.view().board
-        return self.collection.add(shown.frame, person, board.board if board else "")
+        return self.collection.add(shown.picture, person, board.board if board else "")
 
     def _note_label(self, shown: Shown, person: bool | None) -> None:
         counts = self.collection.counts()
         with self._lock:
             if person is None:
-                self._state.labels.pop(shown.frame.number, None)
+                self._state.labels.pop(shown.picture.number, None)
             else:
-                self._state.labels[shown.frame.number] = person
+                self._state.labels[shown.picture.number] = person
             self._state.labelled = counts
             self._state.version += 1
 
@@ -252,7 +252,7 @@ class Monitor:
             shown = self._state.shown(number)
         if shown is None:
             raise DataError(
-                "there is no frame yet" if number is None else f"frame {number} is no longer kept",
+                "there is no picture yet" if number is None else f"picture {number} is no longer kept",
                 hint="Pause first, then there is time to decide.",
             )
         return shown

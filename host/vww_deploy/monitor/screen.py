@@ -87,7 +87,7 @@ def draw(console: Console, view: MonitorView, *, title: str, replays: bool = Fal
 
 def _hole(view: MonitorView, body_rows: int, width: int) -> Hole:
     if view.shown is not None:
-        height, picture_width = view.shown.frame.pixels.shape[:2]
+        height, picture_width = view.shown.picture.pixels.shape[:2]
     elif view.board is not None:
         height, picture_width = view.board.height, view.board.width
     else:
@@ -152,24 +152,24 @@ def _facts(view: MonitorView, rows: int, width: int) -> RenderableType:
             stage = Text.assemble((f"{printable(name):>11} ", "dim"), f"{figure:>14} ", no_wrap=True)
             lines.append(stage.append("━" * share, "cyan"))
     else:
-        lines.append(Text(printable(view.reason) or "waiting for the first frame", "dim"))
+        lines.append(Text(printable(view.reason) or "waiting for the first picture", "dim"))
     lines.append(Text(""))
-    lines.append(_pairs(("frames/s", f"{view.fps:.1f}"), ("frames", f"{view.results:,}"), ("missed", view.missed)))
+    lines.append(_pairs(("pictures/s", f"{view.fps:.1f}"), ("pictures", f"{view.results:,}"), ("missed", view.missed)))
     if view.link:
         link = view.link
         lines.append(_pairs(("in", rate(view.bytes_in_per_s)), ("out", rate(view.bytes_out_per_s))))
         lines.append(_pairs(("retries", link.retries), ("errors", link.errors), ("drops", link.drops)))
     if view.skipped:
         lines.append(_pairs(("skipped", view.skipped)))
-    if view.shown and view.shown.frame.source:
-        lines.append(Text(printable(file_name(view.shown.frame.source)), "dim", no_wrap=True, overflow="ellipsis"))
+    if view.shown and view.shown.picture.source:
+        lines.append(Text(printable(file_name(view.shown.picture.source)), "dim", no_wrap=True, overflow="ellipsis"))
     lines += _layers(view, rows - len(lines) - 1, width)
     return Group(*lines[:rows])
 
 
 def _verdict(view: MonitorView, width: int) -> RenderableType:
     if view.person is None:
-        return Text("no frame yet", "bold dim")
+        return Text("no picture yet", "bold dim")
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1)
     grid.add_column(justify="right")

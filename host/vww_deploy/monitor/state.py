@@ -28,10 +28,10 @@ from vww_deploy.session.events import (
 from vww_deploy.session.latency import ESTIMATE_BOARD
 
 HISTORY: Final = 600
-"""Results whose probability and latency are kept for the charts: a minute at 10 frames a second."""
+"""Results whose probability and latency are kept for the charts: a minute at 10 pictures a second."""
 
-KEPT_FRAMES: Final = 64
-"""Frames that can still be labelled or saved after newer ones came."""
+KEPT_PICTURES: Final = 64
+"""Pictures that can still be labelled or saved after newer ones came."""
 
 CONSOLE_LINES: Final = 500
 """Lines of the device's console that are kept."""
@@ -40,7 +40,7 @@ MAX_CONSOLE_LINE: Final = 400
 """Characters of a console line that are kept: a device that never ends its line costs no memory."""
 
 _SILENT_S: Final = 3.0  # see View.silent_s
-_RATE_WINDOW_S: Final = 3.0  # frames and bytes a second are averages over this long
+_RATE_WINDOW_S: Final = 3.0  # pictures and bytes a second are averages over this long
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A frame with its result; ``arrived`` is when the result reached the monitor (seconds since 1970)."""
+    """A picture with its result; ``arrived`` is when the result reached the monitor (seconds since 1970)."""
 
-    frame: ShownPicture
+    picture: ShownPicture
     result: Inference
     arrived: float
 
@@ -81,8 +81,8 @@ class MonitorView:
         connection: of the board.
         reason: why it is lost, or what is happening.
         board: the one that is or was last connected.
-        shown: the newest frame that has a result; None before the first.
-        threshold: P(person) from which a frame counts as one with a person, 0..1.
+        shown: the newest picture that has a result; None before the first.
+        threshold: P(person) from which a picture counts as one with a person, 0..1.
         fps: results a second by the results' own times.
         history: the last results, the oldest first.
         layers: ticks by layer, in the network's order.
@@ -92,15 +92,15 @@ class MonitorView:
         bytes_out_per_s: throughput to the device.
         results: since the start.
         skipped: pictures that could not be used.
-        missed: frames that never got a result or were dropped on the way, by gaps in their numbers.
+        missed: pictures that never got a result or were dropped on the way, by gaps in their numbers.
         retries: messages sent again, over all results.
         paused: whether the source holds.
         live: whether results are to be expected: a board, not a replay.
         recording: path of the recording that is being written, or empty.
         recording_failed: why the newest recording stopped by itself, or empty.
         estimate_for: the board of the catalogue that instructions are estimated for.
-        truth: what somebody here has said of the newest frame: True a person, False none, None nothing.
-        labelled: frames labelled so far, without and with a person, all sessions.
+        truth: what somebody here has said of the newest picture: True a person, False none, None nothing.
+        labelled: pictures labelled so far, without and with a person, all sessions.
     """
 
     version: int
@@ -130,7 +130,7 @@ class MonitorView:
 
     @property
     def person(self) -> bool | None:
-        """Whether the newest frame counts as one with a person; None before the first result."""
+        """Whether the newest picture counts as one with a person; None before the first result."""
         return None if self.shown is None else self.shown.result.p_person >= self.threshold
 
     def silent_s(self, now: float) -> float | None:
@@ -167,7 +167,7 @@ class MonitorView:
         """What the model saw, the :attr:`cells` drawn into it; None before the first result."""
         if self.shown is None:
             return None
-        return outlined(self.shown.frame.pixels, self.outputs.rows, self.outputs.columns, self.cells)
+        return outlined(self.shown.picture.pixels, self.outputs.rows, self.outputs.columns, self.cells)
 
     @property
     def outputs(self) -> OutputSpec:
@@ -194,7 +194,7 @@ class State:
         self.recording = ""
         self.recording_failed = ""
         self.labels: dict[int, bool] = {}
-        """By the number of the frame; of those still kept."""
+        """By the number of the picture; of those still kept."""
         self.labelled = (0, 0)
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
@@ -246,7 +246,7 @@ class State:
         self._threshold = min(1.0, max(0.0, value))
 
     def shown(self, number: int | None = None) -> Shown | None:
-        """A frame by its number, or the newest; None if it is no longer kept."""
+        """A picture by its number, or the newest; None if it is no longer kept."""
         return self._latest if number is None else self._shown.get(number)
 
     def notice(self, text: str, at: float | None = None) -> None:
@@ -279,22 +279,22 @@ class State:
             recording=self.recording,
             recording_failed=self.recording_failed,
             estimate_for=self._estimate_for,
-            truth=self.labels.get(self._latest.frame.number) if self._latest else None,
+            truth=self.labels.get(self._latest.picture.number) if self._latest else None,
             labelled=self.labelled,
         )
 
     def _result(self, event: Inference) -> None:
-        frame = self._waiting
-        if frame is None or frame.number != event.number:
-            return  # a recording that was begun between a frame and its result
+        picture = self._waiting
+        if picture is None or picture.number != event.number:
+            return  # a recording that was begun between a picture and its result
         self._waiting = None
         while self._history and self._history[-1].number >= event.number:
             self._history.pop()  # a replay went back
         if self._history:
             self._missed += event.number - self._history[-1].number - 1
-        self._latest = self._shown[event.number] = Shown(frame, event, time.time())
+        self._latest = self._shown[event.number] = Shown(picture, event, time.time())
         self._shown.move_to_end(event.number)
-        while len(self._shown) > KEPT_FRAMES:
+        while len(self._shown) > KEPT_PICTURES:
             gone, _ = self._shown.popitem(last=False)
             self.labels.pop(gone, None)
         self._history.append(Point(event.number, event.at, event.p_person, event.ticks))

@@ -35,7 +35,7 @@ DEFAULT_PORT: Final = 8427
 
 _REFRESH_S: Final = 0.05  # between two looks at the state; a result waits half of it on average
 _CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
-_PATIENCE_S: Final = 2.0  # longest that a browser may take for a frame before it is sent the next
+_PATIENCE_S: Final = 2.0  # longest that a browser may take for a picture before it is sent the next
 _PORTS_EVERY_S: Final = 3.0
 _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
 _MULTIPART_BYTES: Final = 65536  # what a browser writes around it
@@ -90,7 +90,7 @@ def serve(
         binding_refresh_interval=None,
         headers=list(access.HEADERS),
         server_header=False,
-        ws_per_message_deflate=False,  # frames are PNG: compressing them again costs time and gains nothing
+        ws_per_message_deflate=False,  # pictures are PNG: compressing them again costs time and gains nothing
     )
 
 
@@ -120,17 +120,17 @@ async def _when_listening(host: str, port: int, action: Callable[[], None]) -> N
 
 
 class _Pictures:
-    """The newest frame as data URLs, encoded once for all browsers."""
+    """The newest picture as data URLs, encoded once for all browsers."""
 
     def __init__(self) -> None:
         self._shown: tuple[Shown, tuple[Cell, ...]] | None = None
         self._urls = ("", "")
 
     def urls(self, view: MonitorView) -> tuple[str, str]:
-        """Of what the model saw, with a map's cells, and of the raw frame; the latter empty if there is none."""
+        """Of what the model saw, with a map's cells, and of the raw picture; the latter empty if there is none."""
         assert view.shown is not None and view.picture is not None
         if (view.shown, view.cells) != self._shown:
-            raw = view.shown.frame.raw
+            raw = view.shown.picture.raw
             self._urls = _url(view.picture), "" if raw is None else _url(raw)
             self._shown = view.shown, view.cells
         return self._urls
@@ -147,12 +147,12 @@ class _Page:
         self._monitor = monitor
         self._pictures = pictures
         self._version = -1
-        self._number: int | None = None  # of the frame on the page: that is the one the user labels
-        self._cells: tuple[Cell, ...] = ()  # of a map, drawn into that frame
+        self._number: int | None = None  # of the picture on the page: that is the one the user labels
+        self._cells: tuple[Cell, ...] = ()  # of a map, drawn into that picture
         self._threshold = -1.0
         self._layers: tuple[tuple[str, int], ...] | None = None
         self._line = 0
-        self._sent_at = 0.0  # when the browser was last sent a frame that it has not drawn yet
+        self._sent_at = 0.0  # when the browser was last sent a picture that it has not drawn yet
         self._charts_at = 0.0
         self._charted = -1
         self._placed = 0  # of the timeline, by us and not by its user
@@ -161,7 +161,7 @@ class _Page:
         self._build_bar()
         self._said = ui.label("").classes("vww-said").props("role=status aria-live=polite id=said")
         with ui.element("div").classes("vww-grid"):  # in the <main> that NiceGUI makes
-            self._build_frame()
+            self._build_picture()
             with ui.element("div").classes("vww-column vww-middle"):
                 self._build_raw()
                 self._build_link()
@@ -194,10 +194,10 @@ class _Page:
             with ui.element("div").classes("vww-tools"):
                 if replays:
                     _tool("first_page", "to the beginning", lambda: self._monitor.control.step(-1_000_000_000))
-                    _tool("navigate_before", "one frame back", lambda: self._monitor.step(-1))
+                    _tool("navigate_before", "one picture back", lambda: self._monitor.step(-1))
                 self._pause = _tool("pause", "pause (space)", self._on_pause)
                 if replays:
-                    _tool("navigate_next", "one frame on", lambda: self._monitor.step(1))
+                    _tool("navigate_next", "one picture on", lambda: self._monitor.step(1))
                     speeds = {0.25: "x ¼", 0.5: "x ½", 1.0: "x 1", 2.0: "x 2", 8.0: "x 8", 0.0: "fast"}
                     ui.select(speeds, value=1.0, on_change=lambda e: self._monitor.control.set_speed(e.value)).props(
                         'dense options-dense borderless aria-label="speed"'
@@ -207,19 +207,19 @@ class _Page:
                     self._record = _tool("fiber_manual_record", "record (r)", self._on_record)
             if replays:
                 self._timeline = (
-                    ui.slider(min=1, max=max(1, self._frames()), step=1, value=1, on_change=self._on_timeline)
+                    ui.slider(min=1, max=max(1, self._count_pictures()), step=1, value=1, on_change=self._on_timeline)
                     .classes("vww-timeline")
                     .props('aria-label="place in the recording" id=timeline')
                 )
 
-    def _build_frame(self) -> None:
-        with _card("vww-frame", "What the model sees") as title:
+    def _build_picture(self) -> None:
+        with _card("vww-shown", "What the model sees") as title:
             with title:
                 self._source = ui.label("").classes("vww-right")
             with ui.element("div").classes("vww-picture"):
-                self._frame = ui.element("img").classes("vww-crisp").props("id=frame")
-                self._frame.props["alt"] = "the frame that the model saw"
-                self._frame.on("load", self._on_drawn, args=[])
+                self._picture = ui.element("img").classes("vww-crisp").props("id=shown")
+                self._picture.props["alt"] = "the picture that the model saw"
+                self._picture.on("load", self._on_drawn, args=[])
                 self._veil = ui.label("").classes("vww-veil").mark("veil")
             with ui.element("div").classes("vww-buttons"):
                 self._truth = ui.label("").classes("vww-empty vww-hint").props("id=truth")
@@ -235,11 +235,11 @@ class _Page:
                 self._undo = _tool("undo", "take the last label back (u)", self._on_undo)
 
     def _build_raw(self) -> None:
-        with _card("vww-raw", "Raw frame") as title:
+        with _card("vww-raw", "Raw picture") as title:
             with title:
                 self._raw_size = ui.label("").classes("vww-right")
             with ui.element("div").classes("vww-picture"):
-                self._raw = ui.element("img").props('alt="the frame before preprocessing" id=raw')
+                self._raw = ui.element("img").props('alt="the picture before preprocessing" id=raw')
             if self._monitor.source.takes_pictures:
                 upload = (
                     ui.upload(
@@ -313,8 +313,8 @@ class _Page:
 
     def _build_link(self) -> None:
         with _card("vww-link", "Link"), ui.element("div").classes("vww-numbers"):
-            self._fps = _fact("frames/s")
-            self._results = _fact("frames")
+            self._fps = _fact("pictures/s")
+            self._results = _fact("pictures")
             self._missed = _fact("missed")
             self._in = _fact("from board")
             self._out = _fact("to board")
@@ -331,10 +331,10 @@ class _Page:
         now = time.time()
         self._draw_connection(view, now)
         if now - self._sent_at < _PATIENCE_S:
-            return  # the browser has not drawn the last frame: what it cannot keep up with would only pile up
+            return  # the browser has not drawn the last picture: what it cannot keep up with would only pile up
         if view.version != self._version:
             self._version = view.version
-            self._draw_frame(view)
+            self._draw_picture(view)
             self._draw_verdict(view)
             self._draw_layers(view)
             self._draw_console(view)
@@ -356,7 +356,7 @@ class _Page:
         elif view.connection == "ended" and not self._monitor.source.replays:
             veil = view.reason or "The session has ended."
         elif view.shown is None:
-            veil = "Waiting for the first frame" if view.connection == "connected" else view.reason or "Connecting"
+            veil = "Waiting for the first picture" if view.connection == "connected" else view.reason or "Connecting"
         elif view.paused and view.connection == "connected":
             word = "paused"
         elif (silent := view.silent_s(now)) is not None:
@@ -367,20 +367,20 @@ class _Page:
         _set(self._veil, veil)
         self._veil.set_visibility(bool(veil))
 
-    def _draw_frame(self, view: MonitorView) -> None:
+    def _draw_picture(self, view: MonitorView) -> None:
         shown = view.shown
-        if shown is None or (shown.frame.number, view.cells) == (self._number, self._cells):
+        if shown is None or (shown.picture.number, view.cells) == (self._number, self._cells):
             return
-        self._number, self._cells = shown.frame.number, view.cells
-        frame, raw = self._pictures.urls(view)
-        if frame != self._frame.props.get("src"):  # else the browser has nothing to load
-            self._frame.props["src"] = frame
+        self._number, self._cells = shown.picture.number, view.cells
+        picture, raw = self._pictures.urls(view)
+        if picture != self._picture.props.get("src"):  # else the browser has nothing to load
+            self._picture.props["src"] = picture
             self._sent_at = time.time()
-        self._frame.props["data-number"] = shown.frame.number
-        self._frame.props["data-arrived"] = shown.arrived
+        self._picture.props["data-number"] = shown.picture.number
+        self._picture.props["data-arrived"] = shown.arrived
         self._raw.props.set_optional("src", raw or None)
-        _set(self._source, file_name(shown.frame.source) or f"frame {shown.frame.number}")
-        size = shown.frame.raw.shape if shown.frame.raw is not None else None
+        _set(self._source, file_name(shown.picture.source) or f"picture {shown.picture.number}")
+        size = shown.picture.raw.shape if shown.picture.raw is not None else None
         _set(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
 
     def _draw_verdict(self, view: MonitorView) -> None:
@@ -392,7 +392,7 @@ class _Page:
         _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
         without, with_person = view.labelled
         negative, positive = view.outputs.known_as
-        said = "" if view.truth is None else f"This frame: {positive if view.truth else negative}. "
+        said = "" if view.truth is None else f"This picture: {positive if view.truth else negative}. "
         _set(self._truth, f"{said}Labelled: {with_person} {positive}, {without} {negative}")
         for button, person, name in zip(self._label_buttons, (False, True), (negative, positive), strict=True):
             _attribute(button, "aria-pressed", str(view.truth is person).lower())
@@ -493,8 +493,8 @@ class _Page:
     async def _on_undo(self) -> None:
         await self._try(self._monitor.undo_label, "Taken back: {}")
 
-    def _frames(self) -> int:
-        return self._monitor.source.frames if isinstance(self._monitor.source, Replay) else 0
+    def _count_pictures(self) -> int:
+        return self._monitor.source.pictures if isinstance(self._monitor.source, Replay) else 0
 
     def _on_timeline(self, event: events.ValueChangeEventArguments[Any]) -> None:
         if event.value is not None and event.value != self._placed:

@@ -1,6 +1,6 @@
-"""Camera frames: bytes as a sensor sends them, and what the model sees of them.
+"""Camera pictures: bytes as a sensor sends them, and what the model sees of them.
 
-The firmware's ``vww_preprocess`` library does the same to every frame, byte for byte: its pixels become 8-bit gray or
+The firmware's ``vww_preprocess`` library does the same to every picture, byte for byte: its pixels become 8-bit gray or
 RGB here, and from there on :mod:`vww_deploy.pictures.preprocess` is the definition.
 
 RGB565 holds red in the upper five bits, green in the middle six and blue in the lower five of a 16-bit word; five and
@@ -37,7 +37,7 @@ class PixelFormat(enum.IntEnum):
 
 @dataclass(frozen=True)
 class CameraFormat:
-    """Size in pixels and pixel format of a frame; rows follow each other without gaps."""
+    """Size in pixels and pixel format of a picture; rows follow each other without gaps."""
 
     width: int
     height: int
@@ -45,7 +45,7 @@ class CameraFormat:
 
     @property
     def bytes(self) -> int:
-        """Bytes of one frame."""
+        """Bytes of one picture."""
         return self.width * self.height * self.pixels.bytes
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class CameraFormat:
 
 
 SIZES: Final = {"qqvga": (160, 120), "qcif": (176, 144), "qvga": (320, 240)}
-"""The OV7675's frame sizes that a small board can hold: name -> (width, height)."""
+"""The OV7675's picture sizes that a small board can hold: name -> (width, height)."""
 
 PIXEL_NAMES: Final = {
     "gray": PixelFormat.GRAY8,
@@ -79,59 +79,59 @@ def parse_format(text: str) -> CameraFormat:
         across, _, down = size.partition("x")
         if not (across.isascii() and across.isdigit() and down.isascii() and down.isdigit()):
             raise DataError(
-                f"no frame size is called {size!r}", hint=f"There are {', '.join(SIZES)}, or WIDTHxHEIGHT as 128x96."
+                f"no picture size is called {size!r}", hint=f"There are {', '.join(SIZES)}, or WIDTHxHEIGHT as 128x96."
             )
         width, height = int(across), int(down)
         if not (1 <= width <= 65535 and 1 <= height <= 65535):
-            raise DataError(f"frames cannot have {width} x {height} pixels", hint="Each side has 1 to 65535.")
+            raise DataError(f"pictures cannot have {width} x {height} pixels", hint="Each side has 1 to 65535.")
     return CameraFormat(width, height, PIXEL_NAMES[pixels or "gray"])
 
 
-def decode_frame(data: bytes, frame: CameraFormat) -> Pixels:
-    """The frame's pixels: uint8 ``[height, width]`` for gray, ``[height, width, 3]`` for the others.
+def decode_picture(data: bytes, camera_format: CameraFormat) -> Pixels:
+    """The picture's pixels: uint8 ``[height, width]`` for gray, ``[height, width, 3]`` for the others.
 
     Raises:
         DataError: the data has another length than the format says.
     """
-    if len(data) != frame.bytes:
-        raise DataError(
-            f"a frame of {frame.width} x {frame.height} {frame.pixels.name} has {frame.bytes} bytes, not {len(data)}"
-        )
+    if len(data) != camera_format.bytes:
+        raise DataError(f"a picture in the format {camera_format} has {camera_format.bytes} bytes, not {len(data)}")
     raw = np.frombuffer(data, dtype=np.uint8)
-    if frame.pixels is PixelFormat.GRAY8:
-        return raw.reshape(frame.height, frame.width)
-    if frame.pixels is PixelFormat.RGB888:
-        return raw.reshape(frame.height, frame.width, 3)
-    order = "<u2" if frame.pixels is PixelFormat.RGB565_LITTLE else ">u2"
-    word = np.frombuffer(data, dtype=order).astype(np.uint16).reshape(frame.height, frame.width)
+    if camera_format.pixels is PixelFormat.GRAY8:
+        return raw.reshape(camera_format.height, camera_format.width)
+    if camera_format.pixels is PixelFormat.RGB888:
+        return raw.reshape(camera_format.height, camera_format.width, 3)
+    order = "<u2" if camera_format.pixels is PixelFormat.RGB565_LITTLE else ">u2"
+    word = np.frombuffer(data, dtype=order).astype(np.uint16).reshape(camera_format.height, camera_format.width)
     red, green, blue = word >> 11, (word >> 5) & 63, word & 31
     wide = (red << 3) | (red >> 2), (green << 2) | (green >> 4), (blue << 3) | (blue >> 2)
     return np.stack(wide, axis=-1).astype(np.uint8)
 
 
-def encode_frame(image: Image.Image, frame: CameraFormat) -> bytes:
-    """A picture as a camera would have sent it: the largest centred part of the frame's aspect ratio, resized.
+def encode_picture(image: Image.Image, camera_format: CameraFormat) -> bytes:
+    """A picture as a camera would have sent it: the largest centred part of the format's aspect ratio, resized.
 
     Raises:
         DataError: as :func:`vww_deploy.pictures.preprocess.to_rgb`.
     """
-    mode = "L" if frame.pixels is PixelFormat.GRAY8 else "RGB"
+    mode = "L" if camera_format.pixels is PixelFormat.GRAY8 else "RGB"
     pixels = np.asarray(to_rgb(image).convert(mode), dtype=np.uint8)
-    pixels = area_resize(centre_crop(pixels, frame.height, frame.width), frame.height, frame.width)
-    if frame.pixels in (PixelFormat.GRAY8, PixelFormat.RGB888):
+    pixels = area_resize(
+        centre_crop(pixels, camera_format.height, camera_format.width), camera_format.height, camera_format.width
+    )
+    if camera_format.pixels in (PixelFormat.GRAY8, PixelFormat.RGB888):
         return pixels.tobytes()
     wide = pixels.astype(np.uint16)
     word = (wide[..., 0] >> 3) << 11 | (wide[..., 1] >> 2) << 5 | wide[..., 2] >> 3
-    return word.astype("<u2" if frame.pixels is PixelFormat.RGB565_LITTLE else ">u2").tobytes()
+    return word.astype("<u2" if camera_format.pixels is PixelFormat.RGB565_LITTLE else ">u2").tobytes()
 
 
-def frame_to_pixels(data: bytes, frame: CameraFormat, spec: InputSpec) -> Pixels:
-    """What the model sees of a frame: uint8 ``[height, width, channels]``.
+def picture_to_pixels(data: bytes, camera_format: CameraFormat, spec: InputSpec) -> Pixels:
+    """What the model sees of a picture: uint8 ``[height, width, channels]``.
 
     Raises:
         DataError: the data has another length than the format says.
     """
-    pixels = decode_frame(data, frame)
+    pixels = decode_picture(data, camera_format)
     if spec.channels == 1 and pixels.ndim == 3:
         pixels = luma(pixels)
     if spec.resize == "crop":

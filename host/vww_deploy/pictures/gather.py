@@ -36,7 +36,8 @@ def gather(
     Args:
         sources: files, folders, globs.
         labels: a labels file; see :func:`read_labels`.
-        notice: told of pictures of kinds that are not read, and of pictures and labels that have no counterpart.
+        notice: called with a line about pictures of kinds that are not read, and about pictures and labels that have no
+            counterpart.
 
     Raises:
         DataError: a source that does not exist, holds no pictures or matches nothing, or a labels file that cannot be

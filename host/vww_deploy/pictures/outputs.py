@@ -98,7 +98,7 @@ class OutputSpec:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """What thresholds tell apart: all the others' name, and the label of :attr:`positive`."""
+        """What thresholds distinguish: all the others' name, and the label of :attr:`positive`."""
         label = self.labels[self.positive]
         return (self.labels[1 - self.positive] if len(self.labels) == 2 else f"no {label}"), label
 

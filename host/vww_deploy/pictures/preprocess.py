@@ -1,7 +1,7 @@
 """From a picture to the model's int8 input: the one definition, in integers.
 
-The firmware does the same to camera frames (``firmware/lib/vww_camera``), so each step is exact integer arithmetic that
-C++ repeats byte for byte:
+The firmware does the same to camera pictures (``firmware/lib/vww_camera``), so each step is exact integer arithmetic
+that C++ repeats byte for byte:
 
 1. **Turn** the picture as its EXIF orientation says.
 2. **Colour.** Everything becomes 8-bit RGB; 16-bit gray keeps its upper byte; transparent pictures are laid over white,
@@ -93,7 +93,7 @@ def read_picture_file(path: Path) -> bytes:
 
 
 def open_picture(data: bytes, name: str = "the picture") -> Image.Image:
-    """The bytes of a picture file decoded and turned upright (the first frame of an animation); ``name`` is for
+    """The bytes of a picture file decoded and turned upright (the first image of an animation); ``name`` is for
     messages.
 
     Raises:
@@ -183,7 +183,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_pixels(image: Image.Image, spec: InputSpec) -> Pixels:
-    """The frame that the model sees: uint8 ``[height, width, channels]``; steps 2 to 4 of the definition.
+    """The picture that the model sees: uint8 ``[height, width, channels]``; steps 2 to 4 of the definition.
 
     Raises:
         DataError: a picture that has no pixels or no usable colours, or a model that takes neither 1 nor 3 channels.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vww_deploy.errors import DataError
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData
 from vww_deploy.spread import Spread
 
@@ -135,7 +135,7 @@ def paired_interval(only_before: int, only_after: int, total: int) -> tuple[floa
     return max(-1.0, won - lost - margin), min(1.0, won - lost + margin)
 
 
-def _median_us(entries: Sequence[Result]) -> int | None:
+def _median_us(entries: Sequence[StoredResult]) -> int | None:
     """None where the board measured no time."""
     times = [entry.inference.latency_us for entry in entries if entry.inference.latency_us is not None]
     return Spread.of(times).median if times else None
@@ -145,8 +145,8 @@ def _ratio(before: int | None, after: int | None) -> float | None:
     return None if before is None or after is None else after / max(1, before)
 
 
-def _by_picture(data: RunData) -> dict[str, Result]:
-    entries: dict[str, Result] = {}
+def _by_picture(data: RunData) -> dict[str, StoredResult]:
+    entries: dict[str, StoredResult] = {}
     for entry in data.entries:
         entries.setdefault(entry.sha256, entry)
     return entries
@@ -165,7 +165,7 @@ def _changed(before: RunData, after: RunData) -> tuple[tuple[str, str, str], ...
     return tuple(row for row in rows if row[1] != row[2])
 
 
-def _accuracy(before: RunData, after: RunData, pairs: list[tuple[Result, Result]]) -> AccuracyChange | None:
+def _accuracy(before: RunData, after: RunData, pairs: list[tuple[StoredResult, StoredResult]]) -> AccuracyChange | None:
     right = []
     if before.board.outputs.doubt or after.board.outputs.doubt:
         return None

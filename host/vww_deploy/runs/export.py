@@ -13,7 +13,7 @@ from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.pictures.outputs import Cell, OutputSpec
 from vww_deploy.runs.compare import Comparison
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import RunSummary, State, Store, StoredSkip, time_text
 from vww_deploy.session.events import Peer
 from vww_deploy.session.latency import ESTIMATE_BOARD, Estimate, estimate
@@ -220,7 +220,7 @@ def _row(summary: RunSummary) -> dict[str, Any]:
     return {**summary.header.values(), **own}
 
 
-def _result(result: Result, peer: Peer) -> ExportedResult:
+def _result(result: StoredResult, peer: Peer) -> ExportedResult:
     made, outputs = result.inference, peer.outputs
     return ExportedResult(
         position=made.number,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Accuracy:
         return (self.confusion[0][0] + self.confusion[1][1]) / self.total
 
 
-def accuracy(results: Iterable[Result], threshold: float) -> Accuracy | None:
+def accuracy(results: Iterable[StoredResult], threshold: float) -> Accuracy | None:
     """Accuracy over the labelled results by a threshold of P(person); None if there are none."""
     counts = [[0, 0], [0, 0]]
     for result in results:

@@ -1,8 +1,8 @@
 """A live session in one file: written as it happens, replayed without a board.
 
-The file is SQLite: one table of events in their order, frames as lossless PNG. Like the run store it uses the rollback
-journal, so that it is one whole file that can be copied at any time; unlike there a transaction is closed twice a
-second, so that recording costs the session next to nothing and a crash at most half a second.
+The file is SQLite: one table of events in their order, pictures as lossless PNG. Like the run store it uses the
+rollback journal, so that it is one whole file that can be copied at any time; unlike there a transaction is closed
+twice a second, so that recording costs the session next to nothing and a crash at most half a second.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from vww_deploy.session.events import Event, Peer, Pixels, ShownPicture
 _APPLICATION_ID: Final = 0x76777265  # "vwre": tells a recording from the run store and any other SQLite file
 _VERSION: Final = 2
 _COMMIT_EVERY_S: Final = 0.5
-_BACKLOG: Final = 1000  # events that may wait for the disk, and in a transaction; half a minute of 10 frames a second
+_BACKLOG: Final = 1000  # events that may wait for the disk, and in a transaction; half a minute of 10 pictures a second
 _SCHEMA: Final = """
     CREATE TABLE events (
         id INTEGER PRIMARY KEY,
@@ -213,7 +213,7 @@ class Recording:
             raise _explained(self.path, error) from error
 
     @property
-    def frames(self) -> int:
+    def pictures(self) -> int:
         """How many there are."""
         try:
             return int(self._db.execute("SELECT count(*) FROM events WHERE kind = 'frame'").fetchone()[0])
@@ -221,15 +221,15 @@ class Recording:
             raise _explained(self.path, error) from error
 
     def place(self, id: int) -> int:
-        """How many frames there are up to event ``id``."""
+        """How many pictures there are up to event ``id``."""
         try:
             query = "SELECT count(*) FROM events WHERE kind = 'frame' AND id <= ?"
             return int(self._db.execute(query, (id,)).fetchone()[0])
         except sqlite3.Error as error:
             raise _explained(self.path, error) from error
 
-    def before_frame(self, place: int) -> int:
-        """Where to continue so that the frame number ``place``, counted from 1, comes next."""
+    def before_picture(self, place: int) -> int:
+        """Where to continue so that the picture number ``place``, counted from 1, comes next."""
         try:
             query = "SELECT id FROM events WHERE kind = 'frame' ORDER BY id LIMIT 1 OFFSET ?"
             row = self._db.execute(query, (max(0, place - 1),)).fetchone()
@@ -237,11 +237,11 @@ class Recording:
             raise _explained(self.path, error) from error
         return int(row[0]) - 1 if row else 0
 
-    def before(self, id: int, frames: int) -> int:
-        """Where to continue after event ``id`` so that the frame that many frames earlier comes next."""
+    def before(self, id: int, pictures: int) -> int:
+        """Where to continue after event ``id`` so that the picture that many pictures earlier comes next."""
         try:
             rows = self._db.execute(
-                "SELECT id FROM events WHERE kind = 'frame' AND id <= ? ORDER BY id DESC LIMIT ?", (id, frames + 1)
+                "SELECT id FROM events WHERE kind = 'frame' AND id <= ? ORDER BY id DESC LIMIT ?", (id, pictures + 1)
             ).fetchall()
         except sqlite3.Error as error:
             raise _explained(self.path, error) from error
@@ -271,7 +271,7 @@ def is_recording(path: Path) -> bool:
 
 
 def kind_of(event: Event) -> str:
-    """The event's name in recordings and in ``--json``: ``frame``, ``result``, ``connection`` ..."""
+    """The event's name in recordings and in ``--json``: ``frame`` (a shown picture), ``result``, ``connection``."""
     return _NAMES[type(event)]
 
 
@@ -296,7 +296,7 @@ def from_png(data: bytes) -> Pixels:
     """The uint8 ``[h, w, 1 or 3]`` that :func:`to_png` was given; DataError or ValueError on anything else."""
     image = preprocess.open_picture(data)
     if image.mode not in ("L", "RGB"):
-        raise ValueError(f"a frame of colour mode {image.mode}")
+        raise ValueError(f"a picture of colour mode {image.mode}")
     pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
@@ -337,7 +337,7 @@ def _from_row(at: float, kind: str, body: str, pixels: bytes | None, raw: bytes 
 
 def _pixels(data: bytes | None) -> Pixels:
     if not isinstance(data, bytes):
-        raise ValueError("a frame without pixels")
+        raise ValueError("a picture without pixels")
     return from_png(data)
 
 

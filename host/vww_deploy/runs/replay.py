@@ -30,10 +30,10 @@ class Replay:
 
     def __init__(self, path: Path) -> None:
         with Recording(path) as recording:  # says what is wrong now, not in a thread later
-            self.frames: Final = recording.frames
+            self.pictures: Final = recording.pictures
             """In the whole recording."""
         self.position = 0
-        """Of the frame shown last, from 1."""
+        """Of the picture shown last, from 1."""
         self.path: Final = path
         self.title = path.name
 
@@ -48,12 +48,12 @@ class Replay:
             shown = 0  # id of the event that came last
             before: float | None = None  # when it happened
             due = time.monotonic()  # when it was shown
-            steps = 0  # frames to show without waiting, paused or not
+            steps = 0  # pictures to show without waiting, paused or not
             ended = False
-            sought = False  # the next frame is not the one behind the last
+            sought = False  # the next picture is not the one behind the last
             while not control.stopped:
                 if (place := control.take_place()) is not None:
-                    coming, before, steps = recording.events(recording.before_frame(place)), None, 1
+                    coming, before, steps = recording.events(recording.before_picture(place)), None, 1
                     sought = True
                 wanted = control.take_steps()
                 if wanted < 0:

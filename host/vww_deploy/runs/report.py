@@ -12,7 +12,7 @@ import numpy as np
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData
 from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
 from vww_deploy.spread import Spread
@@ -67,9 +67,9 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
     )
 
 
-def _once(entries: Sequence[Result]) -> list[Result]:
+def _once(entries: Sequence[StoredResult]) -> list[StoredResult]:
     """Each picture once, its first result."""
-    seen: dict[str, Result] = {}
+    seen: dict[str, StoredResult] = {}
     for entry in entries:
         seen.setdefault(entry.sha256, entry)
     return list(seen.values())
@@ -133,7 +133,7 @@ def _confusion(data: RunData) -> tuple[tuple[int, int], tuple[int, int]] | None:
     return metrics.confusion(chances, [e.truth or 0 for e in labelled], data.board.threshold)
 
 
-def _gallery(data: RunData, entries: Sequence[Result]) -> list[ShownResult]:
+def _gallery(data: RunData, entries: Sequence[StoredResult]) -> list[ShownResult]:
     shown = []
     for entry in entries:
         pixels = data.drawn(entry)
@@ -142,7 +142,7 @@ def _gallery(data: RunData, entries: Sequence[Result]) -> list[ShownResult]:
         shown.append(
             ShownResult(
                 url=url,
-                name=entry.path.rsplit("/", 1)[-1] or f"frame {entry.inference.number}",
+                name=entry.path.rsplit("/", 1)[-1] or f"picture {entry.inference.number}",
                 verdict=data.prediction(entry),
                 detail=data.detail(entry),
                 p_person=entry.inference.p_person,

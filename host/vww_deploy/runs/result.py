@@ -9,7 +9,7 @@ from vww_deploy.session.events import ShownPicture
 
 
 @dataclass(frozen=True)
-class Result:
+class StoredResult:
     """A picture and what a board made of it.
 
     Attributes:
@@ -27,11 +27,11 @@ class Result:
     board_serial: str = ""
 
     @classmethod
-    def of(cls, picture: ShownPicture, inference: Inference, board_serial: str = "") -> Result:
+    def of(cls, picture: ShownPicture, inference: Inference, board_serial: str = "") -> StoredResult:
         """The two events that belong together."""
         return cls(picture.source, picture.truth, picture.sha256, inference, board_serial)
 
-    def says_the_same(self, other: Result) -> bool:
+    def says_the_same(self, other: StoredResult) -> bool:
         """Whether picture, outputs and reference are the other's; boards and times may differ."""
         mine, theirs = (
             (one.inference.number, one.sha256, one.inference.outputs, one.inference.reference) for one in (self, other)

@@ -15,7 +15,7 @@ from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.cells import outlined
 from vww_deploy.pictures.gather import thumbnail
 from vww_deploy.runs.recording import Recording, is_recording
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import Store, time_text
 from vww_deploy.session.events import Connection, LayerTimes, Peer, Pixels, ShownPicture, Skipped
 
@@ -44,25 +44,25 @@ class RunData:
     board: Peer
     started: str
     state: str
-    entries: list[Result]
-    preview: Callable[[Result], Pixels | None]
+    entries: list[StoredResult]
+    preview: Callable[[StoredResult], Pixels | None]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     layers: tuple[tuple[str, int], ...] = ()
     firmware_sha256: str = ""
 
-    def person(self, entry: Result) -> bool:
+    def person(self, entry: StoredResult) -> bool:
         """Whether an entry counts as one with a person, by the run's own threshold."""
         return entry.inference.p_person >= self.board.threshold
 
-    def prediction(self, entry: Result) -> str:
+    def prediction(self, entry: StoredResult) -> str:
         """The label that an entry's outputs amount to."""
         return self.board.outputs.prediction(entry.inference.p_person, entry.inference.outputs, self.board.threshold)
 
-    def detail(self, entry: Result) -> str:
+    def detail(self, entry: StoredResult) -> str:
         """What there is to say beside it: the likeliest classes, or which cells of a map it is in."""
         return self.board.outputs.detail(entry.inference.outputs, self.board.threshold)
 
-    def drawn(self, entry: Result) -> Pixels | None:
+    def drawn(self, entry: StoredResult) -> Pixels | None:
         """The preview, with the cells of a map that reach the threshold."""
         pixels, outputs = self.preview(entry), self.board.outputs
         if pixels is None:
@@ -71,7 +71,7 @@ class RunData:
         return outlined(pixels, outputs.rows, outputs.columns, cells)
 
     @property
-    def labelled(self) -> list[Result]:
+    def labelled(self) -> list[StoredResult]:
         """The entries whose truth is known; none if nobody knows which output is a person."""
         known = self.board.outputs.person is not None
         return [entry for entry in self.entries if known and entry.truth is not None]
@@ -120,8 +120,8 @@ def _from_store(store: Store, run: int) -> RunData:
 def _from_recording(path: Path) -> RunData:
     board: Peer | None = None
     layers: tuple[tuple[str, int], ...] = ()
-    places: dict[Result, int] = {}  # where its picture is in the recording
-    entries: list[Result] = []
+    places: dict[StoredResult, int] = {}  # where its picture is in the recording
+    entries: list[StoredResult] = []
     skipped: list[tuple[str, str]] = []
     shown: tuple[int, ShownPicture] | None = None
     started = ""
@@ -141,14 +141,14 @@ def _from_recording(path: Path) -> RunData:
                     place, picture = shown
                     # A camera's picture is no file: it is known by what the model saw.
                     sha256 = picture.sha256 or hashlib.sha256(picture.pixels.tobytes()).hexdigest()
-                    result = replace(Result.of(picture, recorded.event), sha256=sha256)
+                    result = replace(StoredResult.of(picture, recorded.event), sha256=sha256)
                     places[result] = place
                     entries.append(result)
     if board is None:
         raise DataError(f"{path.name} holds no results: no board was ever connected")
     is_map = board.outputs.is_map
 
-    def preview(entry: Result) -> Pixels | None:
+    def preview(entry: StoredResult) -> Pixels | None:
         """Read again when it is needed: a recording of an hour does not fit into memory.
 
         Cells are of what the model saw, which may be a part of what the camera gave.
@@ -161,7 +161,7 @@ def _from_recording(path: Path) -> RunData:
     return RunData(path.name, board, started, "recording", entries, preview, skipped, layers)
 
 
-def _file_preview(entry: Result, crop: tuple[int, int] | None) -> Pixels | None:
+def _file_preview(entry: StoredResult, crop: tuple[int, int] | None) -> Pixels | None:
     path = Path(meant(entry.path))
     try:
         data = preprocess.read_picture_file(path)

@@ -27,7 +27,7 @@ from vww_deploy.files import make_private, meant, shown
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import untrusted
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.session.events import Peer
 
 _APPLICATION_ID: Final = 0x76777764  # "vwwd": tells the run store from any other SQLite file
@@ -111,7 +111,7 @@ class RunHeader:
         firmware_sha256: of the image that was flashed; empty if it was not flashed by this machine.
         protocol: version of the link's protocol.
         reference: whether the host reference ran beside the board.
-        raw_camera: the camera frames that the pictures were sent as, for the board to preprocess, as ``176x144:gray``;
+        raw_camera: the camera format in which the pictures were sent, for the board to preprocess, as ``176x144:gray``;
             empty if the host preprocessed them.
         crop: height and width of the shape that the model's card crops pictures to; None if it takes the whole picture.
         layers: name and ticks of each layer, measured once at the beginning; empty if the firmware times none.
@@ -323,7 +323,7 @@ class Store:
             ).fetchone()[0]
         return None if newest is None else self.run(newest)
 
-    def results(self, run: int) -> Iterator[Result]:
+    def results(self, run: int) -> Iterator[StoredResult]:
         """The results of a run in the pictures' order."""
         with self._guard():
             cursor = self._db.execute(f"{_RESULTS} WHERE r.run = ? ORDER BY r.position", (run,))
@@ -423,7 +423,7 @@ class RunWriter:
         self.header: Final = header
 
     def add(self, picture: Picture) -> int:
-        """A picture that was not known when the run began (a camera's frame); its position."""
+        """A picture that was not known when the run began (a camera's); its position."""
         with self._store._transaction():
             (position,) = self._store._db.execute(
                 "SELECT coalesce(max(position) + 1, 0) FROM pictures WHERE run = ?", (self.run,)
@@ -434,12 +434,12 @@ class RunWriter:
             )
         return cast(int, position)
 
-    def record(self, result: Result) -> None:
+    def record(self, result: StoredResult) -> None:
         """Write a result; on disk when this returns."""
         with self._store._transaction():
             self._insert(result)
 
-    def record_shard(self, results: Sequence[Result], skipped: Sequence[StoredSkip] = ()) -> None:
+    def record_shard(self, results: Sequence[StoredResult], skipped: Sequence[StoredSkip] = ()) -> None:
         """Write what a part of the run gave, all of it or nothing; on disk when this returns.
 
         A result that is there already is left as it is, if it says the same.
@@ -465,7 +465,7 @@ class RunWriter:
             for one in skipped:
                 self._skip(one.position, one.reason)
 
-    def _insert(self, result: Result) -> None:
+    def _insert(self, result: StoredResult) -> None:
         made = result.inference
         self._store._db.execute(
             "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -510,7 +510,7 @@ _RESULTS: Final = """
 """
 
 
-def _result(row: tuple[Any, ...]) -> Result:
+def _result(row: tuple[Any, ...]) -> StoredResult:
     path, truth, sha256, label, board_serial, at, number, p_person, latency_us, ticks, retries, *values = row
     outputs, reference = (None if one is None else _from_bytes(one) for one in values)
     untrusted.check_numbers(truth=truth, label=label, p_person=p_person)
@@ -535,7 +535,7 @@ def _result(row: tuple[Any, ...]) -> Result:
         "inference": untrusted.checked(Inference, inference),
         "board_serial": board_serial,
     }
-    return untrusted.checked(Result, said)
+    return untrusted.checked(StoredResult, said)
 
 
 def _to_bytes(values: tuple[int, ...]) -> bytes:

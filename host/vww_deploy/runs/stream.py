@@ -15,14 +15,14 @@ from vww_deploy.errors import StoreError, VwwError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture, gather
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import RunHeader, RunWriter, State, Store
 from vww_deploy.session import events
 from vww_deploy.session.session import Session, peer_of
 
 
 def stream(session: Session, sources: Sequence[str | Path], store: Store) -> Iterator[events.Event]:
-    """Send pictures to a board as a new run of ``store``: for each a frame, then a result, both of the same number.
+    """Send pictures to a board as a new run of ``store``: for each a picture, then a result, both of the same number.
 
     Args:
         session: connected, see :func:`vww_deploy.connect`.
@@ -50,13 +50,13 @@ def stream_run(session: Session, writer: RunWriter, pictures: Mapping[int, Pictu
     """
     model = session.model
     check_same_model(writer.run, writer.header, model)
-    frame: events.ShownPicture | None = None
+    shown: events.ShownPicture | None = None
     with finishing(lambda: writer):
         for event in session.stream(pictures):
             if isinstance(event, events.ShownPicture):
-                frame = event
-            elif isinstance(event, Inference) and frame is not None:
-                writer.record(Result.of(frame, event, session.board_serial))
+                shown = event
+            elif isinstance(event, Inference) and shown is not None:
+                writer.record(StoredResult.of(shown, event, session.board_serial))
             elif isinstance(event, events.Skipped) and event.number is not None:
                 writer.skip(event.number, event.reason)
             yield event

@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def proxy_failed(self) -> bool:
-        """Whether the ranking is not to be believed; also where it cannot be told."""
+        """Whether the ranking is not to be believed; also where it is unknown."""
         return self.correlation is None or not self.correlation >= TRUSTED_CORRELATION
 
 

@@ -1,4 +1,4 @@
-"""A wide network whose slices are the candidates: trained once, its weights tell them apart (Cai et al., 2020).
+"""A wide network whose slices are the candidates: trained once, its weights rank them (Cai et al., 2020).
 
 Channels are sliced from the first on, kernels around their middle, and each stage gives its first blocks.
 """

@@ -32,7 +32,7 @@ _AIMS: Final = {"table": [*_COSTS_AND_GAIN, "maximize"]} | dict.fromkeys(
 )
 
 Progress = Callable[[str, int, int], None]
-"""Told the stage, how many of its candidates are done, and how many there will be."""
+"""Called with the stage, how many of its candidates are done, and how many there will be."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The board's camera: watched live, and single frames of it."""
+"""The board's camera: watched live, and single pictures of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vww_deploy.link.camera import CameraShot, DeviceCamera, trouble
 from vww_deploy.link.device import Device
 from vww_deploy.link.messages import FrameKind
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import CameraFormat, decode_frame
+from vww_deploy.pictures.camera_format import CameraFormat, decode_picture
 from vww_deploy.session.events import (
     Connection,
     ConsoleLine,
@@ -37,24 +37,24 @@ from vww_deploy.session.session import interpreted, peer_of, prepare
 from vww_deploy.session.source import Control
 
 SHOT_TIMEOUT_S: Final = 60.0
-"""The slowest camera gives a frame a second, the slowest model takes some; the emulator on a busy host is slower."""
+"""The slowest camera gives a picture a second, the slowest model takes some; the emulator on a busy host is slower."""
 
 FAILURES: Final = 2
-"""So many frames one after another that did not come whole are no accident."""
+"""So many pictures one after another that did not come whole are no accident."""
 
 _LOOK_S: Final = 0.25  # between two looks at what viewers want while no shot comes
 _IDLE_S: Final = 0.25
 
 
 class CameraLive(LiveSource):
-    """A board that looks for itself: a :class:`vww_deploy.session.source.Source` whose frames are the board's own.
+    """A board that looks for itself: a :class:`vww_deploy.session.source.Source` whose pictures are the board's own.
 
     Args:
         connect: opens the board.
         model: the one on it.
         feed: connects what the camera looks at: ``BoardDriver.camera_feed``.
-        frame: size and pixel format of the camera's frames.
-        raw: bring the camera's frames, too; they take longer than what the model saw.
+        camera_format: size and pixel format of the camera's pictures.
+        raw: bring the camera's pictures, too; they take longer than what the model saw.
         fps: the most shots a second; 0 for no limit.
         title: of the board.
         boards: lists the boards that can be chosen: port and name of each.
@@ -67,7 +67,7 @@ class CameraLive(LiveSource):
         connect: Connect,
         model: Model,
         feed: FeedOpener,
-        frame: CameraFormat,
+        camera_format: CameraFormat,
         *,
         raw: bool = True,
         fps: float = 0.0,
@@ -78,7 +78,7 @@ class CameraLive(LiveSource):
     ) -> None:
         super().__init__(connect, model, fps=fps, title=title, boards=boards, waits=waits, follows=follows)
         self._feed = feed
-        self._frame = frame
+        self._camera_format = camera_format
         self._keep = FrameKind.MODEL | FrameKind.RAW if raw else FrameKind.MODEL
 
     def _watch(self, device: Device, control: Control) -> Iterator[Event]:
@@ -87,7 +87,7 @@ class CameraLive(LiveSource):
             prepare(device, self._model)
             spec, quantization = self._model.card.input, self._model.graph.input_activation.quantization
             self._pixel_of = pixel_values(preprocess.quantisation_table(spec, quantization))
-            camera = DeviceCamera.open(device, self._frame)
+            camera = DeviceCamera.open(device, self._camera_format)
             yield Connection("connected", board=peer_of(device, self._model))
             yield from self._layer_times(device)
             yield from self._shots(camera, feed, control, pending)
@@ -97,7 +97,7 @@ class CameraLive(LiveSource):
     ) -> Iterator[Event]:
         device = camera.device
         live = False
-        wait = _FrameWait(camera)
+        wait = _PictureWait(camera)
         missed = 0
         try:
             while not control.leaving:
@@ -115,14 +115,14 @@ class CameraLive(LiveSource):
                 else:
                     if not live:
                         kept = camera.start(keep=self._keep, interval_s=1 / self._fps if self._fps else 0.0)
-                        live, wait = True, _FrameWait(camera)
+                        live, wait = True, _PictureWait(camera)
                         if kept != self._keep:
                             pending.append(ConsoleLine(_no_room(self._keep, kept)))
                     shot = camera.next_shot(_LOOK_S)
                     if feed is not None and feed.failure is not None:
                         raise feed.failure
-                    # Where there is no room for the model's frame, the user was told so.
-                    wait.check(shot, whole=shot is not None and (shot.model_frame is not None or kept != self._keep))
+                    # Where there is no room for the model's picture, the user was told so.
+                    wait.check(shot, whole=shot is not None and (shot.model_input is not None or kept != self._keep))
                     if shot is not None:
                         missed += shot.missed
                         yield from self._events_of(device, camera, shot, missed)
@@ -133,14 +133,14 @@ class CameraLive(LiveSource):
                 camera.stop()
 
     def _events_of(self, device: Device, camera: DeviceCamera, shot: CameraShot, missed: int) -> Iterator[Event]:
-        if shot.model_frame is not None:
+        if shot.model_input is not None:
             number = self._number
             self._number += 1
             raw = None
-            if shot.raw_frame is not None:
-                raw = decode_frame(shot.raw_frame, camera.frame)
+            if shot.raw_picture is not None:
+                raw = decode_picture(shot.raw_picture, camera.format)
                 raw = raw if raw.ndim == 3 else raw[:, :, np.newaxis]
-            yield ShownPicture(number, self._pixel_of[shot.model_frame.view(np.uint8)], raw, camera.name)
+            yield ShownPicture(number, self._pixel_of[shot.model_input.view(np.uint8)], raw, camera.name)
             yield interpreted(shot.inference, self._model, number)
         link = device.link
         yield LinkReport(
@@ -152,8 +152,8 @@ class CameraLive(LiveSource):
         )
 
 
-class _FrameWait:
-    """The wait for a camera's next frame, from now on; each one that comes begins it anew."""
+class _PictureWait:
+    """The wait for a camera's next picture, from now on; each one that comes begins it anew."""
 
     def __init__(self, camera: DeviceCamera) -> None:
         self._camera = camera
@@ -166,10 +166,10 @@ class _FrameWait:
 
         Args:
             shot: what came of it.
-            whole: with a frame.
+            whole: with a picture.
 
         Raises:
-            BoardError: frames fail one after the other, or there was none for :data:`SHOT_TIMEOUT_S`.
+            BoardError: pictures fail one after the other, or there was none for :data:`SHOT_TIMEOUT_S`.
         """
         camera, now = self._camera, time.monotonic()
         board = camera.device.info.board
@@ -199,45 +199,46 @@ def pixel_values(table: npt.NDArray[np.int8]) -> Pixels:
 
 def _no_room(wanted: FrameKind, kept: FrameKind) -> str:
     lost = " and ".join(kind.name.lower() for kind in wanted if kind not in kept and kind.name)
-    return f"the board has no room to keep the {lost} frame beside this model"
+    return f"the board has no room to keep the {lost} picture beside this model"
 
 
-def stills(device: Device, model: Model, frame: CameraFormat, count: int, pattern: int = 0) -> Iterator[bytes]:
-    """Single frames of the board's camera, in the camera's format.
+def stills(device: Device, model: Model, camera_format: CameraFormat, count: int, pattern: int = 0) -> Iterator[bytes]:
+    """Single pictures of the board's camera, in the camera's format.
 
     Raises:
-        BoardError: no camera, no frames, or the board has no room to keep one beside its model.
+        BoardError: no camera, no pictures, or the board has no room to keep one beside its model.
     """
     prepare(device, model)
-    yield from frames_of(DeviceCamera.open(device, frame, pattern), count)
+    yield from pictures_of(DeviceCamera.open(device, camera_format, pattern), count)
 
 
-def frames_of(camera: DeviceCamera, count: int) -> Iterator[bytes]:
-    """So many frames of an open camera, in its format; BoardError when they do not come."""
-    board, frame = camera.device.info.board, camera.frame
+def pictures_of(camera: DeviceCamera, count: int) -> Iterator[bytes]:
+    """So many pictures of an open camera, in its format; BoardError when they do not come."""
+    board, camera_format = camera.device.info.board, camera.format
     if FrameKind.RAW not in camera.start(keep=FrameKind.RAW):
         camera.stop()
         raise BoardError(
-            f"{board}: beside the model there is room for {camera.room:,} bytes of frames, not for {frame.bytes:,}",
-            hint="Take a smaller frame (--frame qqvga), or flash a smaller model.",
+            f"{board}: beside the model there is room for {camera.room:,} bytes of pictures, "
+            f"not for {camera_format.bytes:,}",
+            hint="Take a smaller picture (--camera-format qqvga), or flash a smaller model.",
         )
     try:
-        wait = _FrameWait(camera)
+        wait = _PictureWait(camera)
         taken = 0
         while taken < count:
             shot = camera.next_shot(_LOOK_S)
-            data = None if shot is None else shot.raw_frame
+            data = None if shot is None else shot.raw_picture
             wait.check(shot, whole=data is not None)
             if data is not None:
                 taken += 1
                 yield data
-                wait = _FrameWait(camera)
+                wait = _PictureWait(camera)
     finally:
         camera.stop()
 
 
-def save_frame(data: bytes, frame: CameraFormat, path: Path) -> None:
-    """Write a camera frame as a picture file, of the kind that the name ends in; else PNG.
+def save_picture(data: bytes, camera_format: CameraFormat, path: Path) -> None:
+    """Write a camera picture as a picture file, of the kind that the name ends in; else PNG.
 
     Raises:
         DataError: the file cannot be written.
@@ -246,7 +247,7 @@ def save_frame(data: bytes, frame: CameraFormat, path: Path) -> None:
 
     content = io.BytesIO()
     kind = Image.registered_extensions().get(path.suffix.lower(), "PNG")
-    Image.fromarray(decode_frame(data, frame)).save(content, kind)
+    Image.fromarray(decode_picture(data, camera_format)).save(content, kind)
     try:
         write_whole(path, content.getvalue())
     except OSError as error:

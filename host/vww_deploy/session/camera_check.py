@@ -13,7 +13,7 @@ from vww_deploy.boards.camera_feed import TestPattern
 from vww_deploy.errors import BoardError
 from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
-from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_picture
 from vww_deploy.session.camera import stills
 
 
@@ -38,7 +38,7 @@ _DARK: Final = 8
 _BRIGHT: Final = 247
 _LINE_HINT: Final = "Look at the data wires; on a Kit shield, at its revision: some swap D0 and D1."
 _SWAPPED_BYTES: Final = "the two bytes of each pixel are swapped"
-_SWAPPED_BYTES_HINT: Final = "Ask for the other byte order: --frame qcif:rgb565le."
+_SWAPPED_BYTES_HINT: Final = "Ask for the other byte order: --camera-format qcif:rgb565le."
 _LOSS_HINT: Final = "Bytes are lost between sensor and board: press the plug in, shorten the wires, lower the clock."
 
 
@@ -48,7 +48,7 @@ def check_camera(device: Device, model: Model, size: tuple[int, int]) -> Iterato
     Args:
         device: with a camera.
         model: the one on it.
-        size: width and height of the frames to take.
+        size: width and height of the pictures to take.
     """
     gray = CameraFormat(*size, PixelFormat.GRAY8)
     colour = CameraFormat(*size, PixelFormat.RGB565_BIG)
@@ -57,7 +57,7 @@ def check_camera(device: Device, model: Model, size: tuple[int, int]) -> Iterato
     except BoardError as error:
         yield Finding("camera", False, error.message, error.hint)
         return
-    yield Finding("camera", True, "it answers, and a frame came whole")
+    yield Finding("camera", True, "it answers, and a picture came whole")
     yield check_exposure(picture)
     for name, pattern, check in (
         ("data lines", TestPattern.WALKING_ONE, check_lines),
@@ -72,7 +72,7 @@ def check_camera(device: Device, model: Model, size: tuple[int, int]) -> Iterato
 
 
 def check_exposure(data: bytes) -> Finding:
-    """Whether a gray frame shows something at all."""
+    """Whether a gray picture shows something at all."""
     values = np.frombuffer(data, np.uint8)
     low, high = np.percentile(values, [1, 99])
     if high <= _DARK:
@@ -88,7 +88,7 @@ def check_exposure(data: bytes) -> Finding:
     return Finding("exposure", True, f"values from {low:.0f} to {high:.0f}, mean {values.mean():.0f}")
 
 
-def check_lines(data: bytes, frame: CameraFormat) -> Finding:
+def check_lines(data: bytes, camera_format: CameraFormat) -> Finding:
     """Data lines that are swapped, stuck or joined, and lost bytes, from the walking-one pattern."""
     name = "data lines"
     values = np.frombuffer(data, np.uint8)
@@ -116,11 +116,11 @@ def check_lines(data: bytes, frame: CameraFormat) -> Finding:
         return Finding(name, False, f"D{moved[0][0]} and D{moved[1][0]} are swapped", _LINE_HINT)
     if moved:
         return Finding(name, False, "lines are crossed: " + ", ".join(f"D{a} is on D{b}" for a, b in moved), _LINE_HINT)
-    expected = np.array(cycle, np.uint8)[np.arange(frame.bytes) % 8]
+    expected = np.array(cycle, np.uint8)[np.arange(camera_format.bytes) % 8]
     disturbed = int((values != expected).sum())
     if disturbed:
         return Finding(
-            name, False, f"{disturbed} of {frame.bytes} bytes are not where they should be (torn)", _LOSS_HINT
+            name, False, f"{disturbed} of {camera_format.bytes} bytes are not where they should be (torn)", _LOSS_HINT
         )
     return Finding(name, True, "all eight carry their own bit")
 
@@ -137,24 +137,24 @@ def _moved_lines(cycle: list[int]) -> list[tuple[int, int]]:
 _BARS: Final = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]])
 
 
-def check_bars(data: bytes, frame: CameraFormat) -> Finding:
+def check_bars(data: bytes, camera_format: CameraFormat) -> Finding:
     """Swapped bytes and torn pictures, from the eight colour bars (RGB565)."""
     name = "test picture"
-    other = CameraFormat(frame.width, frame.height, PixelFormat.RGB565_LITTLE)
-    if _matches_bars(data, frame).all():
+    other = CameraFormat(camera_format.width, camera_format.height, PixelFormat.RGB565_LITTLE)
+    if _matches_bars(data, camera_format).all():
         return Finding(name, True, "eight colour bars in their order")
     if _matches_bars(data, other).all():
         return Finding(name, False, _SWAPPED_BYTES, _SWAPPED_BYTES_HINT)
-    good = _matches_bars(data, frame)
+    good = _matches_bars(data, camera_format)
     if good.any():
         first = int(np.argmin(good))
         return Finding(name, False, f"the picture is torn from row {first} on", _LOSS_HINT)
     return Finding(name, False, "the colour bars cannot be recognised", _LINE_HINT)
 
 
-def _matches_bars(data: bytes, frame: CameraFormat) -> npt.NDArray[np.bool_]:
+def _matches_bars(data: bytes, camera_format: CameraFormat) -> npt.NDArray[np.bool_]:
     """For each row, whether the middles of the eight bars have about the right colours."""
-    pixels = decode_frame(data, frame)
-    middles = pixels[:, (np.arange(8) * 2 + 1) * frame.width // 16].astype(int)
+    pixels = decode_picture(data, camera_format)
+    middles = pixels[:, (np.arange(8) * 2 + 1) * camera_format.width // 16].astype(int)
     bright = middles > 127
     return np.asarray((bright == (_BARS == 1)).all(axis=(1, 2)))

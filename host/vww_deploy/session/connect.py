@@ -32,7 +32,7 @@ def choose_board(name: str | None = None, port: str | None = None) -> Board:
         return get_board(name)
     if port is not None:
         return next((found.board for found in drivers.attached() if found.port == port), UNLISTED)
-    attached = sorted({found.board.name for found in drivers.attached() if not driver_for(found.board).on_demand})
+    attached = sorted({found.board.name for found in drivers.attached() if not driver_for(found.board).emulated})
     if len(attached) > 1:
         raise BoardError(f"several boards are attached: {', '.join(attached)}", hint="Say which: --board NAME")
     return get_board(attached[0]) if attached else drivers.default_board()

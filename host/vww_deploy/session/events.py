@@ -35,7 +35,7 @@ class Peer:
         model: name of the model.
         model_sha256: of the ``.tflite`` file.
         outputs: what the model's outputs mean.
-        threshold: P(person) from which the model card counts a frame as one with a person.
+        threshold: P(person) from which the model card counts a picture as one with a person.
         clock: unit of ticks: ``instructions``, ``cycles`` or ``micros``.
         clock_hz: ticks a second.
         height: of the model's input, pixels; 0 where it was not noted, as width and channels.
@@ -66,7 +66,7 @@ class ShownPicture:
         pixels: what the model sees: uint8 ``[height, width, channels]``, 1 (gray) or 3 (RGB) channels.
         raw: what the camera gave (or the picture it was made from): uint8 ``[h, w, 1 or 3]``; None if not sent.
         source: the file's name or the camera's.
-        sha256: of the picture file; empty for camera frames.
+        sha256: of the picture file; empty for a camera's.
         truth: 1 person, 0 none, None if nobody has said.
     """
 
@@ -99,7 +99,7 @@ class LayerTimes:
 
 @dataclass(frozen=True)
 class ConsoleLine:
-    """A line of text that the device printed beside the frames; shown as text, never interpreted."""
+    """A line of text that the device printed between the frames of the link; shown as text, never interpreted."""
 
     text: str
     at: float = field(default_factory=time.time)
@@ -113,8 +113,8 @@ class LinkReport:
         bytes_in: from the device.
         bytes_out: to the device.
         retries: requests sent again.
-        errors: frames that arrived damaged (CRC, COBS or length).
-        drops: frames that the device or the camera had to drop.
+        errors: frames of the link that arrived damaged (CRC, COBS or length).
+        drops: pictures that the device or the camera had to drop.
     """
 
     bytes_in: int

@@ -56,7 +56,7 @@ Connect: TypeAlias = Callable[[str | None], AbstractContextManager[Device]]
 class _Prepared:
     """A picture ready to be sent."""
 
-    frame: ShownPicture
+    picture: ShownPicture
     values: npt.NDArray[np.int8]
 
 
@@ -95,7 +95,7 @@ class LiveSource:
         connect: opens the board.
         model: the one on it.
         pictures: shown in a loop; with none, the board waits for what viewers send.
-        fps: the most frames a second; 0 for no limit.
+        fps: the most pictures a second; 0 for no limit.
         title: what to call the board before it is connected.
         boards: lists the boards that can be chosen: port and name of each.
         waits: for a board that was not there yet.
@@ -128,7 +128,7 @@ class LiveSource:
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
         self._last: Peer | None = None  # connected last
         self._listed = False  # whether it was among the boards that are attached
-        self._number = 0  # of the next frame; goes on through a loss
+        self._number = 0  # of the next picture; goes on through a loss
         self._next = 0  # place in the loop
 
     def ports(self) -> list[tuple[str, str]]:
@@ -229,7 +229,7 @@ class LiveSource:
         def inputs() -> Iterator[npt.NDArray[np.int8]]:
             while not control.interrupted and time.monotonic() < until and not portlock.wanted_by(device.port):
                 prepared = self._fresh(pending)
-                sent.append(prepared.frame)
+                sent.append(prepared.picture)
                 yield prepared.values
 
         for inference in device.infer_many(inputs()):
@@ -238,7 +238,7 @@ class LiveSource:
             yield from self._answer(sent.popleft(), inference)
 
     def _show(self, device: Device, prepared: _Prepared) -> Iterator[Event]:
-        yield from self._answer(prepared.frame, device.infer(prepared.values))
+        yield from self._answer(prepared.picture, device.infer(prepared.values))
 
     def _show_sent(self, device: Device, name: str, data: bytes) -> Iterator[Event]:
         try:
@@ -248,9 +248,9 @@ class LiveSource:
             return
         yield from self._show(device, self._numbered(prepared))
 
-    def _answer(self, frame: ShownPicture, inference: Inference) -> Iterator[Event]:
-        yield frame
-        yield interpreted(inference, self._model, frame.number)
+    def _answer(self, picture: ShownPicture, inference: Inference) -> Iterator[Event]:
+        yield picture
+        yield interpreted(inference, self._model, picture.number)
 
     def _layer_times(self, device: Device) -> Iterator[Event]:
         """The ticks of each layer, measured once a connection."""
@@ -272,7 +272,7 @@ class LiveSource:
     def _numbered(self, prepared: _Prepared) -> _Prepared:
         number = self._number
         self._number += 1
-        return replace(prepared, frame=replace(prepared.frame, number=number, at=time.time()))
+        return replace(prepared, picture=replace(prepared.picture, number=number, at=time.time()))
 
     def _from_file(self, picture: Picture) -> _Prepared:
         prepared = self._prepared.get(picture.path)
@@ -287,8 +287,8 @@ class LiveSource:
         image = preprocess.open_picture(data, name)
         pixels = preprocess.to_pixels(image, self._model.card.input)
         quantization = self._model.graph.input_activation.quantization
-        frame = ShownPicture(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
-        return _Prepared(frame, preprocess.quantise(pixels, self._model.card.input, quantization))
+        picture = ShownPicture(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
+        return _Prepared(picture, preprocess.quantise(pixels, self._model.card.input, quantization))
 
 
 class _NoReopen:

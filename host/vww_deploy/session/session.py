@@ -24,7 +24,7 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.device import Device
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures import preprocess
-from vww_deploy.pictures.camera_format import CameraFormat, encode_frame, frame_to_pixels
+from vww_deploy.pictures.camera_format import CameraFormat, encode_picture, picture_to_pixels
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.session import events
 from vww_deploy.session.layers import measure_layers
@@ -32,7 +32,7 @@ from vww_deploy.session.layers import measure_layers
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    frame: events.ShownPicture
+    shown: events.ShownPicture
     reference: tuple[int, ...] | None
 
 
@@ -69,7 +69,7 @@ def peer_of(device: Device, model: Model) -> events.Peer:
 
 
 def prepare(device: Device, model: Model) -> None:
-    """Tell the device how the model's card wants camera frames turned into the model's input."""
+    """Tell the device how the model's card wants camera pictures turned into the model's input."""
     spec = model.card.input
     table = preprocess.quantisation_table(spec, model.graph.input_activation.quantization)
     device.prepare(table, crop=spec.resize == "crop")
@@ -117,12 +117,12 @@ class Session:
         return measure_layers(self.device, self.model)
 
     def stream(self, pictures: Mapping[int, Picture]) -> Iterator[events.Event]:
-        """Send pictures to the board; yield a frame and a result for each, and whatever else happens.
+        """Send pictures to the board; yield a picture and a result for each, and whatever else happens.
 
         Nothing is stored: :func:`vww_deploy.runs.stream.stream` does that.
 
         Args:
-            pictures: by position, which is the ``number`` of the frame and of the result.
+            pictures: by position, which is the ``number`` of the picture and of the result.
 
         Raises:
             LinkError: the device cannot be reached any more.
@@ -134,13 +134,13 @@ class Session:
                 while waiting:
                     yield waiting.popleft()
                 current = sent.popleft()
-                yield current.frame
-                yield interpreted(inference, self.model, current.frame.number, current.reference)
+                yield current.shown
+                yield interpreted(inference, self.model, current.shown.number, current.reference)
             yield from waiting
 
     def _infer(self, inputs: Iterator[npt.NDArray[np.int8] | bytes]) -> Iterator[Inference]:
         if self.raw_camera is not None:
-            return self.device.infer_frames(cast(Iterator[bytes], inputs), self.raw_camera)
+            return self.device.infer_raw(cast(Iterator[bytes], inputs), self.raw_camera)
         return self.device.infer_many(cast(Iterator[npt.NDArray[np.int8]], inputs))
 
     def _inputs(
@@ -157,8 +157,8 @@ class Session:
                 data = preprocess.read_picture_file(Path(picture.path))
                 image = preprocess.open_picture(data, picture.path)
                 if self.raw_camera is not None:
-                    raw = encode_frame(image, self.raw_camera)
-                    pixels = frame_to_pixels(raw, self.raw_camera, card.input)
+                    raw = encode_picture(image, self.raw_camera)
+                    pixels = picture_to_pixels(raw, self.raw_camera, card.input)
                 else:
                     pixels = preprocess.to_pixels(image, card.input)
             except DataError as error:
@@ -167,6 +167,6 @@ class Session:
             values = preprocess.quantise(pixels, card.input, quantization)
             reference = tuple(self.model.reference.run(values).reshape(-1).tolist()) if self.compare else None
             sha256 = hashlib.sha256(data).hexdigest()
-            frame = events.ShownPicture(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
-            sent.append(_Sent(frame, reference))
+            shown = events.ShownPicture(position, pixels, source=picture.path, sha256=sha256, truth=picture.truth)
+            sent.append(_Sent(shown, reference))
             yield values if self.raw_camera is None else raw

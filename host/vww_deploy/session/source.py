@@ -1,7 +1,7 @@
 """Where events come from, and what a viewer may ask of it while they come.
 
 A :class:`Source` is iterated in one thread; a :class:`Control` carries the requests of other threads to it. A source
-looks at its control between two events and waits only through it, so that every wish is heard within milliseconds.
+looks at its control between two events and waits only through it, so that every request is heard within milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SentPicture:
 
 
 class Control:
-    """Wishes from viewers to a source. Every method may be called from any thread."""
+    """Requests from viewers to a source. Every method may be called from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -51,20 +51,20 @@ class Control:
             self._wake()
 
     def pause(self, paused: bool) -> None:
-        """Hold the source after the frame in hand, or let it go on."""
+        """Hold the source after the picture in hand, or let it go on."""
         with self._changed:
             self._paused = paused
             self._steps = 0
             self._wake()
 
-    def step(self, frames: int = 1) -> None:
-        """While paused: show the next frame; a negative number goes back, where the source can."""
+    def step(self, pictures: int = 1) -> None:
+        """While paused: show the next picture; a negative number goes back, where the source can."""
         with self._changed:
-            self._steps += frames
+            self._steps += pictures
             self._wake()
 
     def seek(self, place: int) -> None:
-        """Show the frame at a place, counted from 1, and hold there, where the source can."""
+        """Show the picture at a place, counted from 1, and hold there, where the source can."""
         with self._changed:
             self._paused, self._steps, self._place = True, 0, place
             self._wake()
@@ -110,7 +110,7 @@ class Control:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a source that just shows one frame after another has something else to do."""
+        """Whether a source that just shows one picture after another has something else to do."""
         return self._stopped or self._paused or self._port is not None or bool(self._pictures)
 
     @property
@@ -130,7 +130,7 @@ class Control:
             return port
 
     def take_steps(self) -> int:
-        """The frames to step since last asked."""
+        """The pictures to step since last asked."""
         with self._changed:
             steps, self._steps = self._steps, 0
             return steps

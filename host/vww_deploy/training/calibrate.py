@@ -48,7 +48,7 @@ def calibrate(
 def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], *, steps: int = 50) -> Calibration:
     """The temperature and bias under which the labels are likeliest, by Newton's method.
 
-    A weak prior for (1, 0) keeps both finite where a few pictures are told apart without a mistake.
+    A weak prior for (1, 0) keeps both finite where a few pictures are classified without a mistake.
     """
     inputs = np.stack([log_odds, np.ones_like(log_odds)], axis=1)
     values, start = np.array([1.0, 0.0]), np.array([1.0, 0.0])
@@ -58,5 +58,5 @@ def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], *, ste
         curvature = (inputs * (predicted * (1 - predicted))[:, None]).T @ inputs + _PRIOR * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         values -= step * min(1.0, 1.0 / (np.abs(step).max() + 1e-12))
-    slope = max(float(values[0]), 0.05)  # a network that tells nothing apart must not be turned round
+    slope = max(float(values[0]), 0.05)  # a network that distinguishes nothing must not be turned round
     return Calibration(1.0 / slope, float(values[1]))

@@ -15,7 +15,7 @@ STYLE: Final = (Path(__file__).parent / "report.css").read_text(encoding="utf-8"
 _WIDTH: Final = 540
 _HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 12, 48
-_MOST_POINTS: Final = 1500  # of a line; more cannot be told apart
+_MOST_POINTS: Final = 1500  # of a line; more cannot be distinguished
 _LONGEST_NAME: Final = 26  # of a bar, characters
 
 
@@ -49,17 +49,17 @@ def line(
     mark: tuple[float, float] | None = None,
 ) -> str:
     """A line through points; ``mark`` is one that stands out, ``diagonal`` a guide from corner to corner."""
-    frame = _Frame(x, y)
+    plot = _Plot(x, y)
     thin = points[:: max(1, len(points) // _MOST_POINTS)]
     parts = []
     if diagonal:
-        parts.append(f'<polyline class="guide" points="{frame.at(x.low, y.low)} {frame.at(x.high, y.high)}"/>')
-    drawn = " ".join(frame.at(*point) for point in [*thin, points[-1]])
+        parts.append(f'<polyline class="guide" points="{plot.at(x.low, y.low)} {plot.at(x.high, y.high)}"/>')
+    drawn = " ".join(plot.at(*point) for point in [*thin, points[-1]])
     parts.append(f'<polyline class="line {style}" points="{drawn}"/>')
-    parts += [frame.dot(point, f"dot {style}", 3) for point in points if dots]
+    parts += [plot.dot(point, f"dot {style}", 3) for point in points if dots]
     if mark is not None:
-        parts.append(frame.dot(mark, "mark", 5))
-    return frame.svg(title, parts)
+        parts.append(plot.dot(mark, "mark", 5))
+    return plot.svg(title, parts)
 
 
 def histogram(
@@ -73,12 +73,12 @@ def histogram(
         for value in group.values:
             of_group[min(bins - 1, max(0, int((value - x.low) / width)))] += 1
         counts.append(of_group)
-    frame = _Frame(x, Axis("results", 0, max(1, *(max(of_group) for of_group in counts))))
+    plot = _Plot(x, Axis("results", 0, max(1, *(max(of_group) for of_group in counts))))
     parts = []
     for group, of_group in zip(groups, counts, strict=True):
         for number, count in enumerate(of_group):
-            left, top = frame.place(x.low + number * width, count)
-            right, bottom = frame.place(x.low + (number + 1) * width, 0)
+            left, top = plot.place(x.low + number * width, count)
+            right, bottom = plot.place(x.low + (number + 1) * width, 0)
             if count:
                 parts.append(
                     f'<rect class="bar {group.style}" x="{left + 0.5:.1f}" y="{top:.1f}" '
@@ -86,10 +86,10 @@ def histogram(
                     f"<title>{escape(group.name)}: {count}</title></rect>"
                 )
     if threshold is not None:
-        ends = f"{frame.at(threshold, 0)} {frame.at(threshold, frame.y.high)}"
+        ends = f"{plot.at(threshold, 0)} {plot.at(threshold, plot.y.high)}"
         parts.append(f'<polyline class="threshold" points="{ends}"><title>threshold {threshold:g}</title></polyline>')
     legend = "".join(f'<span class="key {group.style}">{escape(group.name)}</span>' for group in groups)
-    return frame.svg(title, parts, legend if len(groups) > 1 else "")
+    return plot.svg(title, parts, legend if len(groups) > 1 else "")
 
 
 def bars(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> str:
@@ -111,7 +111,7 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, float]]) -> str:
     return _svg(title, _WIDTH, total + 22, parts)
 
 
-class _Frame:
+class _Plot:
     """The rectangle of a chart, its ticks and the names of its axes."""
 
     def __init__(self, x: Axis, y: Axis) -> None:

@@ -62,12 +62,12 @@ class Evaluation:
     skipped: int
     threshold: float
     classes: tuple[str, str]
-    """What is told apart: the name of all the others, and the positive class's, of which it says the probability."""
+    """What is distinguished: the name of all the others, and the positive class's, of which it says the probability."""
     top1: float
     person: float
     """Part of the persons (or what else the positive class is) that were found."""
     no_person: float
-    """Part of the other pictures that were told so."""
+    """Part of the other pictures that were recognised."""
     confusion: tuple[tuple[int, int], tuple[int, int]]
     roc_auc: float
     average_precision: float

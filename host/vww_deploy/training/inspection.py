@@ -154,7 +154,7 @@ def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows
 
 
 def _cut(draw: ImageDraw.ImageDraw, name: str, width: int) -> str:
-    """A file's name in the font's own characters and at most ``width`` pixels: its end, which tells it apart."""
+    """A file's name in the font's own characters and at most ``width`` pixels: its end, which distinguishes it."""
     text = name.encode("latin-1", "replace").decode("latin-1")
     for start in range(len(text)):
         short = text if start == 0 else f"..{text[start:]}"

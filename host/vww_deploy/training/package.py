@@ -176,7 +176,7 @@ def sample_of(dataset: Dataset, count: int, seed: int) -> Dataset:
 def pixels_of(
     dataset: Dataset, spec: InputSpec, notice: Callable[[str], None] = lambda text: None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The frames that a model sees, uint8 ``[N, h, w, c]``, and labels ``[N]``; unreadable ones are left out.
+    """The pictures that a model sees, uint8 ``[N, h, w, c]``, and labels ``[N]``; unreadable ones are left out.
 
     Args:
         notice: called with what is wrong with each picture that is left out.
@@ -184,27 +184,27 @@ def pixels_of(
     Raises:
         DataError: none is readable.
     """
-    frames: list[npt.NDArray[np.uint8]] = []
+    pictures: list[npt.NDArray[np.uint8]] = []
     labels: list[int] = []
     reason = ""
     for picture in dataset.pictures:
         try:
             image = preprocess.open_picture(preprocess.read_picture_file(picture.path), str(picture.path))
-            frames.append(preprocess.to_pixels(image, spec))
+            pictures.append(preprocess.to_pixels(image, spec))
         except DataError as error:
             reason = error.message
             notice(reason)
         else:
             labels.append(picture.label)
-    if not frames:
+    if not pictures:
         raise DataError(f"no picture of {dataset.origin} is readable", hint=reason)
-    return np.stack(frames), np.array(labels, np.int64)
+    return np.stack(pictures), np.array(labels, np.int64)
 
 
 def _measured_on(
     dataset: Dataset, split: str, spec: InputSpec, notice: Callable[[str], None]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Frames and labels of a split, which holds both classes."""
+    """Pictures and labels of a split, which holds both classes."""
     pixels, labels = pixels_of(dataset, spec, notice)
     for label, name in enumerate(("without a person", "with a person")):
         if label not in labels:
@@ -247,7 +247,7 @@ def _judge(splits: tuple[str, ...]) -> str:
 
 
 def _distance(one: npt.NDArray[np.floating[Any]], other: npt.NDArray[np.floating[Any]]) -> float:
-    """How far two networks' P(person) lie apart on average."""
+    """How far two networks' P(person) differ on average."""
     return float(np.abs(one - other).mean())
 
 

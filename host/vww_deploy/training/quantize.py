@@ -85,12 +85,12 @@ def load_keras(path: Path) -> Any:
     """
     tf = require_tensorflow()
 
-    class DepthwiseConv2D(tf.keras.layers.DepthwiseConv2D):  # type: ignore[misc,name-defined]
+    class WithoutGroups(tf.keras.layers.DepthwiseConv2D):  # type: ignore[misc,name-defined]
         @classmethod
         def from_config(cls, config: dict[str, Any]) -> Any:
             return super().from_config({key: value for key, value in config.items() if key != "groups"})
 
-    known = {"DepthwiseConv2D": DepthwiseConv2D}
+    known = {"DepthwiseConv2D": WithoutGroups}
     try:
         return tf.keras.models.load_model(path, compile=False, custom_objects=known)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

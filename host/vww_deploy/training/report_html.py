@@ -69,7 +69,7 @@ def _page(
         tiles=[
             accuracy_tile("top-1", right_no + hits, one.pictures),
             accuracy_tile(f"{yes} found", hits, hits + misses),
-            accuracy_tile(f"{no} told so", right_no, right_no + alarms),
+            accuracy_tile(f"{no} recognised", right_no, right_no + alarms),
             (f"{one.f1:.3f}", "F1", f"best {one.best_f1:.3f} at threshold {one.best_f1_threshold:.3f}"),
         ],
         classes=one.classes,

@@ -77,7 +77,7 @@ def test_what_is_plugged_in_is_there_or_not_and_what_is_emulated_is_started(plug
     assert default_board() == get_board("virtual")
     emulated = driver_for(default_board())
     emulated.check_present(None)
-    assert emulated.on_demand and emulated.firmware_image() is None and emulated.log() == []
+    assert emulated.emulated and emulated.firmware_image() is None and emulated.log() == []
     assert not emulated.power_off()
 
 

@@ -31,7 +31,7 @@ def compiled() -> Compiled:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What was done, in order, on a machine where everything goes well."""
     done: list[tuple[Any, ...]] = []
 
@@ -78,11 +78,11 @@ def answering(monkeypatch: pytest.MonkeyPatch, board: str, graph: Graph, model_s
 
 
 def test_build_then_bootloader_then_upload_then_ask(
-    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    compiled: Compiled, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, "nano33ble", compiled.graph)
     flashed = flash(compiled, "nano33ble", "/dev/ttyACM0")
-    assert told == [
+    assert calls == [
         ("build",),
         ("lock",),
         ("enter", "/dev/ttyACM0"),
@@ -95,7 +95,7 @@ def test_build_then_bootloader_then_upload_then_ask(
 
 
 def test_what_does_not_build_leaves_the_board_alone(
-    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    compiled: Compiled, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise BuildError("no")
@@ -103,11 +103,11 @@ def test_what_does_not_build_leaves_the_board_alone(
     monkeypatch.setattr(platformio, "build", fail)
     with pytest.raises(BuildError):
         flash(compiled, "nano33ble")
-    assert told == []
+    assert calls == []
 
 
 def test_another_board_that_answers(
-    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    compiled: Compiled, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, "portenta_h7_m7", compiled.graph)
     with pytest.raises(LinkError, match="for portenta_h7_m7, not nano33ble") as caught:
@@ -116,7 +116,7 @@ def test_another_board_that_answers(
 
 
 def test_a_board_that_runs_another_model_afterwards(
-    compiled: Compiled, told: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    compiled: Compiled, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, "nano33ble", compiled.graph, "01" * 32)
     said = r"ACM2: the board runs an unknown model \(010101010101\), not person_96_gray"
@@ -128,7 +128,7 @@ def test_a_board_that_runs_another_model_afterwards(
 @pytest.mark.parametrize(("port", "said"), [(None, "no Arduino Nano 33 BLE"), ("/dev/ttyACM99", "no such port")])
 def test_a_board_that_is_not_there_is_said_before_the_build(
     compiled: Compiled,
-    told: list[tuple[Any, ...]],
+    calls: list[tuple[Any, ...]],
     monkeypatch: pytest.MonkeyPatch,
     port: str | None,
     said: str,
@@ -137,7 +137,7 @@ def test_a_board_that_is_not_there_is_said_before_the_build(
     monkeypatch.setattr(bootloader.ThisMachine, "ports", lambda _: [])
     with pytest.raises(BoardError, match=said):
         flash(compiled, "nano33ble", port)
-    assert told == []
+    assert calls == []
 
 
 def test_a_board_that_waits_in_its_bootloader_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

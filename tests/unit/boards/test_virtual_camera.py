@@ -18,7 +18,7 @@ from PIL import Image
 from vww_deploy.boards import camera_feed
 from vww_deploy.boards.camera_feed import CameraFault, CameraFeed, Pictures, TestPattern
 from vww_deploy.errors import DataError, LinkError
-from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_frame, encode_frame
+from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat, decode_picture, encode_picture
 from vww_deploy.resources import firmware_dir
 
 OK, NO_CAMERA, UNSUPPORTED, NO_FRAME, TORN, WAITING = range(6)
@@ -38,7 +38,7 @@ struct TestPort : vww::Port {
   size_t write(const uint8_t* data, size_t size) override { write_fn(data, int(size)); return size; }
   uint32_t milliseconds() override { return clock_fn(); }
 };
-struct Sink : vww::FrameSink {
+struct Sink : vww::PictureSink {
   std::vector<uint8_t> bytes;
   void take(const uint8_t* data, size_t size) override { bytes.insert(bytes.end(), data, data + size); }
 };
@@ -118,11 +118,13 @@ class Board:
             self.slow = (data[1:], period)
         return self.now
 
-    def begin(self, frame: CameraFormat, pattern: TestPattern = TestPattern.NONE) -> int:
-        status: int = self._library.begin(frame.width, frame.height, int(frame.pixels), int(pattern))
+    def begin(self, camera_format: CameraFormat, pattern: TestPattern = TestPattern.NONE) -> int:
+        status: int = self._library.begin(
+            camera_format.width, camera_format.height, int(camera_format.pixels), int(pattern)
+        )
         return status
 
-    def frame(self) -> tuple[int, bytes]:
+    def picture(self) -> tuple[int, bytes]:
         self._library.request()
         status = WAITING
         for _ in range(10_000):
@@ -177,24 +179,24 @@ SMALL = CameraFormat(20, 12, PixelFormat.RGB565_BIG)
 
 
 @pytest.mark.parametrize("pixels", list(PixelFormat))
-def test_frames_travel_from_the_pictures_to_the_driver(
+def test_pictures_travel_from_the_pictures_to_the_driver(
     library: ctypes.CDLL, picture: Path, address: tuple[Path, socket.socket], pixels: PixelFormat
 ) -> None:
-    frame = CameraFormat(24, 16, pixels)
+    camera_format = CameraFormat(24, 16, pixels)
 
     def board_sees(end: socket.socket) -> None:
-        sizes = {1: 12 + len(camera_feed.NAME) + 4, 2: 12 + frame.bytes + 4}
+        sizes = {1: 12 + len(camera_feed.NAME) + 4, 2: 12 + camera_format.bytes + 4}
         board = Board(library, lambda request: receive(end, request, sizes[request[2]]))
-        assert board.begin(frame) == OK
+        assert board.begin(camera_format) == OK
         assert board.name == camera_feed.NAME
         for _ in range(3):
-            assert board.frame() == (OK, encode_frame(Image.open(picture), frame))
+            assert board.picture() == (OK, encode_picture(Image.open(picture), camera_format))
 
     served(address, board_sees, source=Pictures([picture]), fps=200.0)
 
 
-def test_frames_come_at_the_cameras_beat(picture: Path, address: tuple[Path, socket.socket]) -> None:
-    """Four frames at 20 a second take at least three periods, however fast they are asked for."""
+def test_pictures_come_at_the_cameras_beat(picture: Path, address: tuple[Path, socket.socket]) -> None:
+    """Four pictures at 20 a second take at least three periods, however fast they are asked for."""
     import time
 
     def board_sees(end: socket.socket) -> None:
@@ -206,10 +208,20 @@ def test_frames_come_at_the_cameras_beat(picture: Path, address: tuple[Path, soc
     served(address, board_sees, source=Pictures([picture]), fps=20.0)
 
 
-def request_of(frame: CameraFormat, kind: int = 2, pattern: int = 0, sequence: int = 9) -> bytes:
+def request_of(camera_format: CameraFormat, kind: int = 2, pattern: int = 0, sequence: int = 9) -> bytes:
     import struct
 
-    return struct.pack("<2sBBHHHBB", b"VQ", kind, pattern, sequence, frame.width, frame.height, int(frame.pixels), 0)
+    return struct.pack(
+        "<2sBBHHHBB",
+        b"VQ",
+        kind,
+        pattern,
+        sequence,
+        camera_format.width,
+        camera_format.height,
+        int(camera_format.pixels),
+        0,
+    )
 
 
 def test_bytes_that_are_no_request_are_passed_over(picture: Path, address: tuple[Path, socket.socket]) -> None:
@@ -242,7 +254,7 @@ def answer(kind: int, sequence: int, payload: bytes, status: int = 0, crc: int |
 
 
 def obedient(payload: bytes, change: Callable[[bytes], bytes] = lambda data: data) -> Callable[[bytes], bytes]:
-    """A camera that answers with ``payload``; frames go through ``change``."""
+    """A camera that answers with ``payload``; pictures go through ``change``."""
 
     def respond(request: bytes) -> bytes:
         sequence = int.from_bytes(request[4:6], "little")
@@ -262,7 +274,7 @@ def test_the_driver_says_what_is_wrong(library: ctypes.CDLL) -> None:
     assert silent.name == ""
     assert len(silent.sent) == 3 * 12  # asked three times
     assert 1500 < silent.now < 1600  # it does not wait longer than it says
-    # a frame that is still on its way from before does not make the camera absent, however long it takes
+    # a picture that is still on its way from before does not make the camera absent, however long it takes
     late = Board(library)
     late.slow = (b"\0" * 900 + answer(1, 1, b"late"), 3)
     assert late.begin(SMALL) == OK
@@ -282,14 +294,14 @@ def test_the_driver_says_what_is_wrong(library: ctypes.CDLL) -> None:
     for change, expected in cases:
         board = Board(library, obedient(PAYLOAD, change))
         assert board.begin(SMALL) == OK
-        status, data = board.frame()
+        status, data = board.picture()
         assert status == expected
         if expected == OK:
             assert data == PAYLOAD
-        # whatever happened, the next frame is taken
+        # whatever happened, the next picture is taken
         board._respond = obedient(PAYLOAD)
         board.incoming.clear()
-        assert board.frame() == (OK, PAYLOAD)
+        assert board.picture() == (OK, PAYLOAD)
 
 
 @settings(max_examples=200, deadline=None)
@@ -298,22 +310,22 @@ def test_the_driver_survives_anything(library: ctypes.CDLL, data: bytes, length:
     header = b"VC" + bytes([kind, 0]) + b"\x02\0\0\0" + length.to_bytes(4, "little")
     board = Board(library, obedient(PAYLOAD, lambda _: header + data))
     assert board.begin(SMALL) == OK
-    status, taken = board.frame()
+    status, taken = board.picture()
     assert status in (NO_FRAME, TORN, UNSUPPORTED)
     assert len(taken) <= SMALL.bytes
 
 
 def test_patterns() -> None:
-    walking = camera_feed.pattern_frame(TestPattern.WALKING_ONE, CameraFormat(10, 4, PixelFormat.RGB565_BIG))
+    walking = camera_feed.pattern_picture(TestPattern.WALKING_ONE, CameraFormat(10, 4, PixelFormat.RGB565_BIG))
     assert list(walking[:10]) == [1, 2, 4, 8, 16, 32, 64, 128, 1, 2]
-    frame = CameraFormat(160, 120, PixelFormat.RGB565_LITTLE)
-    bars = decode_frame(camera_feed.pattern_frame(TestPattern.BARS, frame), frame)
+    camera_format = CameraFormat(160, 120, PixelFormat.RGB565_LITTLE)
+    bars = decode_picture(camera_feed.pattern_picture(TestPattern.BARS, camera_format), camera_format)
     colours = [(1, 1, 1), (1, 1, 0), (0, 1, 1), (0, 1, 0), (1, 0, 1), (1, 0, 0), (0, 0, 1), (0, 0, 0)]
     assert (bars[:, 10::20] == np.array(colours, dtype=np.uint8)[None] * 255).all()
 
 
 @pytest.mark.parametrize("fault", list(CameraFault))
-def test_every_fault_keeps_the_frames_length(fault: CameraFault) -> None:
+def test_every_fault_keeps_the_pictures_length(fault: CameraFault) -> None:
     data = np.random.default_rng(1).integers(0, 256, SMALL.bytes, dtype=np.uint8).tobytes()
     assert len(camera_feed.broken(data, SMALL, fault)) == len(data)
 
@@ -339,7 +351,7 @@ def test_a_video_runs_at_its_own_speed(tmp_path: Path) -> None:
     for i in range(10):
         writer.write(np.full((32, 32, 3), 20 * i, dtype=np.uint8))
     writer.release()
-    video = camera_feed.Video(path, fps=10.0)  # every second frame
+    video = camera_feed.Video(path, fps=10.0)  # every second picture
     shown = [round(np.asarray(video.image(1)).mean() / 20) for _ in range(7)]
     video.close()
     assert shown[:5] == [1, 3, 5, 7, 9]
@@ -347,7 +359,7 @@ def test_a_video_runs_at_its_own_speed(tmp_path: Path) -> None:
 
 
 class BlueWebcam:
-    """Stands in for a webcam: three blue frames, then it is unplugged. OpenCV's order is blue, green, red."""
+    """Stands in for a webcam: three blue pictures, then it is unplugged. OpenCV's order is blue, green, red."""
 
     def __init__(self, number: int) -> None:
         assert number == 1
@@ -365,7 +377,7 @@ class BlueWebcam:
         self.released = True
 
 
-def test_the_webcams_frames_are_in_true_colours_until_it_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_webcams_pictures_are_in_true_colours_until_it_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
     cv2 = pytest.importorskip("cv2", reason="needs the extra 'camera'")
     monkeypatch.setattr(cv2, "VideoCapture", BlueWebcam)
     webcam = camera_feed.open_images(["webcam:1"], 10.0)
@@ -374,7 +386,7 @@ def test_the_webcams_frames_are_in_true_colours_until_it_is_unplugged(monkeypatc
         image = webcam.image(1)
         assert image.size == (32, 24)
         assert image.getpixel((5, 5)) == (0, 0, 255)
-    with pytest.raises(DataError, match="webcam 1 gives no more frames"):
+    with pytest.raises(DataError, match="webcam 1 gives no more pictures"):
         webcam.image(1)
     webcam.close()
     assert webcam._capture.released
@@ -391,5 +403,5 @@ def test_missing_videos_and_boards_are_told(tmp_path: Path, picture: Path, monke
     with pytest.raises(LinkError, match="camera port") as caught:
         CameraFeed(tmp_path / "none", Pictures([picture]))
     assert "running" in caught.value.hint
-    with pytest.raises(DataError, match="0 frames a second"):
+    with pytest.raises(DataError, match="0 pictures a second"):
         CameraFeed(tmp_path / "none", Pictures([picture]), fps=0.0)

@@ -24,11 +24,11 @@ def test_boards_shows_the_catalogue_and_what_is_plugged_in(
         assert board.title in shown.out
     assert "nano33ble at /dev/ttyACM4 (in its bootloader)" in shown.out
 
-    told = json.loads(cli("boards", "--json").out)
-    kit = next(board for board in told["boards"] if board["name"] == "nano33ble")
+    printed = json.loads(cli("boards", "--json").out)
+    kit = next(board for board in printed["boards"] if board["name"] == "nano33ble")
     assert (kit["mcu"], kit["figures"], kit["baudrate"]) == ("nRF52840", "linked", 115200)
     assert (kit["usb_ids"], kit["bootloader_usb_ids"]) == (["2341:805a"], ["2341:005a"])
     assert kit["cameras"] == ["ov7675"]
-    assert told["attached"] == [
+    assert printed["attached"] == [
         {"board": "nano33ble", "port": "/dev/ttyACM4", "serial_number": "ABC", "in_bootloader": True}
     ]

@@ -1,4 +1,4 @@
-"""The camera's commands: what they refuse before a board is looked for, and runs that remember raw frames."""
+"""The camera's commands: what they refuse before a board is looked for, and runs that remember raw pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refused(*arguments: str) -> VwwError:
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     assert "walking-one" in refused("camera", "--pattern", "stripes").hint
     assert "swapped-lines" in refused("camera", "--fault", "rust").hint
-    assert "qcif" in refused("camera", "--frame", "huge").hint
+    assert "qcif" in refused("camera", "--camera-format", "huge").hint
 
 
 def test_only_the_virtual_camera_is_shown_pictures() -> None:

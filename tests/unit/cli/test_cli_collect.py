@@ -18,7 +18,7 @@ Cli = Callable[..., Any]
 
 
 def showing(different: int, *, given: list[int]) -> SimpleNamespace:
-    """A source that shows so many different frames, again and again, until it is stopped."""
+    """A source that shows so many different pictures, again and again, until it is stopped."""
 
     def events(control: Any) -> Iterator[ShownPicture]:
         while not control.stopped:
@@ -41,10 +41,13 @@ def test_collect_ends_when_nothing_new_comes(
     assert ("among those taken before" in ran.err) == bool(code)
 
 
-def test_frames_that_were_there_before_are_counted_apart(
+def test_pictures_that_were_there_before_are_counted_apart(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for different, code, said in ((3, 1, "Took 3 new frames. "), (5, 1, "Took 2 new frames; 3 were there already. ")):
+    for different, code, said in (
+        (3, 1, "Took 3 new pictures. "),
+        (5, 1, "Took 2 new pictures; 3 were there already. "),
+    ):
         monkeypatch.setattr(collect, "open_source", lambda *_, n=different, **__: showing(n, given=[]))
         ran = cli("collect", "--person", "-n", 9, "--camera", "-o", tmp_path / "out")
         assert ran.code == code

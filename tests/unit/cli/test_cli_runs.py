@@ -13,7 +13,7 @@ import pytest
 
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session.events import Peer
 
@@ -29,7 +29,7 @@ def filled(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
             outputs = (int(127 - 255 * p_person), int(255 * p_person - 128))
             reference = outputs if same else outputs[::-1]
             inference = Inference(position, p_person, None, 9_000_000 + position, position, outputs, reference)
-            writer.record(Result(pictures[position].path, pictures[position].truth, "00" * 32, inference))
+            writer.record(StoredResult(pictures[position].path, pictures[position].truth, "00" * 32, inference))
         writer.skip(2, "broken.png is empty (0 bytes)")
         writer.finish("complete")
     return cli
@@ -113,7 +113,7 @@ def test_a_store_of_somebody_else_commands_no_terminal(cli: Callable[..., Any], 
     with Store(tmp_path / "state" / "runs.sqlite") as store:
         header = RunHeader(Peer("b\x1b[2J", "p\x9b2J", "", "m\x07", "ab" * 32))
         writer = store.begin(header, [Picture("\x1b]0;title\x07a.png"), Picture("b.png")])
-        writer.record(Result("", None, "", Inference(0, 0.5, 1, 1, outputs=(0, 1))))
+        writer.record(StoredResult("", None, "", Inference(0, 0.5, 1, 1, outputs=(0, 1))))
         writer.skip(1, "\x1b[31m")
         writer.finish("complete", "note \x1b[2J")
     for arguments in (("list",), ("show", "1"), ("export", "1", "-o", tmp_path / "x.csv"), ("show", "1", "--json")):

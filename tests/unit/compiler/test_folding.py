@@ -12,7 +12,6 @@ from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.compiler.passes import convolutions_only
 from vww_deploy.errors import ModelError
 from vww_deploy.graph import Graph, Reference, read_model
-from vww_deploy.graph.ranges import ranges_of
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -23,7 +22,7 @@ def test_ranges_hold(seed: int) -> None:
         reference = Reference(graph)
     except ModelError:
         return  # scales that LiteRT refuses
-    ranges = ranges_of(graph)
+    ranges = graph.ranges()
     random = np.random.default_rng(seed)
     for picture in (
         random.integers(-128, 128, graph.input_activation.shape).astype(np.int8),

@@ -32,7 +32,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def machine(
     monkeypatch: pytest.MonkeyPatch, do: Callable[[str, Shard], object], boards: int = 1, **options: object
 ) -> Machine:
-    """A machine whose boards do what ``do`` says, told the serial number."""
+    """A machine whose boards do what ``do`` says, called with the serial number."""
 
     def done(board: LentBoard, shard: Shard) -> Outcome:
         do(board.offer.serial, shard)
@@ -83,8 +83,8 @@ def test_a_board_that_fails_three_times_in_a_row_is_set_aside_and_said(monkeypat
         if serial == "v0":
             raise LinkError("no answer", hint="look")
 
-    told: list[tuple[str, int]] = []
-    two = machine(monkeypatch, fail, boards=2, changed=lambda kind, left: told.append((kind, left)))
+    reported: list[tuple[str, int]] = []
+    two = machine(monkeypatch, fail, boards=2, changed=lambda kind, left: reported.append((kind, left)))
     failed = [two.do(Shard(WORK, board="v0")) for _ in range(4)]
     assert [(one.error, one.at_fault, one.set_aside) for one in failed] == [
         ("no answer", True, False),
@@ -92,7 +92,7 @@ def test_a_board_that_fails_three_times_in_a_row_is_set_aside_and_said(monkeypat
         ("no answer", True, True),
         ("v0: the board is set aside", True, True),
     ]
-    assert told == [("virtual", 1)]
+    assert reported == [("virtual", 1)]
     assert [two.do(Shard(WORK)).board for _ in range(3)] == ["v1"] * 3
 
 

@@ -38,8 +38,8 @@ def test_a_flashed_model_is_known_with_its_card_when_its_file_is_gone(mine: Mode
 
 def test_what_the_user_said_of_its_labels_is_kept(mine: Model, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("bird\nplane\n")
-    told = Model.load(mine.path, labels=tmp_path / "names.txt", person_label="bird")
-    known.remember(told)
+    labelled = Model.load(mine.path, labels=tmp_path / "names.txt", person_label="bird")
+    known.remember(labelled)
     found = known.find(mine.sha256)
     assert found is not None
     assert (found.outputs.labels, found.outputs.person) == (("bird", "plane"), 0)

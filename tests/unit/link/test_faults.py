@@ -28,7 +28,7 @@ from vww_deploy.link.transport import open_transport
 StartBoard = Callable[..., Any]
 
 
-# -- a lane -----------------------------------------------------------------------------------------------------------
+# -- one way -----------------------------------------------------------------------------------------------------------
 
 
 def direction(rate: float, *kinds: LineFault, seed: int = 0) -> LineDirection:

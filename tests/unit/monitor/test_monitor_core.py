@@ -1,4 +1,4 @@
-"""The monitor without a face: threads, wishes, files."""
+"""The monitor without a front end: threads, requests, files."""
 
 from __future__ import annotations
 
@@ -82,23 +82,23 @@ def test_another_board_can_be_chosen(monitor: Monitor) -> None:
 def test_a_snapshot_is_what_was_shown(monitor: Monitor) -> None:
     shown = monitor.view().shown
     assert shown is not None
-    path = monitor.snapshot(shown.frame.number)
-    assert np.array_equal(np.asarray(Image.open(path)), shown.frame.pixels[:, :, 0])
+    path = monitor.snapshot(shown.picture.number)
+    assert np.array_equal(np.asarray(Image.open(path)), shown.picture.pixels[:, :, 0])
     raw = path.with_name(path.stem + "-raw.png")
-    assert shown.frame.raw is not None
-    assert np.array_equal(np.asarray(Image.open(raw)), shown.frame.raw)
+    assert shown.picture.raw is not None
+    assert np.array_equal(np.asarray(Image.open(raw)), shown.picture.raw)
     facts = json.loads(path.with_suffix(".json").read_text())
     assert facts["result"]["p_person"] == shown.result.p_person
-    assert facts["frame"]["source"] == shown.frame.source
+    assert facts["frame"]["source"] == shown.picture.source
 
 
-def test_a_frame_that_is_long_gone_cannot_be_labelled(monitor: Monitor) -> None:
+def test_a_picture_that_is_long_gone_cannot_be_labelled(monitor: Monitor) -> None:
     wait_for(lambda: monitor.view().results > 70)
-    with pytest.raises(DataError, match="frame 0 is no longer kept"):
+    with pytest.raises(DataError, match="picture 0 is no longer kept"):
         monitor.label(True, 0)
 
 
-def test_labelled_frames_are_read_back_by_the_readers_of_folders_and_of_tables(monitor: Monitor) -> None:
+def test_labelled_pictures_are_read_back_by_the_readers_of_folders_and_of_tables(monitor: Monitor) -> None:
     monitor.pause(True)
     time.sleep(0.2)
     path = monitor.label(True)
@@ -107,15 +107,15 @@ def test_labelled_frames_are_read_back_by_the_readers_of_folders_and_of_tables(m
     assert gather([str(path)], labels=folder / "labels.csv")[0].truth == 1
     shown = monitor.view().shown
     assert shown is not None
-    assert shown.frame.raw is not None and np.array_equal(np.asarray(Image.open(path)), shown.frame.raw)
+    assert shown.picture.raw is not None and np.array_equal(np.asarray(Image.open(path)), shown.picture.raw)
 
-    again = monitor.label(False)  # a slip of the finger is mended by the other label
+    again = monitor.label(False)  # a slip of the finger is corrected by the other label
     assert not path.exists()
     assert [(p.path, p.truth) for p in gather([str(folder)])] == [(str(again), 0)]
     assert monitor.collection.counts() == (1, 0)
 
 
-def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
+def test_collected_pictures_are_what_train_reads(tmp_path: Path) -> None:
     collection = Collection(tmp_path / "labelled")
     for number in range(40):
         pixels = np.random.default_rng(number).integers(0, 255, (96, 96, 1), np.uint8)
@@ -134,9 +134,9 @@ def test_collected_frames_are_what_train_reads(tmp_path: Path) -> None:
 def test_a_label_that_is_changed_by_a_killed_program_loses_no_frame(
     before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed, played, before the frame or before the table is written."""
-    frame = ShownPicture(0, np.full((4, 4, 1), 9, np.uint8))
-    Collection(tmp_path).add(frame, person=True)
+    """Killed, played, before the picture or before the table is written."""
+    picture = ShownPicture(0, np.full((4, 4, 1), 9, np.uint8))
+    Collection(tmp_path).add(picture, person=True)
 
     def killed(path: Path, content: bytes) -> None:
         if path.name.endswith(before):
@@ -145,19 +145,19 @@ def test_a_label_that_is_changed_by_a_killed_program_loses_no_frame(
 
     monkeypatch.setattr(collection, "write_whole", killed)
     with pytest.raises(KeyboardInterrupt):
-        Collection(tmp_path).add(frame, person=False)
+        Collection(tmp_path).add(picture, person=False)
     (line,) = (tmp_path / "labels.csv").read_text().splitlines()[1:]
     assert line.startswith("person/") and (tmp_path / line.split(",")[0]).exists()
     monkeypatch.setattr(collection, "write_whole", write_whole)
-    Collection(tmp_path).add(frame, person=False)
+    Collection(tmp_path).add(picture, person=False)
     assert [path.parent.name for path in tmp_path.rglob("*.png")] == ["no_person"]
 
 
 def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("name,kind\na,b\n")
-    frame = ShownPicture(0, np.zeros((4, 4, 1), np.uint8))
+    picture = ShownPicture(0, np.zeros((4, 4, 1), np.uint8))
     with pytest.raises(DataError, match="not made by this program"):
-        Collection(tmp_path).add(frame, True)
+        Collection(tmp_path).add(picture, True)
     assert (tmp_path / "labels.csv").read_text() == "name,kind\na,b\n"
     assert not (tmp_path / "person").exists()
 
@@ -188,10 +188,10 @@ def test_a_sent_picture_is_shown(monitor: Monitor, tmp_path: Path) -> None:
     monitor.pause(True)
     Image.new("RGB", (50, 40), (255, 0, 0)).save(tmp_path / "red.png")
     monitor.send("red.png", (tmp_path / "red.png").read_bytes())
-    wait_for(lambda: monitor.view().shown.frame.source == "red.png")  # type: ignore[union-attr]
+    wait_for(lambda: monitor.view().shown.picture.source == "red.png")  # type: ignore[union-attr]
     shown = monitor.view().shown
     assert shown is not None
-    assert set(np.unique(shown.frame.pixels)) == {76}  # red's luma
+    assert set(np.unique(shown.picture.pixels)) == {76}  # red's luma
 
 
 def test_pictures_do_not_pile_up_before_a_board_that_is_away(monitor: Monitor, source: GeneratedSource) -> None:

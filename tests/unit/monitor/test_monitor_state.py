@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.generated_source import GeneratedSource, board_info
 from vww_deploy.link.inference import Inference
-from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_FRAMES, MAX_CONSOLE_LINE, State
+from vww_deploy.monitor.state import CONSOLE_LINES, HISTORY, KEPT_PICTURES, MAX_CONSOLE_LINE, State
 from vww_deploy.session.events import Connection, LayerTimes, LinkReport, ShownPicture, Skipped
 from vww_deploy.session.source import Control
 
@@ -23,16 +23,16 @@ def show(state: State, number: int, p_person: float = 0.9, at: float | None = No
     state.apply(Inference(number, p_person, latency_us, latency_us * 1000, retries=1, at=at))
 
 
-def test_the_newest_frame_with_a_result_is_shown() -> None:
+def test_the_newest_picture_with_a_result_is_shown() -> None:
     state = State()
     show(state, 0, 0.9)
     state.apply(ShownPicture(1, PIXELS))
     assert state.view().shown is not None
     shown = state.view().shown
-    assert shown is not None and shown.frame.number == 0
+    assert shown is not None and shown.picture.number == 0
 
 
-def test_a_result_without_its_frame_is_left_out() -> None:
+def test_a_result_without_its_picture_is_left_out() -> None:
     state = State()
     state.apply(Inference(7, 0.5, 1, 1))
     assert state.view().shown is None
@@ -55,21 +55,21 @@ def test_the_threshold_stays_a_probability(given: float, kept: float) -> None:
     assert state.view().threshold == kept
 
 
-def test_frames_a_second_are_those_of_the_results_own_times() -> None:
+def test_pictures_a_second_are_those_of_the_results_own_times() -> None:
     state = State()
     for number in range(40):
         show(state, number)
     assert state.view().fps == pytest.approx(10, rel=1e-6)
 
 
-def test_slow_frames_have_a_rate_too() -> None:
+def test_slow_pictures_have_a_rate_too() -> None:
     state = State()
     show(state, 0, at=1000)
     show(state, 1, at=1010)
     assert state.view().fps == pytest.approx(0.1)
 
 
-def test_gaps_in_the_numbers_are_missed_frames_and_retries_add_up() -> None:
+def test_gaps_in_the_numbers_are_missed_pictures_and_retries_add_up() -> None:
     state = State()
     for number in (0, 1, 5, 6):
         show(state, number)
@@ -144,11 +144,11 @@ def test_silence_is_noticed_where_results_are_to_be_expected() -> None:
     assert replay.view().silent_s(arrived + 60) is None
 
 
-def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
-    """36,000 frames as fast as they go: what is kept neither grows in number nor in bytes."""
+def test_history_is_bounded_through_an_hour_at_ten_pictures_a_second() -> None:
+    """36,000 pictures as fast as they go: what is kept neither grows in number nor in bytes."""
     state = State()
     sizes = []
-    for event in GeneratedSource(fps=0, frames=36_000, console="x" * 10_000).events(Control()):
+    for event in GeneratedSource(fps=0, pictures=36_000, console="x" * 10_000).events(Control()):
         state.apply(event)
         if isinstance(event, Inference) and event.number in (3_000, 35_999):
             view = state.view()
@@ -157,4 +157,4 @@ def test_history_is_bounded_through_an_hour_at_ten_frames_a_second() -> None:
     assert sizes[0][0] == sizes[1][0] == HISTORY
     assert sizes[1][1] == CONSOLE_LINES
     assert sizes[1][2] <= CONSOLE_LINES * (MAX_CONSOLE_LINE + 100)
-    assert sizes[0][3] == sizes[1][3] == KEPT_FRAMES
+    assert sizes[0][3] == sizes[1][3] == KEPT_PICTURES

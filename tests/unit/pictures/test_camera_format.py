@@ -1,4 +1,4 @@
-"""Camera frames on the host: formats, and their agreement with preprocessing of pictures."""
+"""Camera pictures on the host: formats, and their agreement with preprocessing of pictures."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def test_rgb565_words_by_hand() -> None:
     expected = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (132, 130, 132)]
     for pixels, order in ((PixelFormat.RGB565_LITTLE, "little"), (PixelFormat.RGB565_BIG, "big")):
         data = b"".join(word.to_bytes(2, order) for word in words)  # type: ignore[arg-type]
-        decoded = camera_format.decode_frame(data, CameraFormat(6, 1, pixels))
+        decoded = camera_format.decode_picture(data, CameraFormat(6, 1, pixels))
         assert [tuple(pixel) for pixel in decoded[0].tolist()] == expected
 
 
 @pytest.mark.parametrize("pixels", list(PixelFormat))
 def test_what_was_encoded_is_decoded(pixels: PixelFormat) -> None:
     source = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    frame = CameraFormat(16, 12, pixels)
-    decoded = camera_format.decode_frame(camera_format.encode_frame(Image.fromarray(source), frame), frame)
+    taken_as = CameraFormat(16, 12, pixels)
+    decoded = camera_format.decode_picture(camera_format.encode_picture(Image.fromarray(source), taken_as), taken_as)
     if pixels is PixelFormat.GRAY8:
         assert np.array_equal(decoded, preprocess.luma(source))
     elif pixels is PixelFormat.RGB888:
@@ -51,23 +51,23 @@ def test_what_was_encoded_is_decoded(pixels: PixelFormat) -> None:
         assert np.array_equal(decoded[..., 1] >> 2, source[..., 1] >> 2)
 
 
-def test_frames_of_the_wrong_length_are_refused() -> None:
+def test_pictures_of_the_wrong_length_are_refused() -> None:
     with pytest.raises(DataError, match="25344 bytes, not 25343"):
-        camera_format.decode_frame(bytes(25_343), camera_format.parse_format("qcif"))
+        camera_format.decode_picture(bytes(25_343), camera_format.parse_format("qcif"))
 
 
 @pytest.mark.parametrize("resize", ["squash", "crop"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_frame_is_preprocessed_as_the_same_picture_is(resize: str, channels: int) -> None:
+def test_a_picture_is_preprocessed_as_the_same_picture_is(resize: str, channels: int) -> None:
     source = np.random.default_rng(4).integers(0, 256, (144, 176, 3), dtype=np.uint8)
     spec = InputSpec(96, 96, channels, resize=resize)
-    frame = CameraFormat(176, 144, PixelFormat.RGB888)
+    taken_as = CameraFormat(176, 144, PixelFormat.RGB888)
     assert np.array_equal(
-        camera_format.frame_to_pixels(source.tobytes(), frame, spec),
+        camera_format.picture_to_pixels(source.tobytes(), taken_as, spec),
         preprocess.to_pixels(Image.fromarray(source), spec),
     )
     gray = CameraFormat(176, 144, PixelFormat.GRAY8)
     assert np.array_equal(
-        camera_format.frame_to_pixels(source[..., 0].tobytes(), gray, spec),
+        camera_format.picture_to_pixels(source[..., 0].tobytes(), gray, spec),
         preprocess.to_pixels(Image.fromarray(source[..., 0]), spec),
     )

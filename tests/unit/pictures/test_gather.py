@@ -61,12 +61,12 @@ def test_labels_that_name_none_of_the_pictures_are_an_error(tree: Path) -> None:
 
 def test_what_has_no_counterpart_and_kinds_that_are_not_read_are_counted(tree: Path) -> None:
     labels = tree / "labels.csv"
-    told: list[str] = []
+    noticed: list[str] = []
     labels.write_text("file,label\nperson/a.PNG,1\ngone.png,0\n")
     for name in ("a.jxl", "b.JXL", "deep/c.avif"):
         (tree / name).touch()
-    gather([str(tree)], labels, told.append)
-    assert told == [
+    gather([str(tree)], labels, noticed.append)
+    assert noticed == [
         "pictures of other kinds are left out: 1 .avif, 2 .jxl",
         f"3 of 4 pictures are not in {labels}",
         f"1 of 2 files in {labels} are not among the pictures",

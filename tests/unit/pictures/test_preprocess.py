@@ -141,7 +141,7 @@ def test_every_exif_orientation_is_turned_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "I"])
-def test_every_colour_mode_becomes_a_frame(mode: str) -> None:
+def test_every_colour_mode_becomes_a_picture(mode: str) -> None:
     white: dict[str, Any] = {"I;16": 65535, "I": 65535, "LA": (255, 255), "RGBA": (255, 255, 255, 255)}
     if mode in white:
         image = Image.new(mode, (20, 10), white[mode])
@@ -175,7 +175,7 @@ def test_odd_channel_counts_are_refused() -> None:
         preprocess.to_pixels(Image.new("L", (4, 4)), InputSpec(4, 4, 2))
 
 
-def test_animations_give_their_first_frame(tmp_path: Path) -> None:
+def test_animations_give_their_first_image(tmp_path: Path) -> None:
     path = tmp_path / "two.gif"
     Image.new("L", (4, 4), 255).save(path, save_all=True, append_images=[Image.new("L", (4, 4), 0)])
     assert (preprocess.to_pixels(opened(path), InputSpec(4, 4, 1)) == 255).all()

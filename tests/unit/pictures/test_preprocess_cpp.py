@@ -18,7 +18,7 @@ from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.resources import firmware_dir
 
-# A C face for ctypes; `cuts` tells in which pieces the frame is pushed.
+# A C interface for ctypes; `cuts` says in which pieces the picture is pushed.
 SHIM = r"""
 #include <vector>
 #include "vww_preprocess.h"
@@ -26,9 +26,9 @@ extern "C" int run(int w, int h, int pixels, int mw, int mh, int channels, int c
                    const uint8_t* data, const uint32_t* cuts, int pieces, int8_t* out) {
   std::vector<uint32_t> work(vww::Preprocess::work_words(mw, channels) + 1, 0xABABABABu);
   vww::Preprocess p;
-  const vww::FrameFormat frame{uint16_t(w), uint16_t(h), vww::PixelFormat(pixels)};
+  const vww::CameraFormat picture{uint16_t(w), uint16_t(h), vww::PixelFormat(pixels)};
   const vww::InputFormat model{uint16_t(mw), uint16_t(mh), uint8_t(channels), crop != 0, table};
-  const auto error = p.begin(frame, model, out, work.data());
+  const auto error = p.begin(picture, model, out, work.data());
   if (error != vww::PreprocessError::kNone) return int(error);
   for (int i = 0; i < pieces; i++) {
     if (p.done()) return 100;
@@ -62,7 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def on_device(
     run: Run,
     data: bytes,
-    frame: CameraFormat,
+    taken_as: CameraFormat,
     spec: InputSpec,
     table: npt.NDArray[np.int8],
     cuts: list[int] | None = None,
@@ -72,7 +72,7 @@ def on_device(
     size = spec.height * spec.width * spec.channels
     out = np.full(size + 8, 99, dtype=np.int8)
     status = run(
-        *(frame.width, frame.height, int(frame.pixels)),
+        *(taken_as.width, taken_as.height, int(taken_as.pixels)),
         *(spec.width, spec.height, spec.channels, int(spec.resize == "crop"), table.ctypes.data_as(ctypes.c_void_p)),
         *(ctypes.c_char_p(data), pieces.ctypes.data_as(ctypes.c_void_p), len(pieces)),
         out.ctypes.data_as(ctypes.c_void_p),
@@ -82,8 +82,8 @@ def on_device(
     return out[:size].reshape(spec.height, spec.width, spec.channels)
 
 
-def on_host(data: bytes, frame: CameraFormat, spec: InputSpec, table: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    return table[camera_format.frame_to_pixels(data, frame, spec)]
+def on_host(data: bytes, taken_as: CameraFormat, spec: InputSpec, table: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    return table[camera_format.picture_to_pixels(data, taken_as, spec)]
 
 
 def any_table(seed: int) -> npt.NDArray[np.int8]:
@@ -102,7 +102,7 @@ def any_table(seed: int) -> npt.NDArray[np.int8]:
     seed=st.integers(0, 2**32 - 1),
     pieces=st.integers(1, 12),
 )
-def test_equal_over_random_frames_sizes_and_pieces(
+def test_equal_over_random_pictures_sizes_and_pieces(
     run: Run,
     width: int,
     height: int,
@@ -115,13 +115,13 @@ def test_equal_over_random_frames_sizes_and_pieces(
     pieces: int,
 ) -> None:
     rng = np.random.default_rng(seed)
-    frame = CameraFormat(width, height, pixels)
-    data = rng.integers(0, 256, frame.bytes, dtype=np.uint8).tobytes()
+    taken_as = CameraFormat(width, height, pixels)
+    data = rng.integers(0, 256, taken_as.bytes, dtype=np.uint8).tobytes()
     spec = InputSpec(model_height, model_width, channels, resize="crop" if crop else "squash")
-    edges = np.sort(rng.integers(0, frame.bytes, pieces - 1))
-    cuts = np.diff(np.concatenate([[0], edges, [frame.bytes]])).tolist()
+    edges = np.sort(rng.integers(0, taken_as.bytes, pieces - 1))
+    cuts = np.diff(np.concatenate([[0], edges, [taken_as.bytes]])).tolist()
     table = any_table(seed)
-    assert np.array_equal(on_device(run, data, frame, spec, table, cuts), on_host(data, frame, spec, table))
+    assert np.array_equal(on_device(run, data, taken_as, spec, table, cuts), on_host(data, taken_as, spec, table))
 
 
 @pytest.mark.parametrize("size", list(camera_format.SIZES))
@@ -129,29 +129,29 @@ def test_equal_over_random_frames_sizes_and_pieces(
 @pytest.mark.parametrize("resize", ["squash", "crop"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_equal_at_the_cameras_sizes(run: Run, size: str, pixels: PixelFormat, resize: str, channels: int) -> None:
-    frame = CameraFormat(*camera_format.SIZES[size], pixels)
+    taken_as = CameraFormat(*camera_format.SIZES[size], pixels)
     spec = InputSpec(96, 96, channels, resize=resize)
     table = preprocess.quantisation_table(spec, Quantization(1 / 255, -128))
     for data in (
-        np.random.default_rng(9).integers(0, 256, frame.bytes, dtype=np.uint8).tobytes(),
-        bytes(frame.bytes),
-        b"\xff" * frame.bytes,
+        np.random.default_rng(9).integers(0, 256, taken_as.bytes, dtype=np.uint8).tobytes(),
+        bytes(taken_as.bytes),
+        b"\xff" * taken_as.bytes,
     ):
-        chunks = [512] * (frame.bytes // 512) + ([frame.bytes % 512] if frame.bytes % 512 else [])
-        assert np.array_equal(on_device(run, data, frame, spec, table, chunks), on_host(data, frame, spec, table))
+        chunks = [512] * (taken_as.bytes // 512) + ([taken_as.bytes % 512] if taken_as.bytes % 512 else [])
+        assert np.array_equal(on_device(run, data, taken_as, spec, table, chunks), on_host(data, taken_as, spec, table))
 
 
-def test_equal_at_the_largest_frame(run: Run) -> None:
+def test_equal_at_the_largest_picture(run: Run) -> None:
     """Sums reach 255 * 2^24: one bit more and they would not fit."""
-    frame = CameraFormat(4097, 4095)
+    taken_as = CameraFormat(4097, 4095)
     spec = InputSpec(3, 2, 1)
-    data = b"\xff" * frame.bytes
+    data = b"\xff" * taken_as.bytes
     table = preprocess.quantisation_table(spec, Quantization(1.0, -128))
-    assert (on_device(run, data, frame, spec, table) == 127).all()
+    assert (on_device(run, data, taken_as, spec, table) == 127).all()
 
 
 @pytest.mark.parametrize(
-    ("frame", "model", "error"),
+    ("taken_as", "model", "error"),
     [
         ((0, 4, 1), (4, 4, 1), 1),
         ((4, 0, 1), (4, 4, 1), 1),
@@ -165,10 +165,10 @@ def test_equal_at_the_largest_frame(run: Run) -> None:
     ],
 )
 def test_impossible_sizes_are_refused(
-    run: Run, frame: tuple[int, int, int], model: tuple[int, int, int], error: int
+    run: Run, taken_as: tuple[int, int, int], model: tuple[int, int, int], error: int
 ) -> None:
     table = np.zeros(256, dtype=np.int8)
     out = np.zeros(64, dtype=np.int8)
     pieces = np.zeros(1, dtype=np.uint32)
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (table, pieces, out)]
-    assert run(*frame, *model, 0, pointers[0], b"", pointers[1], 0, pointers[2]) == error
+    assert run(*taken_as, *model, 0, pointers[0], b"", pointers[1], 0, pointers[2]) == error

@@ -39,8 +39,8 @@ from vww_deploy.session.source import Control
 PIXELS = np.arange(96 * 96, dtype=np.uint32).astype(np.uint8).reshape(96, 96, 1)
 
 
-def record(path: Path, frames: int = 10) -> list[Event]:
-    events = list(GeneratedSource(fps=0, frames=frames).events(Control()))
+def record(path: Path, pictures: int = 10) -> list[Event]:
+    events = list(GeneratedSource(fps=0, pictures=pictures).events(Control()))
     with Recorder(path) as recorder:
         for event in events:
             recorder.add(event)
@@ -89,7 +89,7 @@ def test_every_kind_of_event_comes_back_as_it_was(tmp_path: Path) -> None:
 @given(
     nps.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3]))),
 )
-def test_frames_are_lossless(pixels: np.ndarray) -> None:
+def test_pictures_are_lossless(pixels: np.ndarray) -> None:
     assert np.array_equal(from_png(to_png(pixels)), pixels)
 
 
@@ -103,7 +103,7 @@ from vww_deploy.session.events import Inference
 from vww_deploy.runs.recording import Recorder, Recording
 from vww_deploy.session.source import Control
 recorder = Recorder(Path({str(path)!r}))
-for event in GeneratedSource(fps=10, frames=20).events(Control()):
+for event in GeneratedSource(fps=10, pictures=20).events(Control()):
     recorder.add(event)
 print("recorded", flush=True)
 # Within half a second, on a busy machine later; nobody asks for it.
@@ -178,9 +178,9 @@ def test_a_missing_recording_is_said(tmp_path: Path) -> None:
         Replay(tmp_path / "none.vwwrec")
 
 
-def test_a_damaged_frame_is_said(tmp_path: Path) -> None:
+def test_a_damaged_picture_is_said(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
-    record(path, frames=2)
+    record(path, pictures=2)
     with sqlite3.connect(path) as db:
         db.execute("UPDATE events SET pixels = x'00' WHERE kind = 'frame'")
     db.close()
@@ -190,7 +190,7 @@ def test_a_damaged_frame_is_said(tmp_path: Path) -> None:
 
 def test_a_newer_recording_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
-    record(path, frames=1)
+    record(path, pictures=1)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
@@ -213,7 +213,7 @@ def test_a_disk_that_is_too_slow_costs_events_not_memory(tmp_path: Path, monkeyp
 def test_a_file_that_fails_stops_the_recording_not_the_session(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.vwwrec")
     recorder.path.write_bytes(b"no SQLite file any more" * 100)
-    for event in GeneratedSource(fps=0, frames=2000).events(Control()):
+    for event in GeneratedSource(fps=0, pictures=2000).events(Control()):
         recorder.add(event)
     recorder.close()
     assert recorder.error is not None
@@ -260,20 +260,20 @@ def test_a_replay_keeps_time_and_speed_divides_it(tmp_path: Path) -> None:
     assert 0.19 <= took[1] < took[0] - 0.4
 
 
-def test_steps_forwards_and_backwards_show_single_frames(tmp_path: Path) -> None:
+def test_steps_forwards_and_backwards_show_single_pictures(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
-    record(path, frames=10)
+    record(path, pictures=10)
     control = fast()
     control.pause(True)
     replay = Replay(path).events(control)
 
-    def step(frames: int) -> list[int]:
-        control.step(frames)
+    def step(pictures: int) -> list[int]:
+        control.step(pictures)
         shown = []
         for event in replay:
             if isinstance(event, Inference):
                 shown.append(event.number)
-                if len(shown) == max(1, frames):
+                if len(shown) == max(1, pictures):
                     return shown
         raise AssertionError("the replay ended")
 

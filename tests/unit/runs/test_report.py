@@ -24,7 +24,7 @@ from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
 from vww_deploy.runs.report import render, write_report
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData, load_run
 from vww_deploy.runs.store import RunHeader, Store
 from vww_deploy.session.events import Peer
@@ -55,7 +55,7 @@ def record(store: Store, values: tuple[tuple[int | None, float, int], ...], head
     writer = store.begin(header, [*pictures, Picture("empty.png")])
     for position, (truth, p_person, latency_us) in enumerate(values):
         writer.record(
-            Result(
+            StoredResult(
                 path=pictures[position].path,
                 truth=truth,
                 sha256=hashlib.sha256(Path(pictures[position].path).read_bytes()).hexdigest(),
@@ -171,10 +171,10 @@ def test_a_changed_picture_is_not_shown_as_the_one_of_the_run(store: Store) -> N
     assert "the picture is no longer there" in render(data)
 
 
-def test_a_recording_is_reported_with_its_own_frames(tmp_path: Path) -> None:
+def test_a_recording_is_reported_with_its_own_pictures(tmp_path: Path) -> None:
     path = tmp_path / "a.vwwrec"
     with Recorder(path) as recorder:
-        for event in GeneratedSource(fps=0, frames=12).events(Control()):
+        for event in GeneratedSource(fps=0, pictures=12).events(Control()):
             recorder.add(event)
     data = load_run(str(path))
     assert (len(data.entries), data.layers, data.board.board) == (12, LAYERS, "generated")
@@ -223,7 +223,7 @@ def test_only_the_same_pictures_are_compared(store: Store, tmp_path: Path) -> No
     assert (found.pictures, found.only_before, found.only_after) == (3, 3, 0)
     path = tmp_path / "a.vwwrec"
     with Recorder(path) as recorder:
-        for event in GeneratedSource(fps=0, frames=3).events(Control()):
+        for event in GeneratedSource(fps=0, pictures=3).events(Control()):
             recorder.add(event)
     with pytest.raises(DataError, match="no picture in common"):
         compare(before, load_run(str(path)))

@@ -23,7 +23,7 @@ from vww_deploy.errors import StoreError
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs import store as store_module
-from vww_deploy.runs.result import Result
+from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.store import RunHeader, Store, StoredSkip
 from vww_deploy.session.events import Peer
 
@@ -42,12 +42,12 @@ NOW = "2026-01-02T03:04:05.678+00:00"
 PICTURES = [Picture("a.png", 1), Picture("b.png", 0), Picture("c.png")]
 
 
-def result(position: int, **changes: Any) -> Result:
+def result(position: int, **changes: Any) -> StoredResult:
     """Of the picture at that position; ``changes`` are of the picture or its inference."""
     inference = Inference(position, 0.887, 9000, 9_000_000, outputs=(-100, 99), reference=(-100, 99))
     own = {name: changes.pop(name) for name in ("truth", "sha256", "board_serial") if name in changes}
     picture = PICTURES[position % 3]
-    return replace(Result(picture.path, picture.truth, "00" * 32, replace(inference, **changes)), **own)
+    return replace(StoredResult(picture.path, picture.truth, "00" * 32, replace(inference, **changes)), **own)
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:

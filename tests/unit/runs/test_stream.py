@@ -68,9 +68,9 @@ def test_results_are_recorded_and_yielded_in_order(tmp_path: Path, model: Model,
         made = result.inference
         assert (made.latency_us, made.ticks, made.equal) == (10_000, 640_000, True)
     assert [type(event) for event in received if not isinstance(event, events.ConsoleLine)].count(events.Skipped) == 1
-    frames = [event for event in received if isinstance(event, events.ShownPicture)]
+    shown = [event for event in received if isinstance(event, events.ShownPicture)]
     answers = [event for event in received if isinstance(event, Inference)]
-    assert [frame.number for frame in frames] == [answer.number for answer in answers] == [0, 1, 3]
+    assert [one.number for one in shown] == [answer.number for answer in answers] == [0, 1, 3]
     assert all(answer.reference == answer.outputs for answer in answers)
     assert [event.text for event in received if isinstance(event, events.ConsoleLine)] == [
         f"inference {i}" for i in range(3)

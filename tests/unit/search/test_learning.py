@@ -68,8 +68,8 @@ def test_slices_compute_what_the_network_in_keras_computes() -> None:
         for one in architecture.convolutions()
     }
     x = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
-    told = forward(architecture, values, x, statistics).numpy()
-    assert np.allclose(1 / (1 + np.exp(-told)), model(x, training=False).numpy()[:, 1], atol=1e-5)
+    logits = forward(architecture, values, x, statistics).numpy()
+    assert np.allclose(1 / (1 + np.exp(-logits)), model(x, training=False).numpy()[:, 1], atol=1e-5)
 
 
 def test_spearman_is_the_correlation_of_ranks() -> None:

@@ -40,11 +40,11 @@ def test_the_int8_conversion_is_the_network_that_was_costed(architecture: Archit
     trained = read_model(quantise(float_tflite(build_network(architecture, (side, side))), pictures))
     costed = architecture_graph(architecture)
     assert shapes(trained) == shapes(costed)
-    real, told = compile_model(trained).report(), compile_model(costed).report()
+    real, counted = compile_model(trained).report(), compile_model(costed).report()
     for name in ("macs", "parameters", "ram_bytes", "code_bytes"):
-        assert getattr(real, name) == getattr(told, name), name
+        assert getattr(real, name) == getattr(counted, name), name
     # How a channel is scaled depends on its weights, which a network that is not trained has none of.
-    assert abs(real.flash_bytes - told.flash_bytes) <= told.flash_bytes // 100
+    assert abs(real.flash_bytes - counted.flash_bytes) <= counted.flash_bytes // 100
 
 
 def test_a_recipe_with_an_architecture_finds_its_weights_again(tmp_path: Path) -> None:

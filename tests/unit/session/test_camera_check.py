@@ -1,4 +1,4 @@
-"""What ``camera --check`` concludes from frames of healthy and of broken cameras."""
+"""What ``camera --check`` concludes from pictures of healthy and of broken cameras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vww_deploy.boards.camera_feed import CameraFault, TestPattern, broken, pattern_frame
+from vww_deploy.boards.camera_feed import CameraFault, TestPattern, broken, pattern_picture
 from vww_deploy.graph.ir import Quantization
 from vww_deploy.pictures import preprocess
 from vww_deploy.pictures.camera_format import CameraFormat, PixelFormat
@@ -17,8 +17,8 @@ from vww_deploy.session.camera import pixel_values
 from vww_deploy.session.camera_check import check_bars, check_exposure, check_lines
 
 COLOUR = CameraFormat(176, 144, PixelFormat.RGB565_BIG)
-WALKING = pattern_frame(TestPattern.WALKING_ONE, COLOUR)
-BARS = pattern_frame(TestPattern.BARS, COLOUR)
+WALKING = pattern_picture(TestPattern.WALKING_ONE, COLOUR)
+BARS = pattern_picture(TestPattern.BARS, COLOUR)
 
 
 def permuted(data: bytes, seen_on: list[int]) -> bytes:

@@ -131,7 +131,7 @@ def test_an_address_where_nobody_listens_is_said() -> None:
 
 
 def test_a_session_finds_its_board_again_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transport is told where to look when the port vanishes; a board that is away is None, not an error."""
+    """The transport is given where to look when the port vanishes; a board that is away is None, not an error."""
     attach(monkeypatch, "nano33ble")
     seen: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The live source over a device that is a program: what it yields, and what it does with wishes and losses."""
+"""The live source over a device that is a program: what it yields, and what it does with requests and losses."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def results(taken: list[Event]) -> list[Inference]:
     return [event for event in taken if isinstance(event, Inference)]
 
 
-def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
+def test_pictures_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     place = Place(tmp_path)
     taken = place.take(lambda taken: len(results(taken)) == 7)
     first = [type(event).__name__ for event in taken[:3]]
@@ -132,18 +132,18 @@ def test_frames_come_with_their_results_in_a_loop(tmp_path: Path) -> None:
     )
     assert isinstance(timing, events.LayerTimes)
     assert timing.layers[0] == ("0 conv", 100)
-    frames = [event for event in taken if isinstance(event, ShownPicture)]
-    assert [frame.number for frame in frames] == list(range(7))
-    assert [frame.source for frame in frames] == [place.pictures[n % 3].path for n in range(7)]
-    assert [frame.truth for frame in frames] == [n % 3 % 2 for n in range(7)]
-    for frame, result in zip(frames, results(taken), strict=True):
-        image = open_picture(Path(frame.source).read_bytes())
+    pictures = [event for event in taken if isinstance(event, ShownPicture)]
+    assert [picture.number for picture in pictures] == list(range(7))
+    assert [picture.source for picture in pictures] == [place.pictures[n % 3].path for n in range(7)]
+    assert [picture.truth for picture in pictures] == [n % 3 % 2 for n in range(7)]
+    for picture, result in zip(pictures, results(taken), strict=True):
+        image = open_picture(Path(picture.source).read_bytes())
         outputs = place.model.reference.run(place.model.to_input(image)).reshape(-1)
-        assert result.number == frame.number
+        assert result.number == picture.number
         assert result.p_person == place.model.outputs.p_person(outputs)
         assert result.stages == (("inference", 640_000), ("transfer", 64_000))
-        assert frame.raw is not None
-        assert max(frame.raw.shape) == 320
+        assert picture.raw is not None
+        assert max(picture.raw.shape) == 320
     assert any(isinstance(event, events.ConsoleLine) and event.text == "hello" for event in taken)
 
 
@@ -172,8 +172,8 @@ def test_a_board_that_comes_back_with_an_unknown_model_is_not_watched(tmp_path: 
     place.take(lambda taken: isinstance(taken[-1], Connection))
     place.device.info.model_sha256 = "00" * 32
     place.device.gone.clear()
-    told = place.take(lambda taken: isinstance(taken[-1], Connection) and "unknown model" in taken[-1].reason)[-1]
-    assert isinstance(told, Connection) and told.state == "lost"
+    lost = place.take(lambda taken: isinstance(taken[-1], Connection) and "unknown model" in taken[-1].reason)[-1]
+    assert isinstance(lost, Connection) and lost.state == "lost"
 
 
 def test_a_loss_is_told_and_the_numbers_go_on(tmp_path: Path) -> None:
@@ -213,8 +213,8 @@ def test_a_paused_board_shows_single_steps_and_what_viewers_send(tmp_path: Path)
     assert results(taken)[0].number == 0
     place.control.send(SentPicture("sent.png", Path(place.pictures[1].path).read_bytes()))
     taken = place.take(lambda taken: results(taken))
-    frame = next(event for event in taken if isinstance(event, ShownPicture))
-    assert frame.source == "sent.png"
+    picture = next(event for event in taken if isinstance(event, ShownPicture))
+    assert picture.source == "sent.png"
     place.control.send(SentPicture("broken.png", b"broken"))
     skipped = place.take(lambda taken: isinstance(taken[-1], events.Skipped))[-1]
     assert isinstance(skipped, events.Skipped)

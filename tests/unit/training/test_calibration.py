@@ -22,8 +22,8 @@ def test_the_temperature_and_bias_that_labels_were_drawn_with_are_found(slope: f
     found = fit(log_odds, labels)
     assert 1 / found.temperature == pytest.approx(slope, rel=0.06)
     assert found.bias == pytest.approx(bias, abs=0.06)
-    told = 1 / (1 + np.exp(-(log_odds / found.temperature + found.bias)))
-    assert metrics.calibration_error(metrics.calibration(told, labels)) < 0.015
+    calibrated = 1 / (1 + np.exp(-(log_odds / found.temperature + found.bias)))
+    assert metrics.calibration_error(metrics.calibration(calibrated, labels)) < 0.015
     assert metrics.calibration_error(metrics.calibration(1 / (1 + np.exp(-log_odds)), labels)) > 0.03
 
 

@@ -8,7 +8,7 @@ import pytest
 from vww_deploy.errors import DataError
 from vww_deploy.training import metrics
 
-# Two persons and two others; one other is told with more certainty than one person.
+# Two persons and two others; one other is called a person with more certainty than one person.
 PERSON = [0.9, 0.6, 0.7, 0.1]
 LABELS = [1, 1, 0, 0]
 

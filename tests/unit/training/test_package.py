@@ -59,9 +59,9 @@ def test_a_card_says_by_split_and_class_what_evaluate_says(
     packed = pack(network(), dataset, tmp_path / "m.tflite", splits=SPLITS)
     card = Model.load(packed.path).card
     assert list(card.details["accuracy"]) == list(SPLITS)
-    for split, told in card.details["accuracy"].items():
+    for split, stated in card.details["accuracy"].items():
         found, exact = evaluated(packed.path, dataset, split), packed.float_figures[split]
-        assert told == {
+        assert stated == {
             "pictures": found.pictures,
             "int8": round(found.top1, 4),
             "int8_person": round(found.person, 4),
@@ -78,10 +78,10 @@ def test_a_card_says_by_split_and_class_what_evaluate_says(
 def test_a_shipped_card_says_accuracy_by_split_and_class(path: Path) -> None:
     details = Model.load(path).card.details
     for split in ("val", "test"):
-        told, counts = details["accuracy"][split], details["data"]["pictures"][split]
-        assert told["pictures"] == sum(counts.values())
-        right = sum(told[f"int8_{name}"] * count for name, count in counts.items())
-        assert told["int8"] == pytest.approx(right / told["pictures"], abs=1e-4)
+        stated, counts = details["accuracy"][split], details["data"]["pictures"][split]
+        assert stated["pictures"] == sum(counts.values())
+        right = sum(stated[f"int8_{name}"] * count for name, count in counts.items())
+        assert stated["int8"] == pytest.approx(right / stated["pictures"], abs=1e-4)
 
 
 def test_logits_are_measured_through_a_softmax(discs: Path, tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_network_from_elsewhere_says_its_size_and_pixels(discs: Path, tmp_path
         done = CliRunner().invoke(build(), [*arguments, "--json", *pixels])
         assert done.exit_code == 0, done.output
         found[name] = json.loads(done.stdout)["float_figures"]
-        told = Model.load(model).card.details["accuracy"]["test"]["int8"]
-        assert told == round(evaluated(model, read_dataset(discs), "test").top1, 4)
+        stated = Model.load(model).card.details["accuracy"]["test"]["int8"]
+        assert stated == round(evaluated(model, read_dataset(discs), "test").top1, 4)
     assert Model.load(tmp_path / "other.tflite").card.input.pixel_range == (0.0, 1.0)
     for split in SPLITS:
         assert found["other"][split] == pytest.approx(found["usual"][split], abs=0.02)

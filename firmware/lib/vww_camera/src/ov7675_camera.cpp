@@ -20,11 +20,11 @@ constexpr uint8_t kAddress = 0x21;
 constexpr uint8_t kProductRegister = 0x0A;
 constexpr uint8_t kProduct = 0x76;
 
-// The rates that the library has for the Nano 33 BLE are 1 and 5 frames a second.
-constexpr int kFramesPerSecond = 5;
+// The rates that the library has for the Nano 33 BLE are 1 and 5 pictures a second.
+constexpr int kPicturesPerSecond = 5;
 
 // Not a member: an object that is not all zeros lies in flash, too, buffer and all.
-uint8_t frame[Ov7675Camera::kFrameBytes];
+uint8_t picture[Ov7675Camera::kPictureBytes];
 
 // True when the pin changes its level twice before the time is over.
 bool moves(int pin, uint32_t limit_ms) {
@@ -44,18 +44,18 @@ bool moves(int pin, uint32_t limit_ms) {
 CameraStatus Ov7675Camera::begin(const CameraMode& mode) {
   mode_ = mode;
   int size;
-  if (mode.frame.width == 176 && mode.frame.height == 144) {
+  if (mode.format.width == 176 && mode.format.height == 144) {
     size = QCIF;
-  } else if (mode.frame.width == 160 && mode.frame.height == 120) {
+  } else if (mode.format.width == 160 && mode.format.height == 120) {
     size = QQVGA;
   } else {
     return CameraStatus::kUnsupported;
   }
   int format;
-  if (mode.frame.pixels == PixelFormat::kGray8) {
+  if (mode.format.pixels == PixelFormat::kGray8) {
     format = GRAYSCALE;
-  } else if (mode.frame.pixels == PixelFormat::kRgb565Big || mode.frame.pixels == PixelFormat::kRgb565Little) {
-    // The bytes come as they come; the frame's name says how they are read, should one of the two be wrong.
+  } else if (mode.format.pixels == PixelFormat::kRgb565Big || mode.format.pixels == PixelFormat::kRgb565Little) {
+    // The bytes come as they come; the picture's name says how they are read, should one of the two be wrong.
     format = RGB565;
   } else {
     return CameraStatus::kUnsupported;
@@ -63,7 +63,7 @@ CameraStatus Ov7675Camera::begin(const CameraMode& mode) {
   // The sensor answers only while it gets its clock, which the library's begin() starts. It takes a second, and returns
   // 0 when nothing answers. Only a begin() that succeeded may be ended: the library frees its state in end().
   if (running_) ::Camera.end();
-  running_ = ::Camera.begin(size, format, kFramesPerSecond, OV7675) != 0;
+  running_ = ::Camera.begin(size, format, kPicturesPerSecond, OV7675) != 0;
   if (!running_) return CameraStatus::kNoCamera;
   if (mode.pattern == TestPattern::kNone) {
     ::Camera.noTestPattern();
@@ -74,12 +74,12 @@ CameraStatus Ov7675Camera::begin(const CameraMode& mode) {
   return synchronous ? CameraStatus::kOk : CameraStatus::kNoFrame;
 }
 
-CameraStatus Ov7675Camera::poll(FrameSink& sink) {
+CameraStatus Ov7675Camera::poll(PictureSink& sink) {
   if (!running_ || !answers()) return CameraStatus::kNoCamera;
-  // Not VSYNC: waiting for its pulse here would mean to miss the frame that it begins. begin() has seen it.
+  // Not VSYNC: waiting for its pulse here would mean to miss the picture that it begins. begin() has seen it.
   if (!moves(OV7670_HREF, kSyncMs) || !moves(OV7670_PLK, kSyncMs)) return CameraStatus::kNoFrame;
-  ::Camera.readFrame(frame);
-  sink.take(frame, frame_bytes(mode_.frame));
+  ::Camera.readFrame(picture);
+  sink.take(picture, picture_bytes(mode_.format));
   return CameraStatus::kOk;
 }
 

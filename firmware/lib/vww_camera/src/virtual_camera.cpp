@@ -15,7 +15,7 @@ constexpr uint8_t kAnswerOk = 0;
 // Bytes taken in one poll(), so that a camera that never stops cannot keep the link from being heard.
 constexpr uint32_t kMostBytes = 65536;
 
-// A stale answer longer than any frame is no answer: look for the next header instead of skipping it.
+// A stale answer longer than any picture is no answer: look for the next header instead of skipping it.
 constexpr uint32_t kLongestAnswer = 1u << 20;
 
 }  // namespace
@@ -47,9 +47,9 @@ CameraStatus VirtualCamera::starting() {
   return status;
 }
 
-void VirtualCamera::request() { ask(Kind::kFrame); }
+void VirtualCamera::request() { ask(Kind::kPicture); }
 
-CameraStatus VirtualCamera::poll(FrameSink& sink) {
+CameraStatus VirtualCamera::poll(PictureSink& sink) {
   const CameraStatus status = receive(sink);
   if (status != CameraStatus::kWaiting) return status;
   if (port_.milliseconds() - last_ms_ <= (started_ ? kGapMs : kFirstByteMs)) return status;
@@ -71,14 +71,14 @@ void VirtualCamera::ask(Kind kind) {
   out.u8(static_cast<uint8_t>(kind));
   out.u8(static_cast<uint8_t>(mode_.pattern));
   out.u16(sequence_);
-  out.u16(mode_.frame.width);
-  out.u16(mode_.frame.height);
-  out.u8(static_cast<uint8_t>(mode_.frame.pixels));
+  out.u16(mode_.format.width);
+  out.u16(mode_.format.height);
+  out.u8(static_cast<uint8_t>(mode_.format.pixels));
   out.u8(0);
   port_.write(request, sizeof(request));
 }
 
-CameraStatus VirtualCamera::receive(FrameSink& sink) {
+CameraStatus VirtualCamera::receive(PictureSink& sink) {
   for (uint32_t i = 0; i < kMostBytes; i++) {
     const int byte = port_.read();
     if (byte < 0) break;
@@ -106,8 +106,8 @@ CameraStatus VirtualCamera::header() {
     return CameraStatus::kWaiting;
   }
   if (answer != kAnswerOk) return CameraStatus::kUnsupported;
-  const uint32_t most = asked_ == Kind::kFrame ? frame_bytes(mode_.frame) : 255;
-  if (length > most || (asked_ == Kind::kFrame && length != most)) return CameraStatus::kTorn;
+  const uint32_t most = asked_ == Kind::kPicture ? picture_bytes(mode_.format) : 255;
+  if (length > most || (asked_ == Kind::kPicture && length != most)) return CameraStatus::kTorn;
   started_ = true;
   crc_ = 0;
   piece_size_ = 0;
@@ -116,7 +116,7 @@ CameraStatus VirtualCamera::header() {
   return CameraStatus::kWaiting;
 }
 
-CameraStatus VirtualCamera::feed(uint8_t byte, FrameSink& sink) {
+CameraStatus VirtualCamera::feed(uint8_t byte, PictureSink& sink) {
   switch (state_) {
     case State::kHeader:
       header_[header_size_++] = byte;

@@ -15,11 +15,11 @@ class VirtualCamera final : public Camera {
   static constexpr uint32_t kIdentifyMs = 500;
   // A camera that was just exchanged for another may not have heard the first time.
   static constexpr int kIdentifyTries = 3;
-  // Before it answers, a camera ends the frame that it was sending.
+  // Before it answers, a camera ends the picture that it was sending.
   static constexpr uint32_t kLongestIdentifyMs = 10000;
-  // The slowest camera sends one frame a second, and the request may come just after one began.
+  // The slowest camera sends one picture a second, and the request may come just after one began.
   static constexpr uint32_t kFirstByteMs = 2500;
-  // Inside a frame bytes follow one another; a pause this long is a camera that was taken away.
+  // Inside a picture bytes follow one another; a pause this long is a camera that was taken away.
   static constexpr uint32_t kGapMs = 1000;
 
   explicit VirtualCamera(Port& port) : port_(port) {}
@@ -27,24 +27,24 @@ class VirtualCamera final : public Camera {
   CameraStatus begin(const CameraMode& mode) override;
   CameraStatus starting() override;
   void request() override;
-  CameraStatus poll(FrameSink& sink) override;
+  CameraStatus poll(PictureSink& sink) override;
   const char* name() const override { return name_.text; }
 
  private:
   // Keeps what the camera says about itself.
-  struct Name final : public FrameSink {
+  struct Name final : public PictureSink {
     void take(const uint8_t* data, size_t size) override;
     char text[32] = {};
     size_t size = 0;
   };
 
-  enum class Kind : uint8_t { kIdentify = 1, kFrame = 2 };
+  enum class Kind : uint8_t { kIdentify = 1, kPicture = 2 };
   enum class State : uint8_t { kHeader, kPayload, kCrc, kSkip };
 
   void ask(Kind kind);
-  CameraStatus receive(FrameSink& sink);
+  CameraStatus receive(PictureSink& sink);
   CameraStatus header();
-  CameraStatus feed(uint8_t byte, FrameSink& sink);
+  CameraStatus feed(uint8_t byte, PictureSink& sink);
 
   Port& port_;
   CameraMode mode_{};

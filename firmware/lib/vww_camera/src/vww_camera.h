@@ -1,4 +1,4 @@
-// Cameras behind one interface: say what you are, give a frame, never hang.
+// Cameras behind one interface: say what you are, give a picture, never hang.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@ namespace vww {
 enum class CameraStatus : uint8_t {
   kOk = 0,
   kNoCamera = 1,     // nothing answers on the camera's control bus
-  kUnsupported = 2,  // this camera has no such frame size or pixel format, or this board no memory for it
-  kNoFrame = 3,      // the camera answers, but no frame begins: a sync line or the clock is not connected
-  kTorn = 4,         // a frame began and did not end as it should
+  kUnsupported = 2,  // this camera has no such picture size or pixel format, or this board no memory for it
+  kNoFrame = 3,      // the camera answers, but no picture begins: a sync line or the clock is not connected
+  kTorn = 4,         // a picture began and did not end as it should
   kWaiting = 5,      // not there yet
 };
 
@@ -26,17 +26,17 @@ enum class TestPattern : uint8_t {
 };
 
 struct CameraMode {
-  FrameFormat frame;
+  CameraFormat format;
   TestPattern pattern;
 };
 
-// Takes a frame in pieces, from its first byte to its last.
-class FrameSink {
+// Takes a picture in pieces, from its first byte to its last.
+class PictureSink {
  public:
   virtual void take(const uint8_t* data, size_t size) = 0;
 
  protected:
-  ~FrameSink() = default;
+  ~PictureSink() = default;
 };
 
 class Camera {
@@ -45,11 +45,11 @@ class Camera {
   // that can only be waited for may stay inside as long as it needs to start, and no longer.
   virtual CameraStatus begin(const CameraMode& mode) = 0;
   virtual CameraStatus starting() = 0;
-  // Asks for the next frame that begins from now on.
+  // Asks for the next picture that begins from now on.
   virtual void request() = 0;
-  // What came of it: kWaiting, until it is kOk and the sink has the whole frame, or anything else and the frame is
-  // lost. A camera whose pins must be watched may stay inside until the frame is over.
-  virtual CameraStatus poll(FrameSink& sink) = 0;
+  // What came of it: kWaiting, until it is kOk and the sink has the whole picture, or anything else and the picture is
+  // lost. A camera whose pins must be watched may stay inside until the picture is over.
+  virtual CameraStatus poll(PictureSink& sink) = 0;
   // What answered, for people; "" before it did.
   virtual const char* name() const = 0;
 

@@ -22,12 +22,12 @@ size_t Live::outputs() const {
   return outputs < kMaxOutputs ? outputs : kMaxOutputs;
 }
 
-uint32_t Live::frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const {
-  const FrameFormat frame{width, height, static_cast<PixelFormat>(pixels)};
-  return Preprocess::check(frame, input_format()) == PreprocessError::kNone ? vww::frame_bytes(frame) : 0;
+uint32_t Live::picture_bytes(uint16_t width, uint16_t height, uint8_t pixels) const {
+  const CameraFormat format{width, height, static_cast<PixelFormat>(pixels)};
+  return Preprocess::check(format, input_format()) == PreprocessError::kNone ? vww::picture_bytes(format) : 0;
 }
 
-void Live::begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) {
+void Live::begin_picture(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) {
   preprocess_.begin({width, height, static_cast<PixelFormat>(pixels)}, input_format(), input, memory_.work);
 }
 
@@ -67,7 +67,7 @@ void Live::open(Server& server, const Frame& frame) {
     return server.refuse(frame, errorcode::kMalformed, "open camera");
   }
   CameraMode mode;
-  mode.frame = {asked.width, asked.height, static_cast<PixelFormat>(asked.pixels)};
+  mode.format = {asked.width, asked.height, static_cast<PixelFormat>(asked.pixels)};
   mode.pattern = static_cast<TestPattern>(asked.pattern);
   // Cameras take a second or more to start; whoever did not wait for the answer asks again.
   if (!answered_opening_ || asked.opening != opening_) {
@@ -76,7 +76,7 @@ void Live::open(Server& server, const Frame& frame) {
     mode_ = mode;
     if (camera_ == nullptr) {
       opened_ = CameraStatus::kNoCamera;
-    } else if (Preprocess::check(mode.frame, input_format()) != PreprocessError::kNone) {
+    } else if (Preprocess::check(mode.format, input_format()) != PreprocessError::kNone) {
       opened_ = CameraStatus::kUnsupported;
     } else {
       opened_ = camera_->begin(mode);
@@ -91,7 +91,7 @@ void Live::open(Server& server, const Frame& frame) {
 
 uint8_t Live::possible(uint8_t keep) const {
   const size_t model = (keep & framekind::kModel) != 0 ? engine_.input_bytes() : 0;
-  const size_t raw = (keep & framekind::kRaw) != 0 ? vww::frame_bytes(mode_.frame) : 0;
+  const size_t raw = (keep & framekind::kRaw) != 0 ? vww::picture_bytes(mode_.format) : 0;
   if (model + raw <= memory_.held_bytes) return keep & (framekind::kModel | framekind::kRaw);
   // What the model saw says more than what the camera gave.
   if (model != 0 && model <= memory_.held_bytes) return framekind::kModel;
@@ -151,10 +151,10 @@ void Live::read(Server& server, const Frame& frame) {
   const uint8_t* data = memory_.held;
   uint32_t total = 0;
   if (asked.number != 0 && asked.number == held_.number && (held_keep_ & kind) == kind) {
-    if (kind == framekind::kRaw) total = vww::frame_bytes(mode_.frame);
+    if (kind == framekind::kRaw) total = vww::picture_bytes(mode_.format);
     if (kind == framekind::kModel) {
       total = static_cast<uint32_t>(engine_.input_bytes());
-      if ((held_keep_ & framekind::kRaw) != 0) data += vww::frame_bytes(mode_.frame);
+      if ((held_keep_ & framekind::kRaw) != 0) data += vww::picture_bytes(mode_.format);
     }
   }
   Bytes piece{nullptr, 0};
@@ -193,13 +193,13 @@ void Live::begin_shot() {
   raw_size_ = 0;
   keeping_ = keep_ != 0 && held_.number == 0;
   held_keep_ = keeping_ ? keep_ : held_keep_;
-  preprocess_.begin(mode_.frame, input_format(), engine_.input(), memory_.work);
+  preprocess_.begin(mode_.format, input_format(), engine_.input(), memory_.work);
   camera_->request();
   capturing_ = true;
 }
 
 void Live::take(const uint8_t* data, size_t size) {
-  if (keeping_ && (held_keep_ & framekind::kRaw) != 0 && raw_size_ + size <= vww::frame_bytes(mode_.frame)) {
+  if (keeping_ && (held_keep_ & framekind::kRaw) != 0 && raw_size_ + size <= vww::picture_bytes(mode_.format)) {
     memcpy(memory_.held + raw_size_, data, size);
     raw_size_ += static_cast<uint32_t>(size);
   }
@@ -217,7 +217,7 @@ void Live::finish_shot(Server& server) {
   current_.capture_us = microseconds_() - begun_us_ - current_.preprocess_us;
   current_.number = next_number_++;
   if (keeping_ && (held_keep_ & framekind::kModel) != 0) {
-    const size_t raw = (held_keep_ & framekind::kRaw) != 0 ? vww::frame_bytes(mode_.frame) : 0;
+    const size_t raw = (held_keep_ & framekind::kRaw) != 0 ? vww::picture_bytes(mode_.format) : 0;
     memcpy(memory_.held + raw, engine_.input(), engine_.input_bytes());
   }
   const uint32_t start = microseconds_();

@@ -1,7 +1,7 @@
-// Camera frames: those that the host streams, and the live mode, in which the board looks for itself. docs/camera.md.
+// Camera pictures: those that the host streams, and the live mode, in which the board looks for itself. docs/camera.md.
 //
 // capture -> preprocess -> inference, one shot after another; the host asks for what came of it. A host that reads
-// frames slowly gets fewer of them; results never wait for it.
+// pictures slowly gets fewer of them; results never wait for it.
 #pragma once
 
 #include "vww_camera.h"
@@ -30,21 +30,21 @@ class TimedPort final : public Port {
   uint32_t sent_us_ = 0;
 };
 
-class Live final : public Extension, private FrameSink {
+class Live final : public Extension, private PictureSink {
  public:
-  /// A camera that gave no frame is asked again after so long.
+  /// A camera that gave no picture is asked again after so long.
   static constexpr uint32_t kRetryMs = 500;
 
   struct Memory {
     /// Preprocess::work_words() words.
     uint32_t* work;
-    /// Where frames wait for the host; may have no bytes.
+    /// Where pictures wait for the host; may have no bytes.
     uint8_t* held;
     size_t held_bytes;
   };
 
   Live(Engine& engine, TimedPort& port, uint32_t (*microseconds)(), const Memory& memory);
-  /// Without one, or with null, only the host's frames are preprocessed.
+  /// Without one, or with null, only the host's pictures are preprocessed.
   void attach(Camera* camera) { camera_ = camera; }
 
   /// Goes on with the live mode; call it from loop(). At most one shot.
@@ -53,9 +53,9 @@ class Live final : public Extension, private FrameSink {
   bool handle(Server& server, const Frame& frame) override;
   void yield_engine() override { stop(); }
   bool busy() const override { return running_; }
-  uint32_t frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const override;
-  void begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) override;
-  void push_frame(const uint8_t* data, size_t size) override { preprocess_.push(data, size); }
+  uint32_t picture_bytes(uint16_t width, uint16_t height, uint8_t pixels) const override;
+  void begin_picture(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) override;
+  void push_picture(const uint8_t* data, size_t size) override { preprocess_.push(data, size); }
 
  private:
   /// A picture's way through the board.
@@ -100,7 +100,7 @@ class Live final : public Extension, private FrameSink {
   uint8_t keep_ = 0;
 
   bool capturing_ = false;
-  bool keeping_ = false;  // this shot's frames go to memory_.held
+  bool keeping_ = false;  // this shot's pictures go to memory_.held
   bool due_now_ = false;
   CameraStatus status_ = CameraStatus::kOk;
   uint32_t begun_ms_ = 0;

@@ -21,7 +21,7 @@ struct EngineInfo {
   uint16_t layers;
 };
 
-/// Told of the layers of an inference as they are computed.
+/// Hears of the layers of an inference as they are computed.
 class LayerObserver {
  public:
   /// Some of layer `layer` was computed in `ticks`. `digest` is the sum of its rows' CRCs (docs/protocol.md), 0 unless

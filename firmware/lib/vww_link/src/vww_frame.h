@@ -33,7 +33,7 @@ struct Frame {
 size_t encode_frame(uint8_t type, uint16_t sequence, const uint8_t* payload, size_t size, uint8_t* out,
                     size_t capacity);
 
-/// Takes the byte stream apart. After a broken frame it is in step again at the next zero byte.
+/// Splits the byte stream. After a broken frame it is in step again at the next zero byte.
 class Decoder {
  public:
   enum class Event : uint8_t {

@@ -425,7 +425,7 @@ struct ResetDone {
   }
 };
 
-/// How camera frames become the model's input.
+/// How camera pictures become the model's input.
 struct Prepare {
   static constexpr uint8_t kType = 0x07;
 
@@ -463,7 +463,8 @@ struct Prepared {
   }
 };
 
-/// Picture `id` is written as a camera frame, which the device preprocesses as it comes. Infer's CRC is the frame's.
+/// Picture `id` is written in a camera's format; the device preprocesses it as it comes. Infer's CRC is that of these
+/// bytes.
 struct BeginFrame {
   static constexpr uint8_t kType = 0x08;
 
@@ -554,7 +555,7 @@ struct CameraOpened {
   uint32_t opening;
   /// a value of camerastatus::
   uint8_t status;
-  /// bytes of frames that can be kept, both kinds together
+  /// bytes of pictures that can be kept, both kinds together
   uint32_t room;
   Text name;
 
@@ -609,7 +610,7 @@ struct LiveSet {
 
   uint32_t session;
   uint8_t run;
-  /// a value of framekind::; less than was asked for where the frames have no room
+  /// a value of framekind::; less than was asked for where the pictures have no room
   uint8_t keep;
 
   void pack(ByteWriter& out) const {
@@ -633,7 +634,7 @@ struct Poll {
 
   /// of the shot, 0 for the newest
   uint32_t number;
-  /// kept frames of shots up to this one are not needed any more
+  /// kept pictures of shots up to this one are not needed any more
   uint32_t release;
 
   void pack(ByteWriter& out) const {
@@ -658,14 +659,14 @@ struct Shot {
   uint32_t session;
   /// 0: there is none, or it is gone
   uint32_t number;
-  /// the shot whose frames are kept; 0 none
+  /// the shot whose pictures are kept; 0 none
   uint32_t held;
   uint8_t run;
-  /// a value of camerastatus::; what came of the last request for a frame
+  /// a value of camerastatus::; what came of the last request for a picture
   uint8_t camera;
-  /// frames that did not come whole
+  /// pictures that did not come whole
   uint32_t failures;
-  /// shots whose frames were wanted and not kept: older ones were still being read
+  /// shots whose pictures were wanted and not kept: older ones were still being read
   uint32_t drops;
   uint32_t capture_us;
   uint32_t preprocess_us;
@@ -712,7 +713,7 @@ struct Shot {
   }
 };
 
-/// Asks for a piece of a kept frame of shot `number`.
+/// Asks for a piece of a kept picture of shot `number`.
 struct ReadFrame {
   static constexpr uint8_t kType = 0x13;
 
@@ -746,7 +747,7 @@ struct FramePiece {
   uint32_t number;
   /// a value of framekind::
   uint8_t kind;
-  /// bytes of the frame; 0 when it is not kept
+  /// bytes of the picture; 0 when it is not kept
   uint32_t total;
   uint32_t offset;
   Bytes data;

@@ -119,10 +119,10 @@ void Server::begin_frame(const Frame& frame) {
   if (!asked.unpack(frame.payload, frame.size)) return refuse(frame, errorcode::kMalformed, "begin frame");
   if (extension_ == nullptr) return refuse(frame, errorcode::kUnknown, "unknown request");
   if (extension_->busy()) return refuse(frame, errorcode::kBusy, "the camera is live");
-  const uint32_t total = extension_->frame_bytes(asked.width, asked.height, asked.pixels);
-  const bool known = upload_.open && upload_.frame && upload_.id == asked.id;
+  const uint32_t total = extension_->picture_bytes(asked.width, asked.height, asked.pixels);
+  const bool known = upload_.open && upload_.camera && upload_.id == asked.id;
   if (!known && !is_late(asked.id) && total != 0) {
-    extension_->begin_frame(asked.width, asked.height, asked.pixels, upload_buffer());
+    extension_->begin_picture(asked.width, asked.height, asked.pixels, upload_buffer());
     upload_ = {asked.id, 0, true, true, total, 0};
   }
   respond(frame, message::FrameBegun{session_, asked.id, total});
@@ -148,10 +148,10 @@ void Server::write(const Frame& frame) {
   }
   if (mine && offset <= upload_.received) {
     if (offset + size > upload_.received) {
-      if (upload_.frame) {
+      if (upload_.camera) {
         const size_t known_bytes = upload_.received - offset;
         upload_.crc = crc32(piece.data.data + known_bytes, size - known_bytes, upload_.crc);
-        extension_->push_frame(piece.data.data + known_bytes, size - known_bytes);
+        extension_->push_picture(piece.data.data + known_bytes, size - known_bytes);
       } else {
         memcpy(upload_buffer() + offset, piece.data.data, size);
       }
@@ -194,7 +194,7 @@ void Server::run_request() {
   const Request request = request_;
   request_.waiting = false;
   const size_t bytes = engine_.input_bytes();
-  if ((upload_.frame ? upload_.crc : crc32(upload_buffer(), bytes)) != request.crc) {
+  if ((upload_.camera ? upload_.crc : crc32(upload_buffer(), bytes)) != request.crc) {
     upload_.open = false;
     return send_result(request.sequence, request.id, status::kBadInput, nullptr);
   }
@@ -255,7 +255,7 @@ int8_t* Server::begin_typed_picture() {
 }
 
 void Server::drop_upload() {
-  if (memory_.staging == nullptr || upload_.frame) upload_.open = false;
+  if (memory_.staging == nullptr || upload_.camera) upload_.open = false;
 }
 
 uint64_t Server::infer_input() {

@@ -1,4 +1,4 @@
-// The device's side of the link: takes requests apart, answers them, runs the model. docs/protocol.md.
+// The device's side of the link: decodes requests, answers them, runs the model. docs/protocol.md.
 //
 // Everything that a lost or repeated message can do is settled here: a picture is written by offset, an inference has
 // an id, its result is kept. All memory is given from outside; nothing blocks but the inference itself and a bounded
@@ -19,7 +19,7 @@ namespace vww {
 
 class Server;
 
-/// What a firmware with camera frames answers beyond the built-in requests.
+/// What a firmware with camera pictures answers beyond the built-in requests.
 class Extension {
  public:
   /// True when `frame` was one of its requests and is answered.
@@ -28,11 +28,11 @@ class Extension {
   virtual void yield_engine() = 0;
   /// True while the engine is in use without the host's pictures; those are refused then.
   virtual bool busy() const = 0;
-  /// Bytes of a camera frame, 0 for a format that cannot be taken.
-  virtual uint32_t frame_bytes(uint16_t width, uint16_t height, uint8_t pixels) const = 0;
-  /// The next picture comes as such a frame and becomes the engine's `input` as it comes.
-  virtual void begin_frame(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) = 0;
-  virtual void push_frame(const uint8_t* data, size_t size) = 0;
+  /// Bytes of a camera picture, 0 for a format that cannot be taken.
+  virtual uint32_t picture_bytes(uint16_t width, uint16_t height, uint8_t pixels) const = 0;
+  /// The next picture comes in this format and becomes the engine's `input` as it comes.
+  virtual void begin_picture(uint16_t width, uint16_t height, uint8_t pixels, int8_t* input) = 0;
+  virtual void push_picture(const uint8_t* data, size_t size) = 0;
 
  protected:
   ~Extension() = default;
@@ -125,9 +125,9 @@ class Server : private LayerObserver {
     uint32_t id;
     uint32_t received;
     bool open;
-    bool frame;      // as a camera frame, preprocessed as it comes
+    bool camera;     // in a camera format, preprocessed as it comes
     uint32_t total;  // bytes
-    uint32_t crc;    // of the frame's bytes so far
+    uint32_t crc;    // of the picture's bytes so far
   };
   struct Kept {
     uint32_t id;

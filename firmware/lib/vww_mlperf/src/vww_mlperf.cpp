@@ -38,8 +38,8 @@ const char* after(const char* line, const char* word) {
   return line[length] == ' ' ? line + length + 1 : nullptr;
 }
 
-/// How many outputs are told.
-uint16_t told(const EngineInfo& about) { return about.outputs <= Mlperf::kMaxResults ? about.outputs : 0; }
+/// How many outputs are reported.
+uint16_t reported(const EngineInfo& about) { return about.outputs <= Mlperf::kMaxResults ? about.outputs : 0; }
 
 uint64_t now_us(Server& server) { return static_cast<uint64_t>(server.port().milliseconds()) * 1000; }
 
@@ -184,7 +184,7 @@ void Mlperf::step(Server& server) {
   }
   uint64_t ticks;
   server.infer_once(&ticks);
-  if (first_) memcpy(results_, server.engine().output(), told(server.engine().info()));
+  if (first_) memcpy(results_, server.engine().output(), reported(server.engine().info()));
   first_ = false;
   if (warmup_left_ != 0) {
     warmup_left_--;
@@ -209,7 +209,7 @@ void Mlperf::results(Server& server) {
   const EngineInfo& about = server.engine().info();
   Line line(server);
   line << "m-results-[";
-  const int count = told(about);
+  const int count = reported(about);
   for (int i = 0; i < count; i++) {
     const float value = static_cast<float>(results_[i] - about.output_zero_point) * about.output_scale;
     const uint32_t thousandths = static_cast<uint32_t>((value < 0 ? -value : value) * 1000 + 0.5f);

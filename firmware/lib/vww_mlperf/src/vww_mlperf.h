@@ -11,7 +11,7 @@ class Mlperf final : public Commands {
  public:
   /// More inferences than this are asked for by nobody who wants the answer.
   static constexpr uint32_t kMaxInferences = 100'000;
-  /// Of a model with more outputs than this none is told.
+  /// Of a model with more outputs than this none is reported.
   static constexpr uint16_t kMaxResults = 16;
 
   bool run(Server& server, const char* line, char end) override;

@@ -30,4 +30,4 @@ def attached() -> list[Attached]:
 
 def default_board() -> Board:
     """The board to take when none is attached: the one that is started on demand."""
-    return next(board for board in load_boards() if driver_for(board).on_demand)
+    return next(board for board in load_boards() if driver_for(board).emulated)

@@ -38,9 +38,9 @@ class BoardDriver(ABC):
         instance: see :func:`vww_deploy.boards.drivers.driver_for`.
     """
 
-    on_demand: ClassVar[bool]
-    """Boards are started when they are flashed, as many as there are instances, each with a port of its own; else they
-    are there or not."""
+    emulated: ClassVar[bool]
+    """Boards are programs of this computer, started when they are flashed, as many as there are instances, each with a
+    port of its own; else they are there or not."""
     camera_needs_sources: ClassVar[bool]
     """The camera sees what :meth:`camera_feed` is given; else it looks at the world."""
 
@@ -141,7 +141,7 @@ class BoardDriver(ABC):
 
         Args:
             sources: pictures, a folder, a video or ``webcam``.
-            fps: frames a second.
+            fps: pictures a second.
             fault: something to be wrong with the camera.
 
         Raises:

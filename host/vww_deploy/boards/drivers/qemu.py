@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class QemuDriver(BoardDriver):
     """The virtual board; its port is a tty of this computer."""
 
-    on_demand = True
+    emulated = True
     camera_needs_sources = True
 
     def __init__(self, board: Board, instance: str | None = None) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class UsbDriver(BoardDriver):
     """Hardware."""
 
-    on_demand = False
+    emulated = False
     camera_needs_sources = False
 
     @property

@@ -103,7 +103,7 @@ def pack_conv(
     """A CONV_2D or FULLY_CONNECTED layer's constants.
 
     ``weights`` int8 (out channels, kernel height, kernel width, in channels); ``bias`` int32 (out channels,) or None.
-    The order of the bytes is told at the top of conv2d.cpp.
+    The order of the bytes is described at the top of conv2d.cpp.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """

@@ -92,7 +92,7 @@ def pack_depthwise(weights: Int8, bias: Int32 | None, input_zero_point: int, sca
     """A DEPTHWISE_CONV_2D layer's constants.
 
     ``weights`` int8 (kernel height, kernel width, out channels); ``bias`` int32 (out channels,) or None.
-    The order of the bytes is told at the top of depthwise_conv2d.cpp.
+    The order of the bytes is described at the top of depthwise_conv2d.cpp.
 
     Raises ValueError when a folded bias leaves 32 bits.
     """

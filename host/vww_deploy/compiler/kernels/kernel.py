@@ -117,5 +117,5 @@ class KernelRule(Generic[OpT]):
         return KernelWork("rows", {"calls": calls})
 
     def work_of_short_rows(self, graph: Graph, op: OpT) -> KernelWork:
-        """What comes on top when rows lie apart, so that blocks of pixels end with each row."""
+        """What comes on top when rows are not contiguous, so that blocks of pixels end with each row."""
         return KernelWork("rows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vww_deploy.graph.ir import Window
+from vww_deploy.graph.geometry import Window
 
 
 def window_fields(window: Window, *, dilates: bool = True) -> dict[str, int]:

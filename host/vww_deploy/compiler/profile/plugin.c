@@ -1,7 +1,7 @@
 /* A QEMU TCG plugin that counts control flow: how often each translation block ran after each other one, and for whom.
  *
  * Arguments: out=FILE, begin=HEX and end=HEX (addresses of functions; counting goes on from an entry of the first to the next entry of
- * the second), caller=LO-HI (hexadecimal, may be repeated: code whose calls are told apart).
+ * the second), caller=LO-HI (hexadecimal, may be repeated: code whose calls are counted for each caller).
  *
  * Output, a line each: "block ID PC BYTES" (hexadecimal, instructions separated by dots) and, after each region, "edge REGION CALLER FROM TO COUNT" by
  * block ids; CALLER is the last block of the caller code that ran before (-1: none, or the caller itself), FROM is -1 at the region's start.

@@ -97,7 +97,7 @@ def run_traced(
     """Runs an ELF for a target's emulated machine until it exits by semihosting.
 
     ``begin`` and ``end`` are the addresses of the functions that open and close a region; ``callers`` are address
-    ranges (first, after the last) of code whose calls are told apart.
+    ranges (first, after the last) of code whose calls are counted for each caller.
 
     Raises ToolMissing without QEMU or a C compiler, BuildError when the program does not come to its end.
     """

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import tflite
 
-from vww_deploy.graph.ir import Graph, Op, Quantization, RowMap
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Graph, Op, Quantization
 from vww_deploy.graph.ranges import Range
 from vww_deploy.graph.reading import CHANNEL, Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from vww_deploy.graph.operators.pool import Pool, read_pool
-from vww_deploy.graph.ranges import Values, taps_of
+from vww_deploy.graph.ranges import Values
 from vww_deploy.graph.reading import Reader
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -19,8 +19,8 @@ class AveragePool(Pool):
 
     def pooled(self, values: Values, shape: tuple[int, int]) -> Values:
         offset = 128 if self.unsigned else 0
-        total = sum(tap for _, _, tap in taps_of(values + offset, self.window, shape))
-        count = sum(tap for _, _, tap in taps_of(np.ones_like(values), self.window, shape))
+        total = sum(tap for _, _, tap in self.window.taps(values + offset, shape))
+        count = sum(tap for _, _, tap in self.window.taps(np.ones_like(values), shape))
         half = count // 2
         average = np.where(total > 0, (total + half) // count, -((-total + half) // count))
         result: Values = average - offset

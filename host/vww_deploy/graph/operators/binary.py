@@ -9,10 +9,11 @@ from typing import Final, Literal
 
 import numpy as np
 
-from vww_deploy.graph.ir import Graph, Int8Array, Op, Quantization, RowMap
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Channels, Graph, Int8Array, Op, Quantization
 from vww_deploy.graph.multipliers import quantize_multiplier
 from vww_deploy.graph.operators.lookup import VALUES, tabulate
-from vww_deploy.graph.ranges import Channels, Range, Values, scaled
+from vww_deploy.graph.ranges import Range, Values, scaled
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 

@@ -10,17 +10,13 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.graph.ir import (
-    Activation,
-    Graph,
-    Op,
-    Window,
-)
+from vww_deploy.graph.geometry import Window
+from vww_deploy.graph.ir import Activation, Channels, Graph, Op
 from vww_deploy.graph.operators.concatenation import Concatenation
 from vww_deploy.graph.operators.gather import Gather
 from vww_deploy.graph.operators.weighted import WindowedOp, weighted_range
 from vww_deploy.graph.operators.wide_conv2d import wide_or
-from vww_deploy.graph.ranges import Channels, Mask, Range, Values, taps_of
+from vww_deploy.graph.ranges import Mask, Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -111,7 +107,7 @@ def _uniform(values: Range) -> Mask:
 def conv_sums(weights: npt.NDArray[np.int8], values: Values, window: Window, shape: tuple[int, int]) -> Values:
     """Sums of weights [out, kernel_h, kernel_w, in] over values [h, w, in], zeros around them: [*shape, out]."""
     result = np.zeros((*shape, weights.shape[0]))
-    for ky, kx, taps in taps_of(values, window, shape):
+    for ky, kx, taps in window.taps(values, shape):
         # Products of small integers summed in doubles are exact.
         result += taps.astype(np.float64) @ weights[:, ky, kx, :].T.astype(np.float64)
     return result.astype(np.int64)

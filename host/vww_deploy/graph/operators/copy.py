@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from vww_deploy.graph.ir import (
-    Op,
-)
+from vww_deploy.graph.ir import Op
 from vww_deploy.graph.reading import Rule
 
 

@@ -10,15 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from vww_deploy.graph.ir import (
-    Graph,
-    Op,
-    Window,
-)
+from vww_deploy.graph.geometry import Window
+from vww_deploy.graph.ir import Channels, Graph, Op
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.weighted import WindowedOp, weighted_range
 from vww_deploy.graph.operators.wide_conv2d import wide_or
-from vww_deploy.graph.ranges import Channels, Range, Values, taps_of
+from vww_deploy.graph.ranges import Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -59,7 +56,7 @@ def depthwise_sums(weights: npt.NDArray[np.int8], values: Values, window: Window
     """The same for depthwise weights [kernel_h, kernel_w, out]."""
     multiplier = weights.shape[2] // values.shape[2]
     result = np.zeros((*shape, weights.shape[2]), np.int64)
-    for ky, kx, taps in taps_of(values, window, shape):
+    for ky, kx, taps in window.taps(values, shape):
         result += np.repeat(taps, multiplier, axis=2) * weights[ky, kx].astype(np.int64)
     return result
 

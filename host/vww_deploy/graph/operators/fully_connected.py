@@ -8,13 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import (
-    Activation,
-    Graph,
-    Op,
-    WeightedOp,
-    Window,
-)
+from vww_deploy.graph.geometry import Window
+from vww_deploy.graph.ir import Activation, Graph, Op, WeightedOp
 from vww_deploy.graph.operators.conv2d import Conv2D
 from vww_deploy.graph.operators.reshape import Reshape
 from vww_deploy.graph.operators.wide_conv2d import wide_or

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from vww_deploy.graph.ir import Graph, Int8Array, Op, RowMap
-from vww_deploy.graph.ranges import Channels, Range, Values
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Channels, Graph, Int8Array, Op
+from vww_deploy.graph.ranges import Range, Values
 from vww_deploy.graph.reading import Reader
 from vww_deploy.graph.tflite_file import FileOperator
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from vww_deploy.graph.operators.pool import Pool, read_pool
-from vww_deploy.graph.ranges import Values, taps_of
+from vww_deploy.graph.ranges import Values
 from vww_deploy.graph.reading import Reader
 from vww_deploy.graph.tflite_file import FileOperator
 
@@ -19,7 +19,7 @@ class MaxPool(Pool):
 
     def pooled(self, values: Values, shape: tuple[int, int]) -> Values:
         # Outside counts as smaller than everything: shifted so that the zeros around are below all values.
-        taps = taps_of(values + 200, self.window, shape)
+        taps = self.window.taps(values + 200, shape)
         best: Values = np.max(np.stack([tap for _, _, tap in taps]), axis=0) - 200
         return best
 

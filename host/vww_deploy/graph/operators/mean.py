@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import Activation, Graph, Op
+from vww_deploy.graph.ir import Activation, Channels, Graph, Op
 from vww_deploy.graph.multipliers import mean_multiplier
 from vww_deploy.graph.operators.requantize import Requantize
 from vww_deploy.graph.operators.reshape import Reshape
-from vww_deploy.graph.ranges import Channels, Range, Values, scaled
+from vww_deploy.graph.ranges import Range, Values, scaled
 from vww_deploy.graph.reading import CHANNEL, Axes, Reader, RefusedError, Value
 from vww_deploy.graph.tflite_file import FileOperator
 

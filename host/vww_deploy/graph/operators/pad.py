@@ -9,14 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import (
-    Graph,
-    Op,
-    Padding,
-    Quantization,
-    RowMap,
-)
-from vww_deploy.graph.ranges import Channels, Range
+from vww_deploy.graph.geometry import Padding, RowMap
+from vww_deploy.graph.ir import Channels, Graph, Op, Quantization
+from vww_deploy.graph.ranges import Range
 from vww_deploy.graph.reading import Reader, RefusedError, Value
 from vww_deploy.graph.tflite_file import FileOperator
 

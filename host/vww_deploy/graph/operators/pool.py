@@ -7,13 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vww_deploy.graph.ir import (
-    Graph,
-    Op,
-    RowMap,
-    Window,
-)
-from vww_deploy.graph.ranges import Channels, Range, Values
+from vww_deploy.graph.geometry import RowMap, Window
+from vww_deploy.graph.ir import Channels, Graph, Op
+from vww_deploy.graph.ranges import Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 

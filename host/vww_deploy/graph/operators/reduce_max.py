@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vww_deploy.graph.ir import Window
+from vww_deploy.graph.geometry import Window
 from vww_deploy.graph.operators.max_pool import MaxPool
 from vww_deploy.graph.operators.mean import reduced_picture
 from vww_deploy.graph.reading import Reader

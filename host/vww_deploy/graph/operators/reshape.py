@@ -7,9 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import (
-    Op,
-)
+from vww_deploy.graph.ir import Op
 from vww_deploy.graph.reading import Reader, RefusedError, Value
 from vww_deploy.graph.tflite_file import FileOperator
 

@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import Graph, Op, RowMap
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Channels, Graph, Op
 from vww_deploy.graph.operators.resize_nearest_neighbor import corners_and_centers
-from vww_deploy.graph.ranges import Channels, Range, Values
+from vww_deploy.graph.ranges import Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 

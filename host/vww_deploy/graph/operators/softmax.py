@@ -6,12 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from vww_deploy.graph.ir import (
-    Graph,
-    Op,
-    Quantization,
-    RowMap,
-)
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Graph, Op, Quantization
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 

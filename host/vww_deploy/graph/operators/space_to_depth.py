@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vww_deploy.graph.ir import Graph, Op, RowMap
+from vww_deploy.graph.geometry import RowMap
+from vww_deploy.graph.ir import Graph, Op
 from vww_deploy.graph.ranges import Range, Values
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vww_deploy.graph.ir import (
-    Graph,
-    Int8Array,
-    Op,
-    Padding,
-    RowMap,
-    WeightedOp,
-    Window,
-)
+from vww_deploy.graph.geometry import Padding, RowMap, Window
+from vww_deploy.graph.ir import Graph, Int8Array, Op, WeightedOp
 from vww_deploy.graph.ranges import Range, Values
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from vww_deploy.graph.ir import WeightedOp, Window
+from vww_deploy.graph.geometry import Window
+from vww_deploy.graph.ir import WeightedOp
 from vww_deploy.graph.operators.weighted import WindowedOp
 from vww_deploy.graph.reading import Rule, Weights
 

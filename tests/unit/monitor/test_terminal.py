@@ -1,4 +1,4 @@
-"""The terminal face on a pseudo-terminal, and what --plain and --json print."""
+"""The terminal view on a pseudo-terminal, and what --plain and --json print."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from vww_deploy.runs.recording import Recorder
 from vww_deploy.session.events import Connection
 from vww_deploy.session.source import Control
 
-FACE = """
+PROGRAM = """
 import sys
 from pathlib import Path
 from tests.support.generated_source import GeneratedSource
@@ -96,7 +96,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> object:
-    opened = Terminal([sys.executable, "-c", FACE, str(tmp_path)])
+    opened = Terminal([sys.executable, "-c", PROGRAM, str(tmp_path)])
     yield opened
     opened.close()
 
@@ -147,7 +147,7 @@ def test_the_devices_escape_sequences_do_not_reach_the_terminal(terminal: Termin
     ids=["sixel", "kitty"],
 )
 def test_a_terminal_with_pictures_gets_pictures(answer: bytes, start: bytes, tmp_path: Path) -> None:
-    terminal = Terminal([sys.executable, "-c", FACE, str(tmp_path)], answer)
+    terminal = Terminal([sys.executable, "-c", PROGRAM, str(tmp_path)], answer)
     try:
         seen = terminal.until(lambda seen: seen.count(start) >= 3)
         assert "▀".encode() not in seen
@@ -156,7 +156,7 @@ def test_a_terminal_with_pictures_gets_pictures(answer: bytes, start: bytes, tmp
 
 
 def test_a_terminal_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
-    terminal = Terminal([sys.executable, "-c", FACE, str(tmp_path)], answer=b"", colour="")
+    terminal = Terminal([sys.executable, "-c", PROGRAM, str(tmp_path)], answer=b"", colour="")
     try:
         seen = terminal.until(lambda seen: b"P(person)" in seen and "▀".encode() in seen)
         assert b"38;5;" in seen
@@ -168,10 +168,10 @@ def views() -> list[tuple[str, MonitorView]]:
     """Moments of a session: before, in the middle, lost, at the end."""
     state = State()
     moments = [("nothing yet", state.view())]
-    for event in GeneratedSource(fps=0, frames=30, console="x" * 300 + " {}").events(Control()):
+    for event in GeneratedSource(fps=0, pictures=30, console="x" * 300 + " {}").events(Control()):
         state.apply(event)
         if isinstance(event, Inference) and event.number == 0:
-            moments.append(("one frame", state.view()))
+            moments.append(("one picture", state.view()))
     moments.append(("ended", state.view()))
     state.apply(Connection("lost", "a reason " * 30))
     state.recording, state.paused = "x", True
@@ -213,7 +213,7 @@ def test_80_by_24_shows_all_that_matters() -> None:
     for words in (
         "upload",
         "inference",
-        "frames/s",
+        "pictures/s",
         "retries",
         "errors",
         "drops",
@@ -226,7 +226,7 @@ def test_80_by_24_shows_all_that_matters() -> None:
 
 
 def test_a_map_shows_its_cells_and_what_they_are_of() -> None:
-    source = GeneratedSource(fps=0, frames=1)
+    source = GeneratedSource(fps=0, pictures=1)
     source.outputs = CUPS
     state = State()
     for event in source.events(Control()):
@@ -257,7 +257,7 @@ def recorded(path: Path, source: GeneratedSource) -> Path:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    return recorded(tmp_path / "a.vwwrec", GeneratedSource(fps=0, frames=11, console="\x1b[31m{} <b>"))
+    return recorded(tmp_path / "a.vwwrec", GeneratedSource(fps=0, pictures=11, console="\x1b[31m{} <b>"))
 
 
 def cli_command(*arguments: str) -> list[str]:
@@ -298,7 +298,7 @@ def test_json_is_an_object_a_line(recording: Path) -> None:
 
 
 def test_json_says_in_which_cells_of_a_map_it_is(tmp_path: Path) -> None:
-    source = GeneratedSource(fps=0, frames=2)
+    source = GeneratedSource(fps=0, pictures=2)
     source.outputs = CUPS
     done = cli("monitor", str(recorded(tmp_path / "a.vwwrec", source)), "--json", "--speed", "0")
     first, second = (event for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "result")
@@ -362,7 +362,7 @@ def test_a_damaged_recording_is_said_not_shown(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_collect_takes_frames_from_a_recording(recording: Path, tmp_path: Path) -> None:
+def test_collect_takes_pictures_from_a_recording(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = cli("collect", str(recording), "--person", "-n", "4", "-o", str(out))
     assert done.returncode == 0, done.stderr
@@ -384,7 +384,7 @@ def test_text_is_made_safe_and_numbers_short() -> None:
 
 
 def test_every_face_sees_the_same_view(tmp_path: Path) -> None:
-    with Monitor(GeneratedSource(fps=0, frames=3), folder=tmp_path) as monitor:
+    with Monitor(GeneratedSource(fps=0, pictures=3), folder=tmp_path) as monitor:
         monitor.wait_connected()
         end = time.monotonic() + 20
         while monitor.view().connection != "ended":
