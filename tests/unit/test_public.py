@@ -33,6 +33,15 @@ def test_the_command_lines_help_imports_no_numpy() -> None:
     assert said.strip() == "False"
 
 
+def test_nobody_is_told_to_install_from_an_index_what_is_in_none() -> None:
+    root = README.parent
+    if not (root / "pyproject.toml").is_file():
+        pytest.skip("needs the checkout")
+    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("host/**/*.py"), *root.glob("scripts/*")]
+    told = [page for page in pages if re.search(r"pip install (?:-\S+ )*['\"]?vww-deploy\b", page.read_text())]
+    assert told == []
+
+
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = vww_deploy.nonsense

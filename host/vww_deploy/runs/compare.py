@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vww_deploy.errors import DataError
 from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData
+from vww_deploy.session.latency import clock_text
 from vww_deploy.spread import Spread
 
 
@@ -160,7 +161,7 @@ def _changed(before: RunData, after: RunData) -> tuple[tuple[str, str, str], ...
         ("firmware image", before.firmware_sha256[:12], after.firmware_sha256[:12]),
         ("model", f"{a.model} ({a.model_sha256[:12]})", f"{b.model} ({b.model_sha256[:12]})"),
         ("threshold", f"{a.threshold:g}", f"{b.threshold:g}"),
-        ("clock", f"{a.clock}, {a.clock_hz:,} a second", f"{b.clock}, {b.clock_hz:,} a second"),
+        ("clock", clock_text(a.clock, a.clock_hz), clock_text(b.clock, b.clock_hz)),
     )
     return tuple(row for row in rows if row[1] != row[2])
 

@@ -14,7 +14,7 @@ from vww_deploy.files import write_whole
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData
-from vww_deploy.session.latency import ESTIMATE_BOARD, estimate
+from vww_deploy.session.latency import ESTIMATE_BOARD, clock_text, estimate
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics, report_page
 from vww_deploy.training.charts import Axis, BarGroup
@@ -82,7 +82,7 @@ def _facts(data: RunData) -> list[tuple[str, str]]:
         ("firmware", board.firmware + (f", SHA-256 {data.firmware_sha256[:16]}" if data.firmware_sha256 else "")),
         ("model", f"{board.model}, SHA-256 {board.model_sha256[:16]}"),
         ("threshold", f"{board.threshold:.2f}"),
-        ("clock", f"{board.clock}, {board.clock_hz:,} a second"),
+        ("clock", clock_text(board.clock, board.clock_hz)),
         ("started (UTC)", data.started[:19].replace("T", " ")),
         ("state", data.state),
     ]

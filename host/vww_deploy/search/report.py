@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.files import write_whole
+from vww_deploy.resources import install_extra
 from vww_deploy.search.costs import table_cost
 from vww_deploy.search.space import describe, mobilenets
 from vww_deploy.search.study import LEARNING_STAGES, STAGES, Candidate, SearchStudy
@@ -75,7 +76,7 @@ def write_page(path: Path, search: SearchStudy, baselines: list[Candidate]) -> N
         from plotly.graph_objects import Scatter
         from plotly.subplots import make_subplots
     except ImportError as error:
-        raise ToolMissing("plotly is not installed", hint="pip install 'vww-deploy[report]'") from error
+        raise ToolMissing("plotly is not installed", hint=install_extra("report")) from error
     limits = search.limits
     trained = search.learned("trained")
     rows = 2 if trained else 1

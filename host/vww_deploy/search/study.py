@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.graph.architecture import Architecture
+from vww_deploy.resources import install_extra
 from vww_deploy.search import space
 from vww_deploy.search.costs import TABLE_MARGIN, CandidateCost, Limits, counted_cost, planned_cost, prior, table_cost
 
@@ -323,6 +324,6 @@ def _require_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise ToolMissing("Optuna is not installed", hint="pip install 'vww-deploy[search]'") from error
+        raise ToolMissing("Optuna is not installed", hint=install_extra("search")) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

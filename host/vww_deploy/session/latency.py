@@ -40,6 +40,11 @@ def estimate(instructions: int, board: str = ESTIMATE_BOARD) -> Estimate | None:
     return None if milliseconds is None else Estimate(board, round(1000 * milliseconds))
 
 
+def clock_text(clock: str, clock_hz: int) -> str:
+    """What a board's ticks are: ``cycles, 64,000,000 a second``. Counted instructions are not so many a second."""
+    return f"{clock}, which are counted" if clock == COUNTED else f"{clock}, {clock_hz:,} a second"
+
+
 def latency_text(ticks: int, latency_us: int | None, board: str = ESTIMATE_BOARD) -> str:
     """``72.30 ms``, or ``8,704,735 instructions (estimate: 175 ms on nano33ble)`` where no time was measured."""
     if latency_us is not None:

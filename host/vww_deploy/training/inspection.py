@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,32 +126,37 @@ def write_contact_sheet(dataset: Dataset, path: Path, *, columns: int = 12, rows
         DataError: it cannot be written, or no picture is readable.
     """
     cell, bar, line, title = 96, 6, 12, 22
-    block_height = title + rows * (cell + bar + line)
-    sheet = Image.new("RGB", (columns * cell, 2 * block_height), "white")
-    draw = ImageDraw.Draw(sheet)
     rng = np.random.default_rng(seed)
-    drawn = 0
-    for block, (label, name) in enumerate(((1, "person"), (0, "no person"))):
-        chosen = [picture for picture in dataset.pictures if picture.label == label]
-        place, above = 0, block * block_height
-        for index in rng.permutation(len(chosen)):
-            if place == columns * rows:
-                break
-            try:
-                image = Image.fromarray(_pixels(chosen[index], cell))
-            except DataError:
-                continue
-            x, y = place % columns * cell, above + title + place // columns * (cell + bar + line)
-            draw.rectangle((x, y, x + cell - 1, y + bar - 1), fill="#2a9d4a" if label else "#777777")
-            sheet.paste(image, (x, y + bar))
-            draw.text((x + 1, y + bar + cell), _cut(draw, shown(chosen[index].path.name), cell - 4), fill="#333333")
-            place += 1
-        count = f"{place:,} of {len(chosen):,} pictures"
-        draw.text((4, above + 5), f"{name}: {count}", fill="black", font_size=14)
-        drawn += place
-    if not drawn:
+    blocks = []
+    for label, name, colour in ((1, "person", "#2a9d4a"), (0, "no person", "#777777")):
+        of_class = [picture for picture in dataset.pictures if picture.label == label]
+        chosen = _readable([of_class[i] for i in rng.permutation(len(of_class))], columns * rows, cell)
+        blocks.append((f"{name}: {len(chosen):,} of {len(of_class):,} pictures", colour, chosen))
+    if not any(chosen for _, _, chosen in blocks):
         raise DataError(f"no picture of {dataset.origin} is readable")
+    across = max(3, *(min(columns, len(chosen)) for _, _, chosen in blocks))  # 3: the titles have room
+    heights = [title + -(-len(chosen) // columns) * (cell + bar + line) for _, _, chosen in blocks]
+    sheet = Image.new("RGB", (across * cell, sum(heights)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for above, (heading, colour, chosen) in zip((0, heights[0]), blocks, strict=True):
+        draw.text((4, above + 5), heading, fill="black", font_size=14)
+        for place, (name, image) in enumerate(chosen):
+            x, y = place % columns * cell, above + title + place // columns * (cell + bar + line)
+            draw.rectangle((x, y, x + cell - 1, y + bar - 1), fill=colour)
+            sheet.paste(image, (x, y + bar))
+            draw.text((x + 1, y + bar + cell), _cut(draw, name, cell - 4), fill="#333333")
     _write(path, lambda file: sheet.save(file, "PNG"))
+
+
+def _readable(pictures: Sequence[LabelledPicture], most: int, side: int) -> list[tuple[str, Image.Image]]:
+    """The first pictures that can be read, ``side`` pixels square, and their file names."""
+    found: list[tuple[str, Image.Image]] = []
+    for picture in pictures:
+        if len(found) == most:
+            break
+        with contextlib.suppress(DataError):
+            found.append((shown(picture.path.name), Image.fromarray(_pixels(picture, side))))
+    return found
 
 
 def _cut(draw: ImageDraw.ImageDraw, name: str, width: int) -> str:

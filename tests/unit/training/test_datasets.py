@@ -353,6 +353,9 @@ def test_build_manifest_and_contact_sheet(folders: Path, tmp_path: Path) -> None
         assert sheet.getpixel((10, block + 22 + 2)) == (119, 119, 119)
         for area in ((0, 0, 200, 22), (0, block, 200, block + 22), (0, 22 + 102, 96, 22 + 114)):
             assert len(sheet.crop(area).getcolors() or ()) > 1, "something is written there"
+    inspection.write_contact_sheet(again, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (9 * 96, 2 * (22 + 114))  # no larger than its pictures
 
 
 def test_the_teams_own_data(shared: Path) -> None:
