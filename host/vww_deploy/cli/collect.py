@@ -19,7 +19,7 @@ from vww_deploy.cli.monitor import (
 )
 
 _NOTHING_NEW = 20
-"""So many pictures in a row without a new one, and there will be none: few pictures shown in a loop."""
+"""So many pictures in a row that this call has seen before, and there will be no new one: few of them in a loop."""
 
 
 def command(
@@ -65,7 +65,7 @@ def command(
             elif isinstance(event, ShownPicture) and not control.stopped:
                 known = collection.holds(event)
                 picture_name = collection.add(event, person, name).name
-                repeated = repeated + 1 if known else 0
+                repeated = repeated + 1 if picture_name in taken | there else 0
                 if not known:
                     taken.add(picture_name)
                 elif picture_name not in taken:

@@ -54,6 +54,16 @@ def test_pictures_that_were_there_before_are_counted_apart(
         assert said in ran.err
 
 
+def test_what_an_earlier_call_took_does_not_end_the_next_one(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill: the first 30 of 40 pictures are there."""
+    for different, count, code in ((30, 30, 0), (40, 10, 0)):
+        monkeypatch.setattr(collect, "open_source", lambda *_, n=different, **__: showing(n, given=[]))
+        assert cli("collect", "--person", "-n", count, "--camera", "-o", tmp_path / "out").code == code
+    assert len(list((tmp_path / "out" / "labelled" / "person").glob("*.png"))) == 40
+
+
 def test_a_board_that_is_shown_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     open_source(None, model=None, board="virtual", port=None, fps=0.0)
     assert "the board is shown nothing yet: name pictures" in capsys.readouterr().err
