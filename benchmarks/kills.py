@@ -180,7 +180,7 @@ def record(place: Place) -> None:
     arguments = ["monitor", *place.pictures, *board, "--json", "--record", path]
     said = place.killed(*arguments, within_s=4.0, again=lambda: path.unlink(missing_ok=True))
     lines = [json.loads(line) for line in said.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-    shown = {one["number"] for one in lines if one["event"] == "result" and one["at"] < place.killed_at - KEPT_S}
+    shown = {one["number"] for one in lines if one.get("event") == "result" and one["at"] < place.killed_at - KEPT_S}
     kept: list[int] = []
     if path.exists() and path.stat().st_size:
         try:

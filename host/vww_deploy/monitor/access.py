@@ -15,6 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _COOKIE: Final = "vww_deploy_token"
+_NO_STORE: Final = (b"cache-control", b"no-store")
 _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -44,6 +45,7 @@ HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Permissions-Policy", "camera=(), microphone=(), geolocation=(), usb=(), serial=(), bluetooth=(), payment=()"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Embedder-Policy", "require-corp"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 """What every answer carries, those that refuse or fail too: no other site shows the page in a frame, holds on to its
@@ -84,7 +86,7 @@ class Guard:
         if not _has_place(scope):
             await _refuse(scope, send, 404, "There is nothing here; the page is at /.")
             return
-        await self._app(scope, receive, self._with_cookie(send) if in_url else send)
+        await self._app(scope, receive, self._completed(send, new_cookie=in_url))
 
     def _known(self, headers: dict[str, str]) -> bool:
         if not self._token:
@@ -98,11 +100,18 @@ class Guard:
     def _matches(self, given: list[str] | None) -> bool:
         return bool(given) and given is not None and secrets.compare_digest(given[0].encode(), self._token.encode())
 
-    def _with_cookie(self, send: Send) -> Send:
+    def _completed(self, send: Send, *, new_cookie: bool) -> Send:
+        """Answers with the cookie, and kept by no cache unless they say themselves that they may be."""
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                cookie = f"{_COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-                message["headers"] = [*message.get("headers", ()), (b"set-cookie", cookie.encode())]
+                headers = list(message.get("headers", ()))
+                if new_cookie:
+                    cookie = f"{_COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+                    headers.append((b"set-cookie", cookie.encode()))
+                if b"cache-control" not in (name.lower() for name, _ in headers):
+                    headers.append(_NO_STORE)
+                message["headers"] = headers
             await send(message)
 
         return sending
@@ -172,7 +181,11 @@ async def _refuse(scope: Message, send: Send, status: int, why: str) -> None:
         await send({"type": "websocket.close", "code": 1008})
         return
     text = f"{'Not allowed' if status == 403 else 'Not found'}. {why}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(text)).encode()),
+        _NO_STORE,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})
 

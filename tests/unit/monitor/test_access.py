@@ -101,9 +101,9 @@ def test_without_the_token_nothing_passes(query: str, kind: str) -> None:
 def test_the_token_in_the_url_is_answered_with_a_cookie_that_passes() -> None:
     reached, sent = ask("secret", query="token=secret", host="192.168.0.7:8427")
     assert reached
-    ((name, value),) = sent[0]["headers"]
-    assert name == b"set-cookie"
-    assert value == b"vww_deploy_token=secret; Path=/; HttpOnly; SameSite=Strict"
+    headers = dict(sent[0]["headers"])
+    assert headers[b"cache-control"] == b"no-store"
+    assert headers[b"set-cookie"] == b"vww_deploy_token=secret; Path=/; HttpOnly; SameSite=Strict"
     assert ask("secret", "websocket", host="192.168.0.7:8427", cookie="vww_deploy_token=secret")[0]
 
 
