@@ -72,7 +72,7 @@ def flash_through(
                 check_model(device, graph)
                 if device.info.board != board.name:
                     raise LinkError(
-                        f"{where}: the firmware there is for {device.info.board}, not {board.name}",
+                        f"{where}: the firmware there is for {device.info.board[:40]}, not {board.name}",
                         hint="another board answered: name the port with --port",
                     )
                 return Flashed(board, where, image, device.info)

@@ -307,8 +307,12 @@ def hearing(channel: Channel, listener: Listener) -> Iterator[None]:
 
 
 def _other_protocol(port: str, version: int | None) -> ProtocolMismatch:
-    theirs = "another protocol version" if version is None else f"protocol version {version}"
+    if version == PROTOCOL_VERSION:
+        differs = f"speaks protocol version {version} as this side does, but its messages differ"
+    else:
+        theirs = "another protocol version" if version is None else f"protocol version {version}"
+        differs = f"speaks {theirs}, and this side version {PROTOCOL_VERSION}"
     return ProtocolMismatch(
-        f"{port}: the firmware speaks {theirs}, or its messages differ; this side speaks version {PROTOCOL_VERSION}",
+        f"{port}: the firmware {differs}",
         hint="`vww-deploy flash MODEL --board BOARD` puts the firmware of this vww-deploy on the board",
     )

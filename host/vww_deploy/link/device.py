@@ -45,6 +45,10 @@ _Response = TypeVar("_Response", bound=m.Message)
 _POWER_HINT: Final = "a weak cable or hub browns the board out; try another"
 
 
+class LayersLost(LinkError):  # noqa: N818
+    """The board has not what it should have kept of an inference's layers."""
+
+
 class Device:
     """A board whose firmware answers. Made by :meth:`connect`; a context manager that closes its port."""
 
@@ -230,7 +234,7 @@ class Device:
             values = self._values(job.id, kind)
             if values is not None:
                 return values
-        raise LinkError(f"{self.port}: the board loses what it kept of its layers", hint=RESET_HINT)
+        raise LayersLost(f"{self.port}: the board loses what it kept of its layers", hint=RESET_HINT)
 
     def _values(self, inference: int, kind: m.LayerKind) -> list[int] | None:
         values: list[int] = []

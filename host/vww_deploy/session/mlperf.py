@@ -180,7 +180,7 @@ class Dut:
         name = self._find(r"m-name-dut-\[([^]]+)]", lines)
         model = self._find(r"m-model-\[([^]]+)]", self.command("profile"))
         if model != MODEL_ID:
-            raise self._error(f"the device runs the benchmark {model!r}, not {MODEL_ID!r}")
+            raise self._error(f"the device runs the benchmark {model[:40]!r}, not {MODEL_ID!r}")
         counting = [board.name for board in load_boards() if board.counts_instructions]
         self.counts_instructions = name.removeprefix("vww-deploy ") in counting
         return name
@@ -201,11 +201,11 @@ class Dut:
         self._check(lines)
         laps = [int(match[1]) for line in lines if (match := _LAP.fullmatch(line))]
         if len(laps) < 2 or laps[-1] <= laps[0]:
-            raise self._error(f"no times in the answer to infer: {lines}")
+            raise self._error(f"no times in the answer to infer: {_begun(lines)}")
         try:
             results = tuple(float(part) for part in self._find(_RESULTS, lines).split(",") if part)
         except ValueError as error:
-            raise self._error(f"results that are no numbers: {lines}") from error
+            raise self._error(f"results that are no numbers: {_begun(lines)}") from error
         return PerformanceWindow(inferences, laps[-1] - laps[0], results)
 
     def _line(self, deadline: float, command: str) -> str:
@@ -221,18 +221,23 @@ class Dut:
         for line in lines:
             if match := re.fullmatch(pattern, line):
                 return match[1]
-        raise self._error(f"an answer that is not the benchmark's: {list(lines)[:4]}")
+        raise self._error(f"an answer that is not the benchmark's: {_begun(lines)}")
 
     def _check(self, lines: Sequence[str]) -> None:
         for line in lines:
             if line.startswith(("e-[", "Supplied buffer", "Input db")):
-                raise self._error(f"the device says {line!r}")
+                raise self._error(f"the device says {line[:80]!r}")
 
     def _error(self, what: str) -> LinkError:
         return LinkError(
             f"{self._transport.name}: {what}",
             hint="Is it a model for the benchmark's pictures that runs there? vww-deploy flash MODEL --board BOARD",
         )
+
+
+def _begun(lines: Sequence[str]) -> list[str]:
+    """As much of an answer as fits into a message."""
+    return [line[:40] for line in lines[:4]]
 
 
 def load_samples(folder: Path, limit: int | None = None, *, signed: bool = False) -> list[Sample]:
