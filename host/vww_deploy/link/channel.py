@@ -309,9 +309,10 @@ def hearing(channel: Channel, listener: Listener) -> Iterator[None]:
 def _other_protocol(port: str, version: int | None) -> ProtocolMismatch:
     if version == PROTOCOL_VERSION:
         differs = f"speaks protocol version {version} as this side does, but its messages differ"
+    elif version is None:
+        differs = f"speaks another protocol than this side's version {PROTOCOL_VERSION}, or its messages differ"
     else:
-        theirs = "another protocol version" if version is None else f"protocol version {version}"
-        differs = f"speaks {theirs}, and this side version {PROTOCOL_VERSION}"
+        differs = f"speaks protocol version {version}, and this side {PROTOCOL_VERSION}"
     return ProtocolMismatch(
         f"{port}: the firmware {differs}",
         hint="`vww-deploy flash MODEL --board BOARD` puts the firmware of this vww-deploy on the board",

@@ -13,8 +13,8 @@ from vww_deploy.link.messages import Feature
 def measure_layers(device: Device, model: Model) -> tuple[tuple[str, int], ...]:
     """Name and ticks of each layer, measured with one inference of an all-zero input.
 
-    They depend on the network, hardly on the picture. Empty if the firmware times no layers, loses what it timed, or has
-    those of another compiler version.
+    They depend on the network, hardly on the picture. Empty if the firmware times no layers, loses what it
+    timed, or has those of another compiler version.
 
     Raises:
         LinkError: the device cannot be reached.
