@@ -1,4 +1,4 @@
-"""Many emitted libraries built as one: what a compiler costs to start is paid once. For campaigns."""
+"""Many emitted libraries built as one: what a compiler costs to start is paid once."""
 
 from __future__ import annotations
 

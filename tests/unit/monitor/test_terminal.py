@@ -272,7 +272,7 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_plain_is_a_line_a_result(recording: Path) -> None:
     done = cli("monitor", str(recording), "--plain", "--speed", "0", "--threshold", "0.9")
     assert done.returncode == 0, done.stderr
-    latency = r"([\d,]+) instructions \(estimate: \d+ ms on nano33ble\)"  # the recording is of a virtual board
+    latency = r"([\d,]+) instructions \(estimate: [\d,]+ ms on nano33ble\)"  # the recording is of a virtual board
     line = rf"^\S+ +(\d+)  (person|no person) +([\d.]+)% +{latency}  (\w+)$"
     results = re.findall(line, done.stdout, re.MULTILINE)
     assert [(int(n), name, float(p)) for n, _, p, _, name in results] == [
