@@ -1,4 +1,4 @@
-// A table of 256 values: LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, RELU, arithmetic with one constant.
+// A table of 256 values: LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, RELU, arithmetic with constants.
 #include "lookup.h"
 
 #include "requant.h"
@@ -6,8 +6,8 @@
 namespace vww {
 
 void lookup(const LookupParams& p, const View& in, const View& out, int row_begin, int row_end) {
-  const int8_t* const middle = p.table + 128;
-  for (int c = 0; c < p.channels; ++c) {
+  const int8_t* middle = p.tables + 128;
+  for (int c = 0; c < p.channels; ++c, middle += p.step) {
     for (int y = row_begin; y < row_end; ++y) {
       const int8_t* from = row_of(in, y) + c * in.channel_stride;
       int8_t* to = row_of(out, y) + c * out.channel_stride;

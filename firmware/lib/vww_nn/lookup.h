@@ -1,4 +1,4 @@
-// A table of 256 values.
+// A table of 256 values, or one for each channel.
 #ifndef VWW_NN_LOOKUP_H_
 #define VWW_NN_LOOKUP_H_
 
@@ -6,10 +6,11 @@
 
 namespace vww {
 
-// table[v + 128] is the output for v.
+// tables[c * step + v + 128] is the output for v in channel c.
 struct LookupParams {
-  const int8_t* table;
+  const int8_t* tables;
   int16_t w, channels;
+  int16_t step;
 };
 
 // out may be the input.

@@ -9,6 +9,7 @@ from typing import Final
 
 from vww_deploy.compiler.folding import fold_constant_channels
 from vww_deploy.graph.ir import Activation, Graph, Op
+from vww_deploy.graph.operators.binary import tabulate_channels
 from vww_deploy.graph.operators.copy import Copy
 from vww_deploy.graph.operators.lookup import merge_lookups
 from vww_deploy.graph.operators.reshape import Reshape
@@ -21,6 +22,11 @@ class Pass:
     name: str
     text: str
     run: Callable[[Graph], Graph]
+
+
+def tables_only(graph: Graph) -> Graph:
+    """What makes one value of one value is a table, and a chain of such a single one."""
+    return merge_lookups(tabulate_channels(graph))
 
 
 def convolutions_only(graph: Graph) -> Graph:
@@ -73,7 +79,7 @@ def _same_in_both_orders(activation: Activation) -> bool:
 
 
 PASSES: Final = (
-    Pass("tables", "a table of a table becomes one", merge_lookups),
+    Pass("tables", "arithmetic with a constant becomes a table, a table of a table one", tables_only),
     Pass("convolutions", "depthwise layers of one channel and dense layers become convolutions", convolutions_only),
     Pass("constants", "channels that no picture changes go into biases, unread ones away", fold_constant_channels),
     Pass("copies", "copies where the order of values in memory matters", add_copies),

@@ -8,6 +8,8 @@ import pytest
 from tests.support.exactness import check
 from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
+from vww_deploy.graph.operators.binary import Binary
+from vww_deploy.graph.operators.lookup import ChannelLookup
 
 
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "PRELU"])
@@ -35,3 +37,34 @@ def test_a_constant_less_a_tensor() -> None:
         model = RandomModel(np.random.default_rng(seed), 5, 4, 3)
         model.binary("SUB", (3,))
         check(compile_model(model.finish()), pictures=2, seed=seed)
+
+
+@pytest.mark.parametrize("kinds", [("MUL", "ADD"), ("SUB", "PRELU"), ("ADD", "MUL", "ADD")])
+@pytest.mark.parametrize("layers_before", [0, 1])
+def test_a_chain_with_constants_of_each_channel_is_one_table_a_channel(
+    kinds: tuple[str, ...], layers_before: int
+) -> None:
+    """A normalisation that was not fused; without a layer before it, of what the host sent."""
+    for seed in range(3):
+        model = RandomModel(np.random.default_rng(seed), 17, 16, 3)
+        model.dead_channels = seed == 2
+        for _ in range(layers_before):
+            model.pointwise()
+        channels = model.now.shape[3]
+        for kind in kinds:
+            model.binary(kind, (channels,))
+        model.unary("LEAKY_RELU")
+        model.conv(kernel=3, stride=2)
+        compiled = compile_model(model.finish())
+        lookups = [op for op in compiled.graph.ops if isinstance(op, ChannelLookup)]
+        assert len(lookups) == (channels > 1)
+        assert not any(isinstance(op, Binary) for op in compiled.graph.ops)
+        check(compiled, pictures=3, seed=seed)
+
+
+def test_small_pictures_are_worth_no_tables() -> None:
+    model = RandomModel(np.random.default_rng(1), 15, 17, 4)
+    model.binary("MUL", (4,))
+    compiled = compile_model(model.finish())
+    assert any(isinstance(op, Binary) for op in compiled.graph.ops)
+    check(compiled, pictures=2, seed=1)

@@ -18,7 +18,7 @@ def test_every_value(kind: str) -> None:
         model = RandomModel(np.random.default_rng(seed), 16, 16, 1)
         model.unary(kind)
         graph = read_model(model.finish())
-        table = graph.ops[0].table  # type: ignore[attr-defined]
+        table = graph.ops[0].tables[0]  # type: ignore[attr-defined]
         np.testing.assert_array_equal(Reference(graph).run(every).ravel(), table)
 
 

@@ -34,5 +34,5 @@ def test_logistic_of_every_value() -> None:
         model = RandomModel(np.random.default_rng(seed), 16, 16, 1, "UINT8")
         model.unary("LOGISTIC")
         graph = read_model(model.finish())
-        table = graph.ops[0].table  # type: ignore[attr-defined]
+        table = graph.ops[0].tables[0]  # type: ignore[attr-defined]
         np.testing.assert_array_equal(Reference(graph).run(every).ravel(), table)

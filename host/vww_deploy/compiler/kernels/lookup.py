@@ -1,4 +1,4 @@
-"""A table of 256 values."""
+"""A table of 256 values, or one for each channel."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class _Lookup(KernelRule[Lookup]):
         out = graph.activations[op.output]
         # An interleaved row is a row of one channel, as wide as its bytes.
         width, channels = (out.width * out.channels, 1) if interleaved else (out.width, out.channels)
-        params = struct_of("lookup", "LookupParams").fill(table="$table", w=width, channels=channels)
-        return Kernel("lookup", "lookup", params, (("table", "int8_t", op.table),))
+        step = op.tables.shape[1] if len(op.tables) > 1 else 0
+        params = struct_of("lookup", "LookupParams").fill(tables="$tables", w=width, channels=channels, step=step)
+        return Kernel("lookup", "lookup", params, (("tables", "int8_t", op.tables),))
 
     def in_place(self, graph: Graph, op: Lookup) -> InPlace:
         return InPlace.ROWS | InPlace.SAME

@@ -12,13 +12,17 @@ import numpy as np
 from vww_deploy.graph.geometry import RowMap
 from vww_deploy.graph.ir import Channels, Graph, Int8Array, Op, Quantization
 from vww_deploy.graph.multipliers import quantize_multiplier
-from vww_deploy.graph.operators.lookup import VALUES, tabulate
+from vww_deploy.graph.operators.lookup import VALUES, ChannelLookup, tabulate
 from vww_deploy.graph.ranges import Range, Values, scaled
 from vww_deploy.graph.reading import Reader, RefusedError
 from vww_deploy.graph.tflite_file import FileOperator
 
 Function = Literal["add", "sub", "reverse", "mul", "prelu"]
 """``reverse`` is the second less the first; ``prelu`` multiplies what is negative of the first by the second."""
+
+
+_SMALLEST_TABULATED: Final = 256
+"""Pixels for which a channel's own table is worth its flash: it is no larger than what it makes."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,22 @@ class Binary(Op):
 
     def ask_channels(self, channels: Channels) -> None:
         channels.keep_all(self)
+
+
+def tabulate_channels(graph: Graph) -> Graph:
+    """Arithmetic with a constant of each channel becomes a table of 256 for each, where pictures are large enough.
+
+    A table takes a tenth of the time of a sum or a product, and 256 bytes of flash.
+    """
+    return graph.replace(ops=tuple(_tabulated(graph, op) if isinstance(op, Binary) else op for op in graph.ops))
+
+
+def _tabulated(graph: Graph, op: Binary) -> Op:
+    out = graph.activations[op.output]
+    if op.constant is None or op.constant.shape != (1, 1, out.channels) or out.height * out.width < _SMALLEST_TABULATED:
+        return op
+    tables = op.arithmetic.apply(VALUES[np.newaxis], op.constant.reshape(-1, 1).astype(np.int64)).astype(np.int8)
+    return ChannelLookup(op.index, op.kind, op.inputs, op.output, tables)
 
 
 def read(reader: Reader, op: FileOperator) -> None:

@@ -1,4 +1,4 @@
-"""Whatever makes one int8 value from one int8 value: a table of 256."""
+"""Whatever makes one int8 value from one int8 value: a table of 256, or one for each channel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vww_deploy.graph.tflite_file import FileOperator
 
 @dataclass(frozen=True, eq=False)
 class Lookup(Op):
-    """``table`` int8 [256]: the output for -128, -127 and so on."""
+    """``tables`` int8 [1, 256]: the output for -128, -127 and so on."""
 
-    table: Int8Array
+    tables: Int8Array
 
     keeps_order: ClassVar[bool] = True
 
@@ -29,13 +29,23 @@ class Lookup(Op):
 
     def range_of(self, graph: Graph, given: Sequence[Range]) -> Range:
         low, high = given[0].low, given[0].high
-        known = self.table[low + 128].astype(np.int64)
-        least, most = int(self.table.min()), int(self.table.max())
+        known = self.tables[np.arange(low.shape[2]) % len(self.tables), low + 128].astype(np.int64)
+        least, most = self.tables.min(axis=1).astype(np.int64), self.tables.max(axis=1).astype(np.int64)
         same = low == high
         return Range(np.where(same, known, least), np.where(same, known, most))
 
     def ask_channels(self, channels: Channels) -> None:
         channels.keep_alike(self)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelLookup(Lookup):
+    """A table of its own for each channel: ``tables`` int8 [channels, 256]."""
+
+    keeps_order: ClassVar[bool] = False
+
+    def narrowed(self, channels: Channels) -> Op:
+        return dataclasses.replace(self, tables=self.tables[channels.keep[self.output]])
 
 
 VALUES = np.arange(-128, 128, dtype=np.int64)
@@ -51,7 +61,7 @@ def tabulate(reader: Reader, op: FileOperator, values: Values) -> None:
         value, axes = reader.values[op.inputs[0]], reader.values[op.inputs[0]].axes
     table = np.clip(values, -128, 127).astype(np.int8)
     output = reader.new(reader.tensors[op.outputs[0]], axes)
-    reader.ops.append(Lookup(op.index, op.kind, (value.id,), output, table))
+    reader.ops.append(Lookup(op.index, op.kind, (value.id,), output, table[np.newaxis]))
 
 
 def tabulate_real(reader: Reader, op: FileOperator, results: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
@@ -68,6 +78,14 @@ def real_values(reader: Reader, op: FileOperator) -> np.ndarray[tuple[int, ...],
     return np.float32(source.scale) * (VALUES - source.zero_point).astype(np.float32)
 
 
+def _merged(first: Lookup, second: Lookup) -> Lookup:
+    """The second table of the first one's values, as one operator."""
+    inner, outer = np.broadcast_arrays(first.tables, second.tables)
+    tables = np.take_along_axis(outer, inner.astype(np.int64) + 128, axis=1)
+    record = ChannelLookup if len(tables) > 1 else Lookup
+    return record(second.index, second.kind, first.inputs, second.output, tables)
+
+
 def merge_lookups(graph: Graph) -> Graph:
     """A table of a table, where nobody else reads the first, is one table."""
     readers: dict[int, int] = {}
@@ -80,9 +98,8 @@ def merge_lookups(graph: Graph) -> Graph:
         if isinstance(op, Lookup):
             before = ops.get(op.inputs[0])
             if before is not None and readers[before.output] == 1 and before.output != graph.output:
-                table = op.table[before.table.astype(np.int64) + 128]
                 kept.remove(before)
-                op = dataclasses.replace(op, inputs=before.inputs, table=table)
+                op = _merged(before, op)
             ops[op.output] = op
         kept.append(op)
     live = {graph.input, graph.output} | {i for op in kept for i in (*op.inputs, op.output)}
