@@ -20,7 +20,7 @@ from vww_deploy.graph.operators import READERS
 from vww_deploy.graph.operators.pad import fold_padding
 from vww_deploy.graph.operators.reshape import Reshape
 from vww_deploy.graph.operators.transpose import Transpose
-from vww_deploy.graph.reading import Reader, RefusedError
+from vww_deploy.graph.reading import Reader, RefusedError, TooLargeError
 from vww_deploy.graph.refused import Refusal, advice_on
 from vww_deploy.graph.row_tiles import join_row_tiles
 from vww_deploy.graph.shapes import check_shape
@@ -29,6 +29,7 @@ from vww_deploy.graph.tflite_file import FileOperator, TfliteFile, load
 MALFORMED: Final = (struct.error, ArithmeticError, LookupError, ValueError, TypeError, AttributeError)
 """What reading raises where a file's numbers lead nowhere."""
 _MOST_OPERATORS: Final = 2_000
+_SMALLER: Final = "no microcontroller runs it: train a smaller model, or one for smaller pictures"
 _MOST_MACS: Final = 20_000_000_000
 """Minutes of a microcontroller."""
 
@@ -53,7 +54,8 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
         reader.start()
     except RefusedError as refusal:
         name = reader.tensors[file.inputs[0]].name
-        raise ModelError(f"{file.name}: input '{name}': {refusal}", hint=CONVERT) from refusal
+        hint = _SMALLER if isinstance(refusal, TooLargeError) else CONVERT
+        raise ModelError(f"{file.name}: input '{name}': {refusal}", hint=hint) from refusal
     for operator in file.operators:
         read_operator(reader, operator)
     if reader.refusals:
@@ -96,7 +98,7 @@ def finished(reader: Reader) -> Graph:
     if graph.macs > _MOST_MACS:
         raise ModelError(
             f"{file.name}: {graph.macs:,} multiply-accumulates an inference; at most {_MOST_MACS:,} are compiled",
-            hint="no microcontroller runs it: train a smaller model, or one for smaller pictures",
+            hint=_SMALLER,
         )
     graph = join_row_tiles(remove_dead_ops(fold_padding(graph)))
     graph = remove_dead_ops(fold_padding(graph))  # what stood before slices that are gone now

@@ -44,6 +44,10 @@ class RefusedError(Exception):
     """One operator cannot be compiled; the reason is for the user."""
 
 
+class TooLargeError(RefusedError):
+    """A tensor that no device has room for."""
+
+
 MakeTranspose: TypeAlias = Callable[[int, str, tuple[int, ...], int, tuple[int, int, int]], Op]
 MakeReshape: TypeAlias = Callable[[int, str, tuple[int, ...], int], Op]
 
@@ -154,7 +158,7 @@ class Reader:
         size = math.prod(tensor.shape)
         self.elements += size
         if size > _MOST_ELEMENTS or self.elements > _MOST_IN_ALL:
-            raise RefusedError(
+            raise TooLargeError(
                 f"shape {list(tensor.shape)}: {size:,} values, {self.elements:,} of all tensors so far; at most "
                 f"{_MOST_ELEMENTS:,} and {_MOST_IN_ALL:,} are compiled"
             )

@@ -177,7 +177,8 @@ def test_giants_are_refused_before_anything_is_computed() -> None:
     source = writer.tensor((1, 4000, 4000, 3), scale=1.0, name="picture")
     out = writer.tensor((1, 4000, 4000, 3), scale=2.0)
     writer.op("QUANTIZE", [source], [out])
-    assert "48,000,000 values" in refusal(writer.write([source], [out])).message
+    refused = refusal(writer.write([source], [out]))
+    assert "48,000,000 values" in refused.message and "smaller pictures" in refused.hint
 
 
 def test_two_writers_of_one_tensor() -> None:
