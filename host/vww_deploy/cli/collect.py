@@ -23,7 +23,13 @@ _NOTHING_NEW = 20
 
 
 def command(
-    person: Annotated[bool, typer.Option("--person/--no-person", help="The label of every picture taken.")],
+    person: Annotated[
+        bool,
+        typer.Option(
+            "--person/--no-person",
+            help="The label of every picture taken; of a model of other classes, the one that it is about or none.",
+        ),
+    ],
     files: SourcesArgument = None,
     count: Annotated[int, typer.Option("--count", "-n", help="New pictures to take.", min=1)] = 20,
     fps: FpsOption = 2.0,

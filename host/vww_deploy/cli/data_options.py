@@ -10,6 +10,7 @@ import typer
 from vww_deploy.cli import common
 
 if TYPE_CHECKING:
+    from vww_deploy.pictures.outputs import OutputSpec
     from vww_deploy.training.datasets import Dataset
 
 DataArgument = Annotated[
@@ -21,15 +22,15 @@ PicturesOption = Annotated[
 ]
 
 
-def read(data: Path, pictures: Path | None) -> Dataset:
-    """The set of pictures; says on stderr what was left out of it.
+def read(data: Path, pictures: Path | None, outputs: OutputSpec | None = None) -> Dataset:
+    """The set of pictures, for the model of some outputs; says on stderr what was left out of it.
 
     Raises:
         DataError: as :func:`vww_deploy.training.datasets.read_dataset` has it.
     """
     from vww_deploy.training.datasets import read_dataset
 
-    dataset = read_dataset(data, pictures)
+    dataset = read_dataset(data, pictures, outputs=outputs)
     for text in dataset.left_out:
         common.notice(f"left out: {text}")
     if dataset.missing:

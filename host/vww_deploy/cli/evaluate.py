@@ -69,7 +69,7 @@ def command(
     loaded = Model.load(model, labels=labels, person_label=person_label)
     if loaded.outputs.doubt:
         raise DataError(f"{loaded.name} cannot be judged", hint=loaded.outputs.doubt)
-    dataset = data_options.read(data, pictures)
+    dataset = data_options.read(data, pictures, loaded.outputs)
     chosen = _limited(dataset if split == "all" else dataset.split(split), limit)
     if cluster is not None:
         answers, skipped = _on_fleet(loaded, chosen, cluster, boards, shard, store)

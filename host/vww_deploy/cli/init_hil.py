@@ -199,13 +199,13 @@ def _to_three_digits(figure: int) -> int:
 
 def _told_right(model: Model, pictures: Path) -> float:
     """The part of the pictures that the reference tells right, rounded down; 0.5 without any."""
-    from vww_deploy.pictures.gather import gather
+    from vww_deploy.pictures.gather import gather, labelled_as
     from vww_deploy.pictures.preprocess import open_picture, read_picture_file
 
     if not any(path.is_file() for path in pictures.rglob("*")):
         return 0.5
     right = []
-    for picture in gather([str(pictures)]):
+    for picture in labelled_as(gather([str(pictures)]), model.outputs):
         path = Path(picture.path)
         values = model.to_input(open_picture(read_picture_file(path), picture.path))
         p_person = model.outputs.p_person(model.reference.run(values))

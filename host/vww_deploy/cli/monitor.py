@@ -157,7 +157,7 @@ def open_source(
 
     from vww_deploy.boards.drivers import driver_for
     from vww_deploy.graph.model import Model
-    from vww_deploy.pictures.gather import gather
+    from vww_deploy.pictures.gather import gather, labelled_as
     from vww_deploy.session.connect import choose_board
     from vww_deploy.session.live import LiveSource, board_at
 
@@ -178,7 +178,7 @@ def open_source(
         return CameraLive(
             board_at(board, port), loaded, feed, taken_as, fps=fps, title=title, waits=waits, follows=follows
         )
-    pictures = gather(files or [], notice=common.notice)
+    pictures = labelled_as(gather(files or [], notice=common.notice), loaded.outputs)
     if not pictures:
         common.notice("the board is shown nothing yet: name pictures or folders, or drop some on the page of --web")
     return LiveSource(board_at(board, port), loaded, pictures, fps=fps, title=title, waits=waits, follows=follows)

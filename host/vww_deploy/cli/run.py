@@ -83,7 +83,7 @@ def command(
     Example: vww-deploy run photos/ holiday.jpg 'more/*.png' --board virtual
     """
     from vww_deploy.pictures.camera_format import parse_format
-    from vww_deploy.pictures.gather import gather
+    from vww_deploy.pictures.gather import gather, labelled_as
     from vww_deploy.runs.export import exported
     from vww_deploy.runs.store import Store
 
@@ -116,6 +116,7 @@ def command(
             loaded = replace(
                 loaded, outputs=last.header.peer.outputs
             )  # what the run's earlier results were interpreted with
+        planned = labelled_as(planned, loaded.outputs)
         raw = parse_format(raw_camera) if raw_camera else None
         if cluster is None:
             run = _on_board(opened, last, loaded, planned, board, port, reference, raw, fault_rate, quiet=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +22,23 @@ _EMPTY: Final = frozenset({"background", "empty", "negative", "negatives", "none
 _MOST_BYTES: Final = 1 << 16  # of a labels file
 
 
-def meaning(name: str) -> int | None:
+def meaning(name: str, labels: Sequence[str] = (), positive: int | None = None) -> int | None:
     """What a class's or a folder's name says: 1 for a person, 0 for none, None for anything else.
 
-    Case, hyphens and underscores do not matter, nor does a number in front (``0 person``).
+    Case, hyphens and underscores do not matter, nor does a number in front (``0 person``). Of what says nothing about
+    persons, the label ``positive`` of a model's ``labels`` counts as 1, its other labels and ``no LABEL`` as 0.
     """
     words = _words(name)
     if words in _PERSON:
         return 1
-    return 0 if _denies(words) or words in _EMPTY else None
+    if _denies(words) or words in _EMPTY:
+        return 0
+    if positive is None:
+        return None
+    own = [_words(label) for label in labels]
+    if words == own[positive]:
+        return 1
+    return 0 if words in own or _denies(words, {own[positive]}) else None
 
 
 def find_person(labels: Sequence[str]) -> int | None:
@@ -117,7 +125,7 @@ def _words(name: str) -> str:
     return re.sub(r"^\d+[ :.]+", "", text)
 
 
-def _denies(words: str) -> bool:
+def _denies(words: str, what: Set[str] = _PERSON) -> bool:
     if words in _NOBODY:
         return True
-    return any(words.removeprefix(before).strip() in _PERSON for before in _NEGATIONS if words.startswith(before))
+    return any(words.removeprefix(before).strip() in what for before in _NEGATIONS if words.startswith(before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 from vww_deploy.errors import DataError
 from vww_deploy.pictures import tables
 from vww_deploy.pictures.class_labels import meaning
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.pictures.preprocess import OTHER_PICTURES, PICTURE_SUFFIXES, Pixels, to_rgb
 
 
@@ -54,6 +55,14 @@ def gather(
     if labels is not None and paths:
         _check_labels(labels, table, paths, notice)
     return [Picture(str(path), table.get(path.resolve(), meaning(path.parent.name))) for path in paths]
+
+
+def labelled_as(pictures: Sequence[Picture], outputs: OutputSpec) -> list[Picture]:
+    """The pictures, those without a label by what the name of their folder says to a model of these outputs."""
+    return [
+        one if one.truth is not None else replace(one, truth=outputs.meaning(Path(one.path).parent.name))
+        for one in pictures
+    ]
 
 
 def _check_labels(labels: Path, table: dict[Path, int], paths: Iterable[Path], notice: Callable[[str], None]) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from vww_deploy.pictures.class_labels import meaning
+
 _MOST_CELLS: Final = 1 << 16
 
 
@@ -101,6 +103,14 @@ class OutputSpec:
         """What thresholds distinguish: all the others' name, and the label of :attr:`positive`."""
         label = self.labels[self.positive]
         return (self.labels[1 - self.positive] if len(self.labels) == 2 else f"no {label}"), label
+
+    def meaning(self, name: str) -> int | None:
+        """What a folder's name says about the pictures in it: 1 for :attr:`positive`, 0 for another one.
+
+        See :func:`vww_deploy.pictures.class_labels.meaning`. The model's own labels count if it is known which one is
+        meant.
+        """
+        return meaning(name, self.labels, self.person)
 
     @property
     def known_as(self) -> tuple[str, str]:

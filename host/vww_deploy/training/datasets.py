@@ -26,6 +26,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.pictures import preprocess, tables
 from vww_deploy.pictures.card import InputSpec
 from vww_deploy.pictures.class_labels import meaning
+from vww_deploy.pictures.outputs import OutputSpec
 
 SPLITS: Final = ("train", "val", "test")
 VWW_AREA: Final = 0.005
@@ -101,7 +102,9 @@ class PictureArrays:
     """What was wrong with the pictures that were left out."""
 
 
-def read_dataset(origin: Path, pictures: Path | None = None, *, needs_val: bool = True) -> Dataset:
+def read_dataset(
+    origin: Path, pictures: Path | None = None, *, needs_val: bool = True, outputs: OutputSpec | None = None
+) -> Dataset:
     """Read a set of pictures in whichever form it is: a folder, a labels CSV, COCO JSON or a Wake Vision CSV.
 
     A set with a split ``train`` and none called ``val`` gives some of ``train`` as ``val`` if ``needs_val``; see
@@ -110,11 +113,12 @@ def read_dataset(origin: Path, pictures: Path | None = None, *, needs_val: bool 
     Args:
         origin: a folder (with ``labels.csv``, or with ``person/`` and ``no_person/``), a ``.csv`` or a ``.json``.
         pictures: the folder of pictures that COCO JSON or a Wake Vision CSV speaks of.
+        outputs: of the model that is judged by them: folders may be called after its classes, too.
 
     Raises:
         DataError: it cannot be read or does not hold both classes.
     """
-    dataset = _read(origin, pictures)
+    dataset = _read(origin, pictures, outputs)
     return hold_out(dataset) if needs_val else dataset
 
 
@@ -132,12 +136,12 @@ def hold_out(dataset: Dataset) -> Dataset:
     return replace(dataset, pictures=pictures, held_out=sum(one.split == "val" for one in pictures))
 
 
-def _read(origin: Path, pictures: Path | None) -> Dataset:
+def _read(origin: Path, pictures: Path | None, outputs: OutputSpec | None) -> Dataset:
     if not origin.exists():
         raise DataError(f"there is no {origin}", hint="Give a folder, a labels CSV, COCO JSON or a Wake Vision CSV.")
     if origin.is_dir():
         table = origin / "labels.csv"
-        return read_labels_csv(table) if table.is_file() else read_folders(origin)
+        return read_labels_csv(table) if table.is_file() else read_folders(origin, outputs)
     if origin.suffix.lower() == ".json":
         return read_coco(origin, _needed(pictures, origin))
     if "filename" in tables.columns(origin):
@@ -145,8 +149,8 @@ def _read(origin: Path, pictures: Path | None) -> Dataset:
     return read_labels_csv(origin)
 
 
-def read_folders(root: Path) -> Dataset:
-    """Pictures below folders called ``person`` and ``no_person``.
+def read_folders(root: Path, outputs: OutputSpec | None = None) -> Dataset:
+    """Pictures below folders called ``person`` and ``no_person``, or after a model's classes.
 
     One below ``train``, ``val`` or ``test`` is of that split; the others are dealt 84:8:8 by a hash of their path.
 
@@ -155,9 +159,11 @@ def read_folders(root: Path) -> Dataset:
     """
     found = []
     unknown: Counter[str] = Counter()
+    outputs = outputs or OutputSpec()
+    no, one = (name.replace(" ", "_") for name in outputs.known_as)
     for path in sorted(root.rglob("*")):
         inner = path.relative_to(root).parts[:-1]
-        labels = [label for part in inner if (label := meaning(part)) is not None]
+        labels = [label for part in inner if (label := outputs.meaning(part)) is not None]
         suffix = path.suffix.lower()
         if suffix in preprocess.OTHER_PICTURES:
             unknown[f"of the kind {suffix} ({preprocess.READ})"] += 1
@@ -168,9 +174,9 @@ def read_folders(root: Path) -> Dataset:
             )
         elif suffix in preprocess.PICTURE_SUFFIXES:
             where = f"the folder {'/'.join(inner)}" if inner else "no folder"
-            unknown[f"in {where}, whose name says neither person nor no_person" if inner else f"in {where}"] += 1
+            unknown[f"in {where}, whose name says neither {one} nor {no}" if inner else f"in {where}"] += 1
     left_out = tuple(f"{count} pictures {why}" for why, count in sorted(unknown.items()))
-    hint = "Put pictures into the folders person/ and no_person/."
+    hint = f"Put pictures into the folders {one}/ and {no}/."
     if left_out:
         hint += f" Left out: {'; '.join(left_out[:3])}."
     return replace(_whole(root, found, hint=hint), left_out=left_out)

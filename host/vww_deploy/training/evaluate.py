@@ -189,7 +189,7 @@ def evaluate_folder(model: Model, data: Path, *, split: str = "test") -> Evaluat
     """
     from vww_deploy.training.datasets import read_dataset
 
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, outputs=model.outputs)
     chosen = dataset if split == "all" else dataset.split(split)
     answers, skipped = answer_all(model, chosen, reference_probability(model))
     ran_on = "the reference on this computer"

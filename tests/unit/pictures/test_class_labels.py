@@ -27,6 +27,15 @@ def test_other_words_say_nothing(name: str) -> None:
     assert meaning(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("cup", 1), ("Cup", 1), ("no_cup", 0), ("without a cup", 0), ("plate", 0), ("background", 0), ("spoon", None)],
+)
+def test_a_models_own_classes_name_folders(name: str, says: int | None) -> None:
+    assert meaning(name, ("plate", "cup", "fork"), 1) == says
+    assert meaning("person", ("plate", "cup", "fork"), 1) == 1
+
+
 def test_the_person_among_labels() -> None:
     assert find_person(("person", "background")) == 0
     assert find_person(("no person", "somebody")) == 1

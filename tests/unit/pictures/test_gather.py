@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from vww_deploy.errors import DataError
-from vww_deploy.pictures.gather import gather, read_labels
+from vww_deploy.pictures.class_labels import meaning
+from vww_deploy.pictures.gather import Picture, gather, labelled_as, read_labels
+from vww_deploy.pictures.outputs import OutputSpec
 
 
 @pytest.fixture
@@ -115,3 +117,12 @@ def test_what_is_not_there_is_named(tree: Path, source: str, expected: str) -> N
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no pictures"):
         gather([str(tmp_path)])
+
+
+def test_folders_called_after_a_models_classes_label_their_pictures() -> None:
+    paths = ["cup/a.png", "plate/b.png", "spoon/c.png", "person/d.png"]
+    given = [Picture(path, meaning(Path(path).parent.name)) for path in paths]
+    cups = OutputSpec(("plate", "cup"), 1)
+    assert [one.truth for one in labelled_as(given, cups)] == [1, 0, None, 1]
+    assert [one.truth for one in labelled_as([Picture("plate/b.png", 1)], cups)] == [1]  # a labels file said so
+    assert [one.truth for one in labelled_as(given, OutputSpec(("plate", "cup"), None))] == [None, None, None, 1]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from vww_deploy.errors import DataError
+from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.training import datasets, inspection
 from vww_deploy.training.datasets import read_coco, read_dataset, read_folders, read_labels_csv, read_wake_vision
 
@@ -362,3 +363,14 @@ def test_the_teams_own_data(shared: Path) -> None:
     read = read_dataset(shared / "data")
     assert read.counts()["test"] == {"no_person": 769, "person": 807}
     assert sum(sum(row.values()) for row in read.counts().values()) == 16770 + 1589 + 1576
+
+
+def test_folders_may_be_called_after_a_models_classes(tmp_path: Path) -> None:
+    for index, name in enumerate(("cup", "no cup", "plate", "spoon")):
+        picture(tmp_path / "test" / name / "1.png", index)
+    read = read_dataset(tmp_path, outputs=OutputSpec(("plate", "cup"), 1))
+    assert [(one.path.parent.name, one.label) for one in read.pictures] == [("cup", 1), ("no cup", 0), ("plate", 0)]
+    assert read.left_out == ("1 pictures in the folder test/spoon, whose name says neither cup nor plate",)
+    with pytest.raises(DataError) as caught:
+        read_dataset(tmp_path)
+    assert "person/ and no_person/" in str(caught.value.hint)
