@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from vww_deploy.link.inference import Inference
@@ -132,6 +135,21 @@ class MonitorView:
     def person(self) -> bool | None:
         """Whether the newest picture counts as one with a person; None before the first result."""
         return None if self.shown is None else self.shown.result.p_person >= self.threshold
+
+    def line(self, value: Callable[[Point], float]) -> list[list[float | None]]:
+        """A chart's points, [milliseconds, value] of each result; one without a value breaks the line.
+
+        It breaks where nothing came for three seconds and five times the usual time: the board was away, or paused.
+        """
+        times = [point.at for point in self.history]
+        apart = [later - before for before, later in pairwise(times)]
+        most = max(_SILENT_S, 5 * median(apart)) if apart else _SILENT_S
+        points: list[list[float | None]] = []
+        for point, since in zip(self.history, [0.0, *apart], strict=False):
+            if since > most:
+                points.append([round((point.at - since / 2) * 1000), None])
+            points.append([round(point.at * 1000), value(point)])
+        return points
 
     def silent_s(self, now: float) -> float | None:
         """How long no result has come though one should have: three seconds, or five times what is usual here.

@@ -461,11 +461,10 @@ class _Page:
                 )
 
     def _draw_charts(self, view: MonitorView) -> None:
-        points = view.history
-        chances = [[round(p.at * 1000), round(p.p_person, 4)] for p in points]
+        chances = view.line(lambda point: round(point.p_person, 4))
         counted = view.board is not None and view.board.clock == COUNTED
         scale = 1e6 if counted or view.board is None else view.board.clock_hz / 1000
-        latencies = [[round(p.at * 1000), p.ticks / scale] for p in points]
+        latencies = view.line(lambda point: point.ticks / scale)
         _set(self._latency_unit, "million instructions" if counted else "ms")
         mark = {"data": [{"yAxis": view.threshold}]}
         self._chance_chart.run_chart_method("setOption", {"series": [{"data": chances, "markLine": mark}]})

@@ -158,3 +158,18 @@ def test_history_is_bounded_through_an_hour_at_ten_pictures_a_second() -> None:
     assert sizes[1][1] == CONSOLE_LINES
     assert sizes[1][2] <= CONSOLE_LINES * (MAX_CONSOLE_LINE + 100)
     assert sizes[0][3] == sizes[1][3] == KEPT_PICTURES
+
+
+def test_a_charts_line_breaks_where_the_board_was_away() -> None:
+    state = State()
+    for number, at in enumerate((10.0, 10.1, 10.2, 15.2, 15.3)):
+        show(state, number, number / 10, at)
+    line = state.view().line(lambda point: point.p_person)
+    assert line == [[10_000, 0.0], [10_100, 0.1], [10_200, 0.2], [12_700, None], [15_200, 0.3], [15_300, 0.4]]
+
+
+def test_a_slow_boards_line_is_whole() -> None:
+    state = State()
+    for number in range(4):
+        show(state, number, 0.5, 10.0 + 4 * number)
+    assert len(state.view().line(lambda point: point.p_person)) == 4
