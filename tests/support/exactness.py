@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tests.support.batch_engine import engines
 from vww_deploy.compiler import Compiled, HostEngine
 from vww_deploy.graph import Reference
 
@@ -24,3 +27,13 @@ def check(compiled: Compiled, pictures: int, seed: int, engine: HostEngine | Non
                 output, expected[layer.activation.id], err_msg=f"layer {layer.index} {layer.kind} '{layer.name}'"
             )
         np.testing.assert_array_equal(engine.run(picture), expected[compiled.source.output])
+
+
+def check_all(models: Sequence[Compiled], pictures: int) -> None:
+    """:func:`check` for several models, built as one library; a model's number is the seed of its pictures."""
+    for seed, (compiled, engine) in enumerate(zip(models, engines(models), strict=True)):
+        try:
+            check(compiled, pictures, seed, engine)
+        except AssertionError as error:
+            error.add_note(f"model {seed} of {len(models)}")
+            raise

@@ -134,8 +134,8 @@ inline void gather_windows(const int8_t* from, int row_stride, int rows, int ste
   }
 }
 
-// One kernel row of a window that reaches over a border, or whose bytes are not contiguous; row is null above and below the
-// input.
+// One kernel row of a window that reaches over a border, or whose bytes are not contiguous; row is null above and below
+// the input.
 inline void gather_border_row(const ConvParams& p, const int8_t* row, int ix, int taps, int spacing, uint32_t* to) {
   for (int done = 0; done < taps; done += 4, to += 2 * spacing) {
     int8_t four[4] = {};

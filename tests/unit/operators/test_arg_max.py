@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.exactness import check
+from tests.support.exactness import check_all
 from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
 from vww_deploy.errors import ModelError
@@ -19,11 +19,13 @@ from vww_deploy.graph.model import Model
 @pytest.mark.parametrize("dtype", ["INT32", "INT64"])
 @pytest.mark.parametrize("stride", [2, 8])
 def test_of_a_vector_and_of_a_map(stride: int, dtype: str) -> None:
+    models = []
     for seed in range(3):
         model = RandomModel(np.random.default_rng(seed), 8, 7, 3)
         model.layer(5, 3, stride)
         model.arg_max(dtype)
-        check(compile_model(model.finish(), optimize="ram" if seed % 2 else "speed"), pictures=3, seed=seed)
+        models.append(compile_model(model.finish(), optimize="ram" if seed % 2 else "speed"))
+    check_all(models, pictures=3)
 
 
 def test_the_class_is_certain(tmp_path: Path) -> None:

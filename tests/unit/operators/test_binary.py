@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.exactness import check
+from tests.support.exactness import check, check_all
 from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
 from vww_deploy.graph.operators.binary import Binary
@@ -14,29 +14,35 @@ from vww_deploy.graph.operators.lookup import ChannelLookup
 
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL", "PRELU"])
 def test_constants_of_every_shape(kind: str) -> None:
+    models = []
     for shape in ((3,), (1, 1, 5, 3), (6, 1, 1), (1, 6, 5, 1), (1, 6, 5, 3)):
         model = RandomModel(np.random.default_rng(4), 6, 5, 3)
         model.pointwise()
         model.conv(kernel=1, stride=1)
         _, h, w, c = model.now.shape
         model.binary(kind, tuple({6: h, 5: w, 3: c}.get(n, n) for n in shape))
-        check(compile_model(model.finish()), pictures=3, seed=2)
+        models.append(compile_model(model.finish()))
+    check_all(models, pictures=3)
 
 
 def test_squeeze_and_excite() -> None:
+    models = []
     for seed in range(4):
         model = RandomModel(np.random.default_rng(seed), 7, 6, 3)
         model.conv(kernel=3, stride=1)
         model.excite()
-        check(compile_model(model.finish(), optimize="ram"), pictures=3, seed=seed)
+        models.append(compile_model(model.finish(), optimize="ram"))
+    check_all(models, pictures=3)
 
 
 def test_a_constant_less_a_tensor() -> None:
     """As `1 - x` is; both orders come up in the seeds."""
+    models = []
     for seed in range(8):
         model = RandomModel(np.random.default_rng(seed), 5, 4, 3)
         model.binary("SUB", (3,))
-        check(compile_model(model.finish()), pictures=2, seed=seed)
+        models.append(compile_model(model.finish()))
+    check_all(models, pictures=2)
 
 
 @pytest.mark.parametrize("kinds", [("MUL", "ADD"), ("SUB", "PRELU"), ("ADD", "MUL", "ADD")])
@@ -45,6 +51,7 @@ def test_a_chain_with_constants_of_each_channel_is_one_table_a_channel(
     kinds: tuple[str, ...], layers_before: int
 ) -> None:
     """A normalisation that was not fused; without a layer before it, of what the host sent."""
+    models = []
     for seed in range(3):
         model = RandomModel(np.random.default_rng(seed), 17, 16, 3)
         model.dead_channels = seed == 2
@@ -59,7 +66,8 @@ def test_a_chain_with_constants_of_each_channel_is_one_table_a_channel(
         lookups = [op for op in compiled.graph.ops if isinstance(op, ChannelLookup)]
         assert len(lookups) == (channels > 1)
         assert not any(isinstance(op, Binary) for op in compiled.graph.ops)
-        check(compiled, pictures=3, seed=seed)
+        models.append(compiled)
+    check_all(models, pictures=3)
 
 
 def test_small_pictures_are_worth_no_tables() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.support.exactness import check
+from tests.support.exactness import check, check_all
 from tests.support.random_models import RandomModel
 from vww_deploy.compiler import compile_model
 
 
 def test_a_dense_layer_at_each_position() -> None:
+    models = []
     for channels in (1, 3):
         model = RandomModel(np.random.default_rng(channels), 4, 3, channels)
         model.dense_on_map()
         model.tail()
-        check(compile_model(model.finish()), pictures=3, seed=1)
+        models.append(compile_model(model.finish()))
+    check_all(models, pictures=3)
 
 
 def test_uint8_is_scaled_with_one_rounding() -> None:

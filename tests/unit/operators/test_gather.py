@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.exactness import check
+from tests.support.exactness import check, check_all
 from tests.support.random_models import RandomModel
 from tests.support.tflite_writer import options
 from vww_deploy.compiler import compile_model
@@ -15,6 +15,7 @@ from vww_deploy.graph import read_model
 
 @pytest.mark.parametrize("kind", ["slice", "strided_slice", "split", "mirror_pad", "resize", "pad_with"])
 def test_alone_and_between_convolutions(kind: str) -> None:
+    models = []
     for seed in range(6):
         model = RandomModel(np.random.default_rng(seed), 7, 6, 3)
         if seed % 2:
@@ -22,7 +23,8 @@ def test_alone_and_between_convolutions(kind: str) -> None:
         getattr(model, kind)()
         if seed > 2:
             model.layer(5, 3, 2)
-        check(compile_model(model.finish(), optimize="ram" if seed % 2 else "speed"), pictures=2, seed=seed)
+        models.append(compile_model(model.finish(), optimize="ram" if seed % 2 else "speed"))
+    check_all(models, pictures=2)
 
 
 def test_rows_stream_where_they_are_picked_evenly() -> None:

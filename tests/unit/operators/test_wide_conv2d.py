@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from tests.support.exactness import check
+from tests.support.exactness import check, check_all
 from tests.support.random_models import RandomModel, unsigned_model
 from vww_deploy.compiler import compile_model
 from vww_deploy.graph import Reference, read_model
 from vww_deploy.graph.operators.wide_conv2d import WideConv2D
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_random_models(seed: int) -> None:
-    check(compile_model(unsigned_model(seed), optimize="ram" if seed % 2 else "speed"), pictures=2, seed=seed)
+def test_random_models() -> None:
+    models = [compile_model(unsigned_model(seed), optimize="ram" if seed % 2 else "speed") for seed in range(8)]
+    check_all(models, pictures=2)
 
 
 def test_weights_that_need_more_than_8_bits() -> None:
