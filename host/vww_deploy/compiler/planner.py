@@ -64,13 +64,13 @@ class _Search:
 
     def _filled_slowly(self) -> Iterator[Choice]:
         """The choice so far with bands that fill their rings step by step: one of them, or all."""
-        bands = self.choice.bands
-        slow = tuple(map(self.layers.filled_slowly, bands))
-        for chosen in (*((band,) for band in bands), bands):
-            yield Choice(
-                tuple(changed if band in chosen else band for band, changed in zip(bands, slow, strict=True)),
-                self.choice.by_rows,
-            )
+        choice = self.choice
+        slow = [self.layers.filled_slowly(band) for band in choice.bands]
+        changed = [number for number, band in enumerate(choice.bands) if slow[number] != band]
+        together = [changed] if len(changed) > 1 else []
+        for numbers in [*([number] for number in changed), *together]:
+            bands = tuple(slow[n] if n in numbers else band for n, band in enumerate(choice.bands))
+            yield Choice(bands, choice.by_rows)
 
     def _improve_front(self) -> None:
         """Finds the first layers' band: with single rows, which take the least RAM, then with as many as are fast."""

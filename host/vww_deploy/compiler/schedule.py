@@ -179,7 +179,7 @@ class LayerOrder:
             height = self.graph.activations[self.graph.ops[layer].inputs[0]].height
             row_map = self.maps[layer]
             assert row_map is not None
-            need.append(min((need[-1] - 1) // row_map.repeat * row_map.stride + row_map.end, height))
+            need.append(min(row_map.end_for(need[-1]), height))
         return need[::-1]
 
     def _ring_rows(self, segment: Segment, index: int) -> int:

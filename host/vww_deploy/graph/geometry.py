@@ -21,8 +21,11 @@ class RowMap:
     def rows(self, begin: int, end: int, height: int) -> tuple[int, int]:
         """The input rows [first, last + 1) that output rows [begin, end) need, of ``height`` that there are."""
         first = begin // self.repeat * self.stride + self.first
-        last = (end - 1) // self.repeat * self.stride + self.end
-        return min(max(first, 0), height), min(max(last, 0), height)
+        return min(max(first, 0), height), min(max(self.end_for(end), 0), height)
+
+    def end_for(self, end: int) -> int:
+        """The end of the input rows that output rows [.., end) need, however many there are; ``end`` can be below 0."""
+        return (end - 1) // self.repeat * self.stride + self.end
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def _next(
         return None
     if isinstance(window := windows[0], Window):
         padding = window.padding
-        bottom = (whole - 1) * window.stride[0] + _extent(window) - padding.top - rows.whole
+        bottom = window.row_map.end_for(whole) - rows.whole
         changes["window"] = dataclasses.replace(window, padding=dataclasses.replace(padding, bottom=bottom))
     return result, changes
 
@@ -160,18 +160,13 @@ def _behind(windows: Sequence[Any], rows: _Rows, heights: Sequence[int]) -> tupl
     first = []
     for window, at, size, height in zip(windows, rows.first, rows.heights, heights, strict=True):
         top, stride = window.padding.top, window.stride[0]
-        last = (height - 1) * stride - top + _extent(window) - 1
-        if (top > 0 and at > 0) or (last >= size and at + size < rows.whole):
+        if (top > 0 and at > 0) or (window.row_map.end_for(height) > size and at + size < rows.whole):
             return None
         place, between = divmod(at - top + windows[0].padding.top, stride)
         if between or place < 0:
             return None
         first.append(place)
     return tuple(first)
-
-
-def _extent(window: Window) -> int:
-    return (window.kernel[0] - 1) * window.dilation[0] + 1
 
 
 def _whole(strips: Sequence[Activation], rows: _Rows, identity: int) -> Activation:
