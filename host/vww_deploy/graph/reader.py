@@ -60,10 +60,11 @@ def _normalised(file: TfliteFile, path: Path) -> Graph:
         read_operator(reader, operator)
     if reader.refusals:
         lines = "\n  ".join(map(str, reader.refusals))
-        supported = "supported: " + ", ".join(sorted(READERS)) + ", on int8 activations"
+        unknown = any(refusal.kind not in READERS for refusal in reader.refusals)
+        supported = "supported: " + ", ".join(sorted(READERS)) + ", on int8 activations" if unknown else ""
         raise ModelError(
             f"{file.name}: {len(reader.refusals)} operator(s) cannot be compiled:\n  {lines}",
-            hint=". ".join(filter(None, (advice_on(reader.refusals), supported))),
+            hint=". ".join(filter(None, (advice_on(reader.refusals), supported))) or CONVERT,
         )
     return finished(reader)
 

@@ -117,6 +117,10 @@ class TfliteFile:
     notices: tuple[str, ...]
 
 
+class _ContradictionError(Exception):
+    """The file was read whole, but what it says cannot be so."""
+
+
 def load(source: str | Path | bytes, *, name: str = "model") -> TfliteFile:
     """Reads and checks a model file as :func:`tflite_bytes` has it, or a .tflite's bytes; raises ModelError for
     anything that isn't one.
@@ -130,6 +134,8 @@ def load(source: str | Path | bytes, *, name: str = "model") -> TfliteFile:
         content, name, where = tflite_bytes(path), path.stem, str(path)
     try:
         return _parse(content, name)
+    except _ContradictionError as error:
+        raise ModelError(f"{where}: a damaged .tflite file: {error}", hint=_DAMAGED) from error
     except (
         struct.error,
         IndexError,
@@ -157,7 +163,7 @@ def _parse(content: bytes, name: str) -> TfliteFile:
         )
     subgraph = model.Subgraphs(0)
     if max(subgraph.TensorsLength(), subgraph.OperatorsLength(), model.BuffersLength()) > len(content):
-        raise ValueError("a table is longer than the file")
+        raise _ContradictionError("a table is longer than the file")
     notices: list[str] = []
     repaired = [i for i in range(subgraph.TensorsLength()) if _repair_dimension(subgraph.Tensors(i))]
     if repaired:
@@ -170,12 +176,12 @@ def _parse(content: bytes, name: str) -> TfliteFile:
     inputs, outputs = _ints(subgraph.InputsAsNumpy()), _ints(subgraph.OutputsAsNumpy())
     used = [i for op in operators for i in (*op.inputs, *op.outputs)] + [*inputs, *outputs]
     if any(i >= len(tensors) or i < -1 for i in used):
-        raise ValueError("an operator names a tensor that does not exist")
+        raise _ContradictionError("an operator names a tensor that does not exist")
     written = [i for op in operators for i in op.outputs]
     if len(set(written)) < len(written):
-        raise ValueError("two operators write one tensor")
+        raise _ContradictionError("two operators write one tensor")
     if any(i < 0 for i in (*inputs, *outputs)) or not all(op.outputs for op in operators):
-        raise ValueError("the model or an operator leads nowhere")
+        raise _ContradictionError("the model or an operator leads nowhere")
     return TfliteFile(
         name, hashlib.sha256(content).hexdigest(), bytes(data), tensors, operators, inputs, outputs, tuple(notices)
     )
@@ -207,7 +213,7 @@ def _tensor(model: Any, tensor: Any, index: int) -> FileTensor:
     dtype = _TYPES.get(tensor.Type(), f"type {tensor.Type()}")
     shape = _ints(tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
     if len(shape) > _MAX_RANK or any(d < 0 for d in shape):
-        raise ValueError(f"tensor '{name}' has shape {list(shape)}")
+        raise _ContradictionError(f"tensor '{name}' has shape {list(shape)}")
     quantization = tensor.Quantization()
     scales = np.zeros(0, np.float32)
     zero_points = np.zeros(0, np.int64)
@@ -221,13 +227,13 @@ def _tensor(model: Any, tensor: Any, index: int) -> FileTensor:
         if zero_points.size == 0:
             zero_points = np.zeros(scales.size, np.int64)
         if not np.all(np.isfinite(scales)) or np.any(scales < 0):
-            raise ValueError(f"tensor '{name}' has a scale that is no positive number")
+            raise _ContradictionError(f"tensor '{name}' has a scale that is no positive number")
     if tensor.Buffer() >= model.BuffersLength():
-        raise ValueError(f"tensor '{name}' names a buffer that does not exist")
+        raise _ContradictionError(f"tensor '{name}' names a buffer that does not exist")
     buffer = model.Buffers(tensor.Buffer())
     data: npt.NDArray[np.generic] | None = None
     if buffer.Offset() > 1 and not buffer.DataLength():
-        raise ValueError(f"tensor '{name}' keeps its data behind the model, as only files beyond 2 GB need to")
+        raise _ContradictionError(f"tensor '{name}' keeps its data behind the model, as only files beyond 2 GB need to")
     # Buffer 0 is that of tensors without data, whatever it holds: so does LiteRT read it.
     if tensor.Buffer() and buffer.DataLength() and dtype in _DTYPES:
         raw = np.array(buffer.DataAsNumpy(), np.uint8)
@@ -244,7 +250,7 @@ def _new_code(code: Any) -> int:
 
 def _operator(model: Any, operator: Any, index: int) -> FileOperator:
     if operator.OpcodeIndex() >= model.OperatorCodesLength():
-        raise ValueError(f"operator {index} has no code")
+        raise _ContradictionError(f"operator {index} has no code")
     code = model.OperatorCodes(operator.OpcodeIndex())
     number = max(_new_code(code), code.DeprecatedBuiltinCode())
     kind = _OPERATORS.get(number, f"operator {number}")
