@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.cli import board_outputs, model_outputs
-from vww_deploy.cli.common import SCHEMA
+from vww_deploy.files import JSON_SCHEMA
 from vww_deploy.runs.export import ExportedComparison, ExportedRun
 from vww_deploy.session import events
 from vww_deploy.training.package import Packed
@@ -75,13 +75,14 @@ _HEAD: Final = f"""# What `--json` prints, and exit codes
 <!-- Made by docs/json_page.py of the code: change it there. -->
 
 Every command with `--json` prints one object on stdout and nothing else there; `monitor --json`
-prints an object a line. Each has `schema`, now {SCHEMA}: it goes up when a field goes away or means
+prints an object a line. Each has `schema`, now {JSON_SCHEMA}: it goes up when a field goes away or means
 something else. New fields may come at any time, so a reader takes the fields that it knows.
-Progress, notices and errors go to stderr. Nothing is wrapped or cut.
+Progress, notices and errors go to stderr. Nothing is wrapped or cut. `runs export -o RUN.json`
+writes what `runs show --json` prints.
 
 Hashes are hexadecimal, `at` is seconds since 1970 or ISO 8601, both UTC. `latency_us` is
 microseconds by the board's own clock and null where the board counts instructions; `estimate` is
-then what the compiler's model of a core makes of them. `board_serial` of a result is the serial
+then what the compiler's model of a core makes of them, and `clock_hz` no rate. `board_serial` of a result is the serial
 number of the board that gave it, empty where it has none.
 
 A command that fails prints `schema` and `error`: an object of `kind`, `message`, `hint` and

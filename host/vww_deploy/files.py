@@ -10,8 +10,13 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import psutil
+
+JSON_SCHEMA: Final = 1
+"""Of what ``--json`` prints and ``runs export`` writes (docs/json.md): goes up when a field goes away or its meaning
+changes."""
 
 
 def check_file(path: Path) -> None:

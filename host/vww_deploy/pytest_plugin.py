@@ -86,7 +86,8 @@ def _errors_without_traceback() -> Iterator[None]:
     try:
         yield
     except VwwError as error:
-        pytest.fail("\n".join(filter(None, (error.message, error.hint))), pytrace=False)
+        said = "\n".join(filter(None, (error.message, error.hint)))
+        raise pytest.fail.Exception(said, pytrace=False) from None  # or it is said twice, as the cause of itself
 
 
 def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:

@@ -64,13 +64,14 @@ class Board:
     def estimated_ms(self, instructions: int) -> float | None:
         """Milliseconds for what takes a Cortex-M4 so many instructions; None where the core is not known.
 
-        The time of a board that counts instructions is just these; a real Cortex-M4 needs some more cycles than it has
-        instructions, a Cortex-M7 fewer than that, a Cortex-M0+, which lacks the fast ones, several times as many.
+        None, too, for a board that counts instructions, where they take no time. A real Cortex-M4 needs some more
+        cycles than it has instructions, a Cortex-M7 fewer than that, a Cortex-M0+, which lacks the fast ones, several
+        times as many.
         """
         cycles = self.target.cycles_per_m4_instruction if self.target else None
-        if cycles is None or not self.clock_hz:
+        if cycles is None or not self.clock_hz or self.counts_instructions:
             return None
-        return 1000.0 * instructions * (1 if self.counts_instructions else cycles) / self.clock_hz
+        return 1000.0 * instructions * cycles / self.clock_hz
 
 
 UNLISTED: Final = Board(

@@ -32,6 +32,8 @@ _EXTRAS: Final = {
     "search": ("optuna", "architecture search"),
     "camera": ("cv2", "videos and webcams as the virtual camera"),
     "profile": ("capstone", "instruction profiles"),
+    "heic": ("pillow_heif", "HEIC pictures, as iPhones take them"),
+    "fleet": ("distributed", "many boards and machines"),
 }
 
 

@@ -37,7 +37,7 @@ def command(as_json: common.JsonOption = False) -> None:
     for board in boards:
         table.add_row(
             f"[bold]{escape(board.name)}[/]\n[dim]{escape(board.title)}[/]",
-            f"{escape(board.core)}\n[dim]{board.clock_hz / 1e6:g} MHz[/]",
+            f"{escape(board.core)}\n[dim]{_speed(board)}[/]",
             f"{board.flash_bytes / 1024:.0f}",
             f"{board.ram_bytes / 1024:.0f}{'' if board.figures == 'linked' else '*'}",
             escape(", ".join(board.cameras) or "-"),
@@ -56,6 +56,10 @@ def command(as_json: common.JsonOption = False) -> None:
     if not found:
         start = "[bold]vww-deploy flash --board virtual[/]"
         common.out.print(f"Nothing is attached. The virtual board starts with: {start}", soft_wrap=True)
+
+
+def _speed(board: Board) -> str:
+    return "counts only" if board.counts_instructions else f"{board.clock_hz / 1e6:g} MHz"
 
 
 def _to_json(board: Board) -> BoardRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.segment import Segment
 
 from vww_deploy.errors import VwwError
-from vww_deploy.files import shown
+from vww_deploy.files import JSON_SCHEMA, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 
 # Control characters other than tab and line end, both sets.
 _COMMANDS: Final = dict.fromkeys(i for i in (*range(32), *range(127, 160)) if i not in (9, 10))
+_LINE_END_SPACES: Final = re.compile(r" +$", re.MULTILINE)
 
 
 class PlainConsole(Console):
     """Prints text as text: escape sequences in names, notes and paths of somebody's files command no terminal.
 
-    In a pipe or a file nothing is wrapped or cut, unless COLUMNS says how wide it is.
+    In a pipe or a file nothing is wrapped or cut, unless COLUMNS says how wide it is, and no line ends in spaces.
     """
 
     @property
@@ -45,6 +47,19 @@ class PlainConsole(Console):
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's. A table's cells are filled up with spaces, which only a terminal's colours need."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as printed:
+            super().print(*objects, **options)
+        try:
+            self.file.write(_LINE_END_SPACES.sub("", printed.get()))
+            self.file.flush()
+        except BrokenPipeError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Not rich's own exit code."""
@@ -120,8 +135,7 @@ def _known_board(name: str) -> str:
     from vww_deploy.errors import BoardError
 
     get_board(name)  # says when there is none
-    real = [board for board in load_boards() if not board.counts_instructions]
-    names = [board.name for board in real if board.estimated_ms(1) is not None]
+    names = [board.name for board in load_boards() if board.estimated_ms(1) is not None]
     if name not in names:
         raise BoardError(
             f"no time can be estimated for the board {name}", hint=f"there are estimates for: {', '.join(names)}"
@@ -190,7 +204,7 @@ def print_error(error: VwwError) -> None:
         said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
         with contextlib.suppress(OSError):
             error_object = {**said, "exit_code": error.exit_code, **error.details}
-            typer.echo(json.dumps({"schema": SCHEMA, "error": error_object}, default=_plain))
+            typer.echo(json.dumps({"schema": JSON_SCHEMA, "error": error_object}, default=_plain))
     err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
     if error.hint:
         err.print(f"[bold cyan]  try:[/] {escape(error.hint)}", soft_wrap=True)
@@ -199,10 +213,6 @@ def print_error(error: VwwError) -> None:
 def notice(text: str) -> None:
     """A line on stderr that is no error."""
     err.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
-
-
-SCHEMA: Final = 1
-"""Of what ``--json`` prints (docs/json.md): goes up when a field goes away or means something else."""
 
 
 def discard_output() -> None:
@@ -223,7 +233,7 @@ def print_json(value: DataclassInstance) -> None:
     Other dataclasses, paths and arrays may be in it.
     """
     try:
-        typer.echo(json.dumps({"schema": SCHEMA, **asdict(value)}, indent=2, default=_plain))
+        typer.echo(json.dumps({"schema": JSON_SCHEMA, **asdict(value)}, indent=2, default=_plain))
     except BrokenPipeError:  # here, for Typer would end it with another exit code
         end_unread()
 
@@ -270,8 +280,8 @@ def count(number: int) -> str:
 
 
 def estimate(milliseconds: float | None) -> str:
-    """An estimated latency; ``?`` where there is none."""
-    return "?" if milliseconds is None else f"{milliseconds:.0f}"
+    """An estimated latency; ``-`` where there is none."""
+    return "-" if milliseconds is None else f"{milliseconds:.0f}"
 
 
 def _plain(value: Any) -> Any:

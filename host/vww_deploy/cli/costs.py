@@ -27,7 +27,7 @@ class _Row:
     """An estimate for a Cortex-M4."""
     fits: dict[str, bool]
     latency_ms: dict[str, float | None]
-    """An estimate, by board; None for cores without the DSP instructions that the estimate is about."""
+    """An estimate, by board; None for the virtual board, which has no time."""
 
 
 def command(

@@ -81,7 +81,7 @@ class NetworkRow:
     """By board."""
     estimated_instructions: int
     estimated_latency_ms: dict[str, float | None]
-    """By board; null for cores without an estimate."""
+    """By board; null where nothing can be estimated: the virtual board has no time."""
     printed: PrintedFigures | None = None
     """With ``--published`` only."""
 

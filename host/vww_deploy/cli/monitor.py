@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from vww_deploy.cli import common
 from vww_deploy.errors import DataError, StoreError
+from vww_deploy.files import JSON_SCHEMA
 
 if TYPE_CHECKING:
     from vww_deploy.monitor.state import MonitorView
@@ -239,7 +240,7 @@ def _json_line(event: Event, view: Callable[[], MonitorView], estimate_for: str)
     from vww_deploy.runs.recording import kind_of, to_json
     from vww_deploy.session.latency import estimate
 
-    values = {"schema": common.SCHEMA, "event": kind_of(event), **to_json(event)}
+    values = {"schema": JSON_SCHEMA, "event": kind_of(event), **to_json(event)}
     if isinstance(event, Inference):
         seen = view()
         values["prediction"] = seen.outputs.prediction(event.p_person, event.outputs, seen.threshold)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vww_deploy.errors import StoreError
-from vww_deploy.files import write_whole
+from vww_deploy.files import JSON_SCHEMA, write_whole
 from vww_deploy.pictures.outputs import Cell, OutputSpec
 from vww_deploy.runs.compare import Comparison
 from vww_deploy.runs.result import StoredResult
@@ -210,7 +210,9 @@ def export(store: Store, run: int, path: Path) -> None:
                 writer.writerow(row)
             write_whole(path, text.getvalue().encode())
         else:
-            write_whole(path, (json.dumps(asdict(exported(store, run)), indent=2) + "\n").encode())
+            write_whole(
+                path, (json.dumps({"schema": JSON_SCHEMA, **asdict(exported(store, run))}, indent=2) + "\n").encode()
+            )
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -78,6 +78,11 @@ def limits_of(board: Board, *, latency: str | None, ram: str | None, flash: str 
     Raises:
         DataError: a text is no time or size, or the board has less than is asked for.
     """
+    if board.counts_instructions:
+        raise DataError(
+            f"{board.title} counts instructions and has no time to limit",
+            hint="name the board that is to run the network: --board nano33ble",
+        )
     if not board.clock_hz or board.target is None:
         raise DataError(
             f"nothing is known of the core of {board.name}", hint="vww-deploy boards lists the boards with a core."

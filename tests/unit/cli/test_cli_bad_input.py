@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.random_models import random_model
 from tests.support.tflite_writer import ModelWriter
-from vww_deploy.cli import common
+from vww_deploy.files import JSON_SCHEMA
 
 Cli = Callable[..., Any]
 
@@ -184,7 +184,7 @@ def test_a_file_in_the_place_of_the_cache_is_said(
 def test_an_error_is_an_object_where_json_was_asked_for(cli: Cli, tmp_path: Path) -> None:
     ran = cli("inspect", tmp_path / "none.tflite", "--json")
     printed = json.loads(ran.out)
-    assert printed["schema"] == common.SCHEMA
+    assert printed["schema"] == JSON_SCHEMA
     error = printed["error"]
     assert (error["kind"], error["exit_code"], ran.code) == ("ModelError", 1, 1)
     assert "there is no model" in error["message"] and error["hint"]

@@ -22,6 +22,7 @@ def test_boards_shows_the_catalogue_and_what_is_plugged_in(
     for board in load_boards():
         assert board.name in shown.out
         assert board.title in shown.out
+    assert "counts only" in shown.out and "64 MHz" in shown.out
     assert "nano33ble at /dev/ttyACM4 (in its bootloader)" in shown.out
 
     printed = json.loads(cli("boards", "--json").out)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vww_deploy import resources
 from vww_deploy.boards import doctor
 
 Cli = Callable[..., Any]
@@ -99,3 +101,16 @@ def test_a_full_disk_is_said(cli: Cli, tools: Path, monkeypatch: pytest.MonkeyPa
     assert code == 1
     assert "MB free" in checks["work folder"]["found"]
     assert "VWW_DEPLOY_CACHE" in checks["work folder"]["cure"]
+
+
+def test_every_extra_that_a_user_may_want_is_looked_at(cli: Cli, tools: Path) -> None:
+    project = tomllib.loads((resources.data_root() / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"]) - {"dev", "fuzz", "test"}  # who changes vww-deploy wants these
+    names = {check.name for check in doctor.examine()}
+    assert {f"extra [{extra}]" for extra in extras} == {name for name in names if name.startswith("extra")}
+
+
+def test_no_line_in_a_pipe_ends_in_spaces(cli: Cli, tools: Path) -> None:
+    shown = cli("doctor").out
+    assert "\n\n" in shown
+    assert not [line for line in shown.splitlines() if line != line.rstrip()]

@@ -151,7 +151,7 @@ def test_estimated_instructions(alpha: float, size: int, channels: int, counted:
     assert 0.98 * report.parameters < sum(layer.parameters for layer in report.layers) <= report.parameters
 
 
-def test_latency_is_told_for_every_board_of_the_catalogue() -> None:
-    assert get_board("virtual").estimated_ms(168_000) == pytest.approx(1.0)
+def test_latency_is_told_for_every_board_that_has_time() -> None:
     assert get_board("nano33ble").estimated_ms(64_000) == pytest.approx(CYCLES_PER_INSTRUCTION)
-    assert all(board.estimated_ms(1) is not None for board in load_boards())
+    assert all(board.estimated_ms(1) is not None for board in load_boards() if not board.counts_instructions)
+    assert get_board("virtual").estimated_ms(168_000) is None

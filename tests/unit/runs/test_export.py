@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.runs.test_store import HEADER, PICTURES, result
 from vww_deploy.errors import StoreError
+from vww_deploy.files import JSON_SCHEMA
 from vww_deploy.pictures.outputs import OutputSpec
 from vww_deploy.runs.export import COLUMNS, export
 from vww_deploy.runs.store import Store
@@ -31,7 +32,7 @@ def test_json_holds_everything(store: Store, tmp_path: Path) -> None:
     export(store, 1, tmp_path / "run.json")
     values = json.loads((tmp_path / "run.json").read_text())
     assert (values["board"], values["model_sha256"], values["state"]) == ("virtual", "ab" * 32, "complete")
-    assert "header" not in values
+    assert values["schema"] == JSON_SCHEMA and "header" not in values
     assert values["results"][0]["outputs"] == [-100, 99]
     assert values["results"][0]["equal"] is True
     assert values["results"][1]["reference"] is None

@@ -87,6 +87,8 @@ def test_limits_are_the_boards_where_nothing_is_given() -> None:
     assert (limits.cycles, limits.ram_bytes, limits.flash_bytes) == (9_600_000, 65536, board.flash_bytes)
     with pytest.raises(DataError, match="leaves 150,000 B of RAM"):
         limits_of(board, latency=None, ram="1M", flash=None)
+    with pytest.raises(DataError, match="no time to limit"):
+        limits_of(get_board("virtual"), latency="150ms", ram=None, flash=None)
 
 
 def test_broken_limits_are_named_with_their_factor() -> None:
