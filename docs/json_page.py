@@ -34,7 +34,7 @@ PAGE: Final = Path(__file__).with_name("json.md")
 
 COMMANDS: Final[dict[str, tuple[type, ...]]] = {
     "bench": (board_outputs.BenchOutput, board_outputs.FleetBenchOutput),
-    "boards": (board_outputs.BoardsOutput,),
+    "boards": (board_outputs.BoardsOutput, board_outputs.BoardsAddOutput),
     "camera": (board_outputs.CameraOutput, board_outputs.CameraCheckOutput),
     "compile": (model_outputs.CompileOutput, model_outputs.CompileArduinoOutput),
     "costs": (model_outputs.CostsOutput,),

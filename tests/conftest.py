@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,11 @@ hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_configure() -> None:
-    """A session that is terminated ends as one that is interrupted: its fixtures still power their boards off."""
+    """A session that is terminated ends as one that is interrupted: its fixtures still power their boards off.
+
+    The boards that this machine's user added are not the tests'.
+    """
+    os.environ["VWW_DEPLOY_CONFIG"] = os.devnull
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)

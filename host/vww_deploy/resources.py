@@ -49,6 +49,12 @@ def state_dir() -> Path:
     return _own_folder("VWW_DEPLOY_STATE", platformdirs.user_state_dir("vww-deploy", appauthor=False))
 
 
+def own_boards_dir() -> Path:
+    """Where the boards lie that the user added; need not exist. ``VWW_DEPLOY_CONFIG`` overrides its parent."""
+    config = os.environ.get("VWW_DEPLOY_CONFIG") or platformdirs.user_config_dir("vww-deploy", appauthor=False)
+    return Path(config) / "boards"
+
+
 def install_extra(extra: str) -> str:
     """The command that installs the packages of one of pyproject.toml's extras, by their own names."""
     try:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,3 +311,27 @@ def test_flash_gets_the_board_while_another_process_watches_it_and_gives_it_back
                 time.sleep(0.1)
         finally:
             monitor.send_signal(signal.SIGINT)
+
+
+def test_a_board_of_the_users_own_is_built_as_its_two_entries_say(place: Workplace) -> None:
+    """The virtual board's own environment under another name, which the firmware then calls itself by."""
+    entries = place.folder / "config" / "boards"
+    entries.mkdir(parents=True)
+    own = Workplace(place.folder, {**place.environment, "VWW_DEPLOY_CONFIG": str(entries.parent)})
+    (entries / "my_board.toml").write_text(
+        'title = "Mine"\nmcu = "STM32F405RG"\ntarget = "cortex_m4"\nneeds_registry = false\nclock_hz = 1\n'
+        "ram_bytes = 100_000\nflash_bytes = 1_000_000\nusb = []\nbootloader_usb = []\nbootloader = 'platformio'\n"
+        "address = 0x0800_0000\nimages = ['bin']\nfigures = 'vendor'\nbaudrate = 115200\ncameras = []\n"
+    )
+    (entries / "my_board.ini").write_text(
+        "[env:my_board]\nplatform = symlink://firmware/boards/virtual\nboard = virtual\n"
+        'build_flags = -DVWW_BOARD_NAME=\\"my_board\\" -DVWW_CAMERA_VIRTUAL\n'
+    )
+    image = place.folder / "mine.bin"
+    ran = own.run("flash", "person_64_small", "--board", "my_board", "--build-only", "-o", image)
+    assert ran.returncode == 0, ran.stderr
+    assert b"my_board\0" in image.read_bytes()
+    packed = place.folder / "mine.zip"
+    assert own.run("flash", "person_64_small", "-b", "my_board", "--build-only", "-o", packed).returncode == 0
+    with zipfile.ZipFile(packed) as archive:
+        assert "the board's own tool" in archive.read("README.txt").decode()

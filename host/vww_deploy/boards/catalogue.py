@@ -1,18 +1,33 @@
-"""The boards that there are: ``catalogue.toml`` as typed values."""
+"""The boards that there are: ``catalogue.toml``, and the user's own beside it, as typed values."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from vww_deploy.compiler.targets import Target, get_target
+from vww_deploy.compiler.targets import TARGETS, Target, get_target
 from vww_deploy.errors import BoardError
+from vww_deploy.resources import own_boards_dir
 
 _FILE: Final = Path(__file__).with_name("catalogue.toml")
+_MUST_BE: Final[dict[str, type]] = {
+    **dict.fromkeys(("title", "mcu", "bootloader", "figures"), str),
+    **dict.fromkeys(("clock_hz", "flash_bytes", "ram_bytes", "address", "baudrate"), int),
+    **dict.fromkeys(("usb", "bootloader_usb", "images", "cameras"), list),
+}
+_MAY_BE: Final[dict[str, type]] = {
+    "target": str,
+    "driver": str,
+    "tools": list,
+    "uf2_family": int,
+    **dict.fromkeys(("needs_registry", "counts_instructions"), bool),
+}
+_DRIVERS: Final = ("usb", "qemu")
 
 UsbId = tuple[int, int]
 
@@ -55,6 +70,8 @@ class Board:
     """Where RAM and flash are from: ``linked`` by hand, or estimated from the ``vendor``'s figures."""
     baudrate: int
     cameras: tuple[str, ...]
+    environment: str = ""
+    """Of a board that the user added: its environment, which ``platformio.ini`` does not have."""
 
     @property
     def core(self) -> str:
@@ -99,34 +116,75 @@ UNLISTED: Final = Board(
 """What runs the library of ``compile --arduino-library`` without being in the catalogue; found by its port alone."""
 
 
-@cache
 def load_boards() -> tuple[Board, ...]:
-    """All boards, the virtual one first."""
-    entries = tomllib.loads(_FILE.read_text())
-    return tuple(
-        Board(
-            name=name,
-            title=entry["title"],
-            mcu=entry["mcu"],
-            target=get_target(entry["target"]),
-            driver=entry.get("driver", "usb"),
-            tools=tuple(entry.get("tools", ())),
-            needs_registry=entry.get("needs_registry", True),
-            counts_instructions=entry.get("counts_instructions", False),
-            clock_hz=entry["clock_hz"],
-            flash_bytes=entry["flash_bytes"],
-            ram_bytes=entry["ram_bytes"],
-            usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
-            bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
-            bootloader=entry["bootloader"],
-            address=entry["address"],
-            images=tuple(entry["images"]),
-            uf2_family=entry.get("uf2_family", 0),
-            figures=entry["figures"],
-            baudrate=entry["baudrate"],
-            cameras=tuple(entry["cameras"]),
-        )
-        for name, entry in entries.items()
+    """All boards: the virtual one first, those that the user added (docs/boards.md) last.
+
+    Raises:
+        BoardError: an entry of the user's cannot be read.
+    """
+    return _packaged() + tuple(_own(file) for file in sorted(own_boards_dir().glob("*.toml")))
+
+
+@cache
+def _packaged() -> tuple[Board, ...]:
+    entries = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return tuple(_board(name, entry) for name, entry in entries.items())
+
+
+def _own(file: Path) -> Board:
+    """The user's board of an entry ``NAME.toml`` with its environment ``NAME.ini`` beside it."""
+    try:
+        if any(board.name == file.stem for board in _packaged()):
+            raise ValueError("vww-deploy itself has a board of this name")
+        environment = file.with_suffix(".ini").read_text(encoding="utf-8")
+        if f"[env:{file.stem}]" not in environment:
+            raise ValueError(f"{file.with_suffix('.ini').name} has no [env:{file.stem}]")
+        return _board(file.stem, tomllib.loads(file.read_text(encoding="utf-8")), environment)
+    except (OSError, ValueError) as error:
+        said = f"{error.filename} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise BoardError(
+            f"{file} is no board's entry: {said}",
+            hint="mend it, or move it and its .ini away; docs/boards.md says what is in them",
+        ) from error
+
+
+def _board(name: str, entry: dict[str, Any], environment: str = "") -> Board:
+    """The board of an entry; ValueError for what is wrong with it."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError("its name must be of small letters, digits and _")
+    for key, kind in {**_MUST_BE, **_MAY_BE}.items():
+        if key in _MUST_BE and key not in entry:
+            raise ValueError(f"{key} is missing")
+        if key in entry and (
+            type(entry[key]) is not kind or (kind is list and not all(isinstance(one, str) for one in entry[key]))
+        ):
+            raise ValueError(f"{key} is no {'list of strings' if kind is list else kind.__name__}")
+    if entry.get("target", TARGETS[0]) not in TARGETS:
+        raise ValueError(f"target is none of {', '.join(TARGETS)}")
+    if entry.get("driver", "usb") not in _DRIVERS:
+        raise ValueError(f"driver is none of {', '.join(_DRIVERS)}")
+    return Board(
+        name=name,
+        title=entry["title"],
+        mcu=entry["mcu"],
+        target=get_target(entry["target"]) if "target" in entry else None,
+        driver=entry.get("driver", "usb"),
+        tools=tuple(entry.get("tools", ())),
+        needs_registry=entry.get("needs_registry", True),
+        counts_instructions=entry.get("counts_instructions", False),
+        clock_hz=entry["clock_hz"],
+        flash_bytes=entry["flash_bytes"],
+        ram_bytes=entry["ram_bytes"],
+        usb_ids=tuple(_usb_id(text) for text in entry["usb"]),
+        bootloader_usb_ids=tuple(_usb_id(text) for text in entry["bootloader_usb"]),
+        bootloader=entry["bootloader"],
+        address=entry["address"],
+        images=tuple(entry["images"]),
+        uf2_family=entry.get("uf2_family", 0),
+        figures=entry["figures"],
+        baudrate=entry["baudrate"],
+        cameras=tuple(entry["cameras"]),
+        environment=environment,
     )
 
 
@@ -144,5 +202,7 @@ def get_board(name: str) -> Board:
 
 
 def _usb_id(text: str) -> UsbId:
+    if not re.fullmatch(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}", text):
+        raise ValueError(f"{text!r} is no USB id; one is 2341:805a")
     vendor, product = text.split(":")
     return int(vendor, 16), int(product, 16)

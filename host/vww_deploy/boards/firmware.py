@@ -40,7 +40,7 @@ def firmware_of(compiled: Compiled, board: Board) -> str:
     sources = resources.firmware_dir()
     for path in sorted(path for path in sources.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         add(path.relative_to(sources).as_posix(), path.read_bytes())
-    add("platformio.ini", (resources.data_root() / "platformio.ini").read_bytes())
+    add("platformio.ini", platformio.project_file(board))
     return digest.hexdigest()
 
 

@@ -144,7 +144,7 @@ def _json(value: object) -> bytes:
 def _readme(board: Board, model: Model) -> str:
     # STM32's DFU bootloaders want the address; Renesas' know it.
     address = f"-s 0x{board.address:08x}:leave " if board.address >= 0x0800_0000 else ""
-    upload = _UPLOADS[board.bootloader].format(address=address, start=board.address)
+    upload = _UPLOADS.get(board.bootloader, _UPLOADS["none"]).format(address=address, start=board.address)
     return (
         f"The firmware of {board.title} ({board.name}) with the model {model.name}, by vww-deploy {__version__}.\n\n"
         f"Upload it: {upload}\n\n"

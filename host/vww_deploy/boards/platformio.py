@@ -57,6 +57,12 @@ def elf_file(board: Board) -> Path:
     return work_folder(board) / ".pio" / "build" / board.name / "firmware.elf"
 
 
+def project_file(board: Board) -> bytes:
+    """The ``platformio.ini`` that firmware for ``board`` is built with."""
+    packaged = (data_root() / "platformio.ini").read_bytes()
+    return packaged + b"\n" + board.environment.encode() if board.environment else packaged
+
+
 def build(
     board: Board, model_library: Path, *, flags: Mapping[str, int] | None = None, progress: Progress | None = None
 ) -> FirmwareImage:
@@ -116,7 +122,7 @@ def _project(board: Board, model_library: Path) -> Iterator[Path]:
     project.mkdir(parents=True, exist_ok=True)
     with FileLock(project / "lock"):
         end_left(project)
-        _sync_file(data_root() / "platformio.ini", project / "platformio.ini")
+        _sync(project_file(board), project / "platformio.ini")
         _copy_firmware(project / "firmware")
         _sync_folder(model_library, project / "model" / "vww_model")
         yield project
@@ -138,11 +144,11 @@ def _copy_firmware(folder: Path) -> None:
     _sync_folder(firmware_dir(), folder)
 
 
-def _sync_file(source: Path, target: Path) -> None:
-    """Copies only what changed, so that only what changed is built again."""
-    if not target.is_file() or source.read_bytes() != target.read_bytes():
+def _sync(content: bytes, target: Path) -> None:
+    """Writes only what changed, so that only what changed is built again."""
+    if not target.is_file() or content != target.read_bytes():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        target.write_bytes(content)
 
 
 def _sync_folder(source: Path, target: Path) -> None:
@@ -151,7 +157,7 @@ def _sync_folder(source: Path, target: Path) -> None:
         if path.relative_to(target) not in wanted:
             path.unlink()
     for name in wanted:
-        _sync_file(source / name, target / name)
+        _sync((source / name).read_bytes(), target / name)
 
 
 def _run(

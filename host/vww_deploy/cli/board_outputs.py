@@ -129,6 +129,24 @@ class BoardsOutput:
 
 
 @dataclass(frozen=True)
+class BoardsAddOutput:
+    """With ``--add``."""
+
+    board: BoardRow
+    platformio_board: str
+    """PlatformIO's name of it."""
+    port: str
+    usb_id: str
+    """``VID:PID``, hexadecimal: of what it runs now."""
+    entry: Path
+    """The file with the entry that was written."""
+    environment: Path
+    """The file with its PlatformIO environment."""
+    unknown: list[str]
+    """What is assumed, or what nobody knows."""
+
+
+@dataclass(frozen=True)
 class CameraOutput:
     """Stills."""
 

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import common
-from vww_deploy.cli.board_outputs import AttachedRow, BoardRow, BoardsOutput
+from vww_deploy.cli.board_outputs import AttachedRow, BoardRow, BoardsAddOutput, BoardsOutput
 
 if TYPE_CHECKING:
     from vww_deploy.boards.catalogue import Board, UsbId
 
 
-def command(as_json: common.JsonOption = False) -> None:
-    """Show the boards there are, and which are attached where.
+def command(
+    add: Annotated[
+        bool, typer.Option("--add", help="Write the entries of a board that is plugged in and not known.")
+    ] = False,
+    platformio: Annotated[
+        str | None,
+        typer.Option(
+            "--platformio",
+            metavar="ID",
+            help="With --add: PlatformIO's name of the board; default: the one with its USB id.",
+        ),
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option("--port", "-p", metavar="PORT", help="With --add: its port; default: the one not known."),
+    ] = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show the boards there are, and which are attached where; or add one.
 
     Example: vww-deploy boards
     """
     from vww_deploy.boards.catalogue import load_boards
     from vww_deploy.boards.drivers import attached
+
+    if add:
+        _add(port, platformio, as_json)
+        return
+    if port is not None or platformio is not None:
+        raise typer.BadParameter("--port and --platformio go with --add")
 
     boards = load_boards()
     found = attached()
@@ -60,6 +85,34 @@ def command(as_json: common.JsonOption = False) -> None:
 
 def _speed(board: Board) -> str:
     return "counts only" if board.counts_instructions else f"{board.clock_hz / 1e6:g} MHz"
+
+
+def _add(port: str | None, platformio: str | None, as_json: bool) -> None:
+    from vww_deploy.boards import adding
+
+    with common.err.status("Asking PlatformIO for the board"):
+        added = adding.add(port, platformio)
+    board, there = added.board, added.port
+    if as_json:
+        output = BoardsAddOutput(
+            board=_to_json(board),
+            platformio_board=added.platformio.id,
+            port=there.device,
+            usb_id=_ids((there.usb_id,))[0],
+            entry=added.entry,
+            environment=added.environment,
+            unknown=added.unknown,
+        )
+        common.print_json(output)
+        return
+    say = functools.partial(common.out.print, soft_wrap=True)
+    say(f"[green]added:[/] [bold]{escape(board.name)}[/], {escape(board.title)} ({escape(board.mcu)})")
+    say(f"  {escape(str(added.entry))}\n  {escape(str(added.environment))}")
+    say("PlatformIO knows its processor, clock, RAM and flash. Not known or assumed:")
+    for line in added.unknown:
+        say(f"  - {escape(line)}")
+    where = "" if board.usb_ids else f" --port {there.device}"
+    say(f"Next: [bold]vww-deploy flash person_96_gray --board {escape(board.name + where)}[/]")
 
 
 def _to_json(board: Board) -> BoardRow:
