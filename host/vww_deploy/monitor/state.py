@@ -217,6 +217,7 @@ class State:
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
         self._reason = ""
+        self._told = ""
         self._board: Peer | None = None
         self._waiting: ShownPicture | None = None
         self._shown: OrderedDict[int, Shown] = OrderedDict()
@@ -320,15 +321,16 @@ class State:
         self._retries += event.retries
 
     def _connected(self, event: Connection) -> None:
-        changed = self._connection != event.state
         self._connection = event.state
         self._reason = event.reason
         if event.board is not None:
             if self._board is not None and event.board.model_sha256 != self._board.model_sha256:
                 self._layers = ()
             self._board = event.board
-        if event.state in ("connected", "lost") and changed:
-            self.notice(f"board {event.state}" + (f": {event.reason}" if event.reason else ""), event.at)
+        told = f"board {event.state}" + (f": {event.reason}" if event.reason else "")
+        if event.state in ("connected", "lost") and told != self._told:  # each try to connect again fails likewise
+            self.notice(told, event.at)
+            self._told = told
 
     def _line(self, text: str, at: float, *, notice: bool = False) -> None:
         self._serial += 1

@@ -15,7 +15,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.pictures import tables
 from vww_deploy.pictures.class_labels import meaning
 from vww_deploy.pictures.outputs import OutputSpec
-from vww_deploy.pictures.preprocess import OTHER_PICTURES, PICTURE_SUFFIXES, Pixels, to_rgb
+from vww_deploy.pictures.preprocess import OTHER_PICTURES, PICTURE_SUFFIXES, READ, Pixels, to_rgb
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ def gather(
     for source in sources:
         paths.update(dict.fromkeys(_expand(source, ignored)))
     if ignored:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items()))
-        notice(f"pictures of other kinds are left out: {kinds}")
+        notice(f"pictures of other kinds are left out: {_kinds(ignored)}; {READ}")
     table = read_labels(labels) if labels is not None else {}
     if labels is not None and paths:
         _check_labels(labels, table, paths, notice)
@@ -101,12 +100,11 @@ def _expand(source: str, ignored: Counter[str]) -> list[Path]:
     if path.is_dir():
         files = [p for p in path.rglob("*") if p.is_file()]
         found = sorted(p for p in files if p.suffix.lower() in PICTURE_SUFFIXES)
-        if found:
-            ignored.update(s for p in files if (s := p.suffix.lower()) in OTHER_PICTURES)
-        else:
-            raise DataError(
-                f"the folder {path} has no pictures", hint=f"Looked for {', '.join(sorted(PICTURE_SUFFIXES))}."
-            )
+        others = Counter(s for p in files if (s := p.suffix.lower()) in OTHER_PICTURES)
+        if not found:
+            has = f", only others: {_kinds(others)}" if others else ""
+            raise DataError(f"the folder {path} has no pictures that can be read{has}", hint=f"{READ}.")
+        ignored.update(others)
         return found
     if path.exists():
         return [path]
@@ -117,6 +115,11 @@ def _expand(source: str, ignored: Counter[str]) -> list[Path]:
             return found
         raise DataError(f"nothing matches {source}")
     raise DataError(f"there is no {path}", hint="Give picture files, folders or globs.")
+
+
+def _kinds(counts: Counter[str]) -> str:
+    """``2 .avif, 1 .heic``."""
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
 
 
 def thumbnail(image: Image.Image, side: int) -> Pixels:

@@ -47,16 +47,20 @@ HEIC: Final = find_spec("pillow_heif") is not None
 """Whether pictures of iPhones can be read: with ``pip install pillow-heif``."""
 
 PICTURE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", *((".heic", ".heif") if HEIC else ())}
+    {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff", *((".heic", ".heif") if HEIC else ())}
 )
 """File name endings (lower case) that are looked for in folders."""
 
+_CAMERA_RAW: Final = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"}
 OTHER_PICTURES: Final = (
-    frozenset({".avif", ".heic", ".heif", ".jp2", ".jxl", ".raw", ".dng", ".svg"}) - PICTURE_SUFFIXES
+    frozenset({".avif", ".heic", ".heif", ".jp2", ".jxl", ".pgm", ".ppm", ".psd", ".svg", ".tga"} | _CAMERA_RAW)
+    - PICTURE_SUFFIXES
 )
 """Endings of pictures that are not read, and are counted where they are met."""
 
-READ: Final = "PNG, JPEG, BMP, WebP, GIF and TIFF are read; HEIC after: pip install pillow-heif"
+READ: Final = "PNG, JPEG, BMP, WebP, GIF and TIFF are read; HEIC " + (
+    "is, too" if HEIC else "after: pip install pillow-heif"
+)
 
 _BAND_ROWS: Final = 64
 _EXIF_ORIENTATION: Final = 0x0112

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vww_deploy.boards.camera_feed import CameraFeed
 from vww_deploy.boards.drivers import FeedOpener
-from vww_deploy.errors import BoardError, DataError, LinkError
+from vww_deploy.errors import BoardError, DataError
 from vww_deploy.files import write_whole
 from vww_deploy.graph.model import Model
 from vww_deploy.link import portlock
@@ -32,7 +32,7 @@ from vww_deploy.session.events import (
     ShownPicture,
     listener,
 )
-from vww_deploy.session.live import Connect, LiveSource, attached_boards
+from vww_deploy.session.live import Connect, LiveSource, attached_boards, taken_by
 from vww_deploy.session.session import interpreted, peer_of, prepare
 from vww_deploy.session.source import Control
 
@@ -102,7 +102,7 @@ class CameraLive(LiveSource):
         try:
             while not control.leaving:
                 if taker := portlock.wanted_by(device.port):
-                    raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
+                    raise taken_by(taker)
                 step = control.paused and control.take_steps() > 0
                 sent = control.take_picture()
                 if live and (sent is not None or (control.paused and not step)):

@@ -72,7 +72,7 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
         chosen = choose_board(board, chosen_port or port)
         where = chosen_port or port or drivers.driver_for(chosen).locate()
         if taker := portlock.wanted_by(where):
-            raise LinkError(f"{taker} has the board")
+            raise taken_by(taker)
         baudrate = next((found.board.baudrate for found in drivers.attached() if found.port == where), chosen.baudrate)
         with (
             portlock.holding(where, "vww-deploy monitor"),
@@ -81,6 +81,11 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
             yield device
 
     return connect
+
+
+def taken_by(taker: str) -> LinkError:
+    """Why a monitor has no board for as long as another program asks for it."""
+    return LinkError(f"{taker} has the board", hint="it is free again when that is done")
 
 
 def attached_boards() -> list[tuple[str, str]]:
@@ -198,7 +203,7 @@ class LiveSource:
             link_reported = 0.0
             while not control.leaving:
                 if taker := portlock.wanted_by(device.port):
-                    raise LinkError(f"{taker} has the board; the monitor goes on when it is done")
+                    raise taken_by(taker)
                 yield from self._step(device, control, pending)
                 while pending:
                     yield pending.popleft()

@@ -130,6 +130,16 @@ def test_the_console_between_frames(start_board: Start) -> None:
             assert part in text
 
 
+def test_the_rest_of_a_frame_that_was_given_up_is_no_command(start_board: Start) -> None:
+    lines: list[str] = []
+    transport = open_transport(start_board().port)
+    with Device.connect(transport) as device, device.hearing(lines.append):
+        transport.write(b"\x85KLM\xf0\xc2%\x99NOP\n")  # as pixels are
+        device.type_line("nonsense")
+        device.poll(0.3)
+        assert lines == ["unknown command: nonsense (try help)"]
+
+
 class Bad(SerialTransport):
     """Damages what passes: ``damage`` maps each write, and each read, to what arrives."""
 

@@ -102,8 +102,13 @@ def test_losing_the_board_is_said_once_on_the_console() -> None:
     for _ in range(3):
         state.apply(Connection("lost", "gone"))
         state.apply(Connection("connecting"))
+    state.apply(Connection("lost", "another reason"))
+    for _ in range(2):
+        state.apply(Connection("connected", board=board_info()))
+        state.apply(Connection("lost", "gone"))
     lines = [line.text for line in state.view().lines]
-    assert lines == ["board connected", "board lost: gone", "board lost: gone", "board lost: gone"]
+    again = ["board connected", "board lost: gone"]
+    assert lines == [*again, "board lost: another reason", *again, *again]
 
 
 def test_another_model_forgets_the_old_ones_layers() -> None:

@@ -11,6 +11,7 @@ from vww_deploy.errors import DataError
 from vww_deploy.pictures.class_labels import meaning
 from vww_deploy.pictures.gather import Picture, gather, labelled_as, read_labels
 from vww_deploy.pictures.outputs import OutputSpec
+from vww_deploy.pictures.preprocess import READ
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_what_has_no_counterpart_and_kinds_that_are_not_read_are_counted(tree: P
         (tree / name).touch()
     gather([str(tree)], labels, noticed.append)
     assert noticed == [
-        "pictures of other kinds are left out: 1 .avif, 2 .jxl",
+        f"pictures of other kinds are left out: 1 .avif, 2 .jxl; {READ}",
         f"3 of 4 pictures are not in {labels}",
         f"1 of 2 files in {labels} are not among the pictures",
     ]
@@ -115,8 +116,12 @@ def test_what_is_not_there_is_named(tree: Path, source: str, expected: str) -> N
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match=r"no pictures that can be read$"):
         gather([str(tmp_path)])
+    (tmp_path / "a.CR2").touch()
+    with pytest.raises(DataError, match=r"no pictures that can be read, only others: 1 \.cr2$") as caught:
+        gather([str(tmp_path)])
+    assert caught.value.hint == f"{READ}."
 
 
 def test_folders_called_after_a_models_classes_label_their_pictures() -> None:

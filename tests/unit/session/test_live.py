@@ -157,7 +157,7 @@ def test_flash_gets_the_board_and_the_monitor_goes_on_with_the_new_model(
     with portlock.taking(place.device.port, "flash"):
         lost = place.take(lambda taken: isinstance(taken[-1], Connection))[-1]
         assert isinstance(lost, Connection) and lost.state == "lost"
-        assert "flash (process" in lost.reason and "the monitor goes on when it is done" in lost.reason
+        assert "flash (process" in lost.reason and "it is free again when that is done" in lost.reason
         place.device = Program(new, place.device.port)
     taken = place.take(lambda taken: len(results(taken)) == 1)
     boards = [event.board for event in taken if isinstance(event, Connection) and event.board is not None]
