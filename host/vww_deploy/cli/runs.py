@@ -136,26 +136,40 @@ def delete(
 
 @app.command("report")
 def report(
-    run: Annotated[str, typer.Argument(help="Number of the run, or a recording.", metavar="RUN")] = "",
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Number of the run, or a recording; several of one model compare their boards.", metavar="RUN..."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The HTML file.", metavar="FILE", dir_okay=False)
     ] = None,
     store: common.StoreOption = None,
     estimate_for: common.AsOption = common.AS_DEFAULT,
 ) -> None:
-    """Write a run or a recording as one self-contained HTML page.
+    """Write a run or a recording, or the boards of several, as one self-contained HTML page.
 
     Example: vww-deploy runs report 3 -o run3.html
     """
-    from vww_deploy.runs.report import write_report
+    from vww_deploy.runs.boards import compare_boards
+    from vww_deploy.runs.report import write_boards_report, write_report
     from vww_deploy.runs.rundata import load_run
     from vww_deploy.runs.store import Store
 
-    if not run:
+    if not runs:
         with Store(store, create=False) as opened:
-            run = str(_number(opened, None))
-    path = output or Path(f"run{run}.html" if run.isdecimal() else f"{Path(run).stem}.html")
-    write_report(load_run(run, store), path, estimate_for)
+            runs = [str(_number(opened, None))]
+    loaded = [load_run(run, store) for run in runs]
+    found = compare_boards(loaded)
+    if len(loaded) == 1:
+        path = output or Path(f"run{runs[0]}.html" if runs[0].isdecimal() else f"{Path(runs[0]).stem}.html")
+        write_report(loaded[0], path, estimate_for)
+    else:
+        path = output or Path("boards.html")
+        write_boards_report(loaded, found, path, estimate_for)
+    if len(loaded) > 1 or len(found.boards) > 1:
+        tables.print_boards(found, estimate_for)
     common.err.print(f"The report is in {escape(str(path))}", soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from vww_deploy.cli import common
 from vww_deploy.files import shown
 
 if TYPE_CHECKING:
+    from vww_deploy.runs.boards import BoardComparison
     from vww_deploy.runs.compare import Comparison
     from vww_deploy.runs.result import StoredResult
     from vww_deploy.runs.store import RunHeader, Store
@@ -105,6 +106,26 @@ def _confusion_table(names: tuple[str, str], confusion: tuple[tuple[int, int], t
         cells = (f"[{'green' if truth == label else 'red'}]{value}[/]" for label, value in enumerate(row))
         table.add_row(escape(names[truth]), *cells)
     return table
+
+
+def print_boards(found: BoardComparison, estimate_for: str) -> None:
+    """Several boards with one model, on stdout; instructions are estimated for the board ``estimate_for``."""
+    from vww_deploy.runs.report import board_rows, disagreement_text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("board", "serial number"):
+        table.add_column(name, overflow="fold")
+    for name in ("results", "median latency", "p95", "equal", "in common", "flips", "other outputs"):
+        table.add_column(name, justify="right")
+    for row in board_rows(found, estimate_for):
+        table.add_row(*map(escape, row))
+    common.out.print(table)
+    common.out.print(
+        f"{found.shared} pictures on several boards, which disagree on {len(found.disagreements)}", soft_wrap=True
+    )
+    for one in found.disagreements:
+        name = PurePath(one.first[1].path).name
+        common.out.print(f"  {escape(f'{name}: {disagreement_text(found, one)}')}", soft_wrap=True)
 
 
 def print_comparison(before: str, after: str, found: Comparison, estimate_for: str) -> None:

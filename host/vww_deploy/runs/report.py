@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,17 +12,30 @@ import numpy as np
 
 from vww_deploy.errors import StoreError
 from vww_deploy.files import write_whole
+from vww_deploy.runs.boards import BoardComparison, Disagreement, compare_boards
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData
-from vww_deploy.session.latency import ESTIMATE_BOARD, clock_text, estimate
+from vww_deploy.session.latency import ESTIMATE_BOARD, clock_text, estimate, latency_text
 from vww_deploy.spread import Spread
 from vww_deploy.training import charts, metrics, report_page
 from vww_deploy.training.charts import Axis, BarGroup
-from vww_deploy.training.report_page import Chart, ReportPage, ShownResult, Tile, accuracy_charts, accuracy_tile
+from vww_deploy.training.report_page import (
+    Chart,
+    ReportPage,
+    ShownResult,
+    TableOfPage,
+    Tile,
+    accuracy_charts,
+    accuracy_tile,
+)
 
 _GALLERY: Final = 12  # pictures of each kind
 _WRONG: Final = 48
+BOARD_COLUMNS: Final = (
+    *("board", "serial number", "results", "median latency", "95th percentile", "equal to the reference"),
+    *("pictures of the first board's", "flips", "other outputs"),
+)
 _CONSTANT: Final = 0.01  # of the largest latency: all closer together than that are one
 
 
@@ -31,7 +45,21 @@ def write_report(data: RunData, path: Path, estimate_for: str = ESTIMATE_BOARD) 
     Raises:
         StoreError: the file cannot be written.
     """
-    html = render(data, estimate_for)
+    _write(render(data, estimate_for), path)
+
+
+def write_boards_report(
+    runs: Sequence[RunData], found: BoardComparison, path: Path, estimate_for: str = ESTIMATE_BOARD
+) -> None:
+    """Write the report of several boards with one model, as :func:`compare_boards` found them in ``runs``.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    _write(render_boards(runs, found, estimate_for), path)
+
+
+def _write(html: str, path: Path) -> None:
     try:
         write_whole(path, html.encode("utf-8", "backslashreplace"))
     except OSError as error:
@@ -54,7 +82,7 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
             classes=outputs.pair,
             confusion=_confusion(data),
             charts=_charts(data),
-            tables=(),
+            tables=_by_board(data, estimate_for),
             galleries=[
                 ("Most certain", "farthest from the threshold", _gallery(data, by_certainty[::-1][:_GALLERY])),
                 ("Least certain", "nearest to the threshold", _gallery(data, by_certainty[:_GALLERY])),
@@ -65,6 +93,94 @@ def render(data: RunData, estimate_for: str = ESTIMATE_BOARD) -> str:
             "inference alone, by the board's clock.",
         )
     )
+
+
+def render_boards(runs: Sequence[RunData], found: BoardComparison, estimate_for: str = ESTIMATE_BOARD) -> str:
+    """The report of several boards as HTML."""
+    outputs = runs[0].board.outputs
+    boards, flips = len(found.boards), len(found.disagreements)
+    return report_page.render(
+        ReportPage(
+            title=f"{found.model} on {boards} board{'' if boards == 1 else 's'}",
+            facts=[
+                ("model", f"{found.model}, SHA-256 {found.model_sha256[:16]}"),
+                ("runs", ", ".join(run.title for run in runs)),
+                ("threshold", ", ".join(sorted({f"{run.board.threshold:.2f}" for run in runs}))),
+            ],
+            tiles=[
+                (f"{sum(board.results for board in found.boards):,}", "results", ""),
+                (f"{found.shared:,}", "pictures on several boards", ""),
+                (f"{flips:,}", "pictures on which they disagree", ""),
+            ],
+            classes=outputs.pair,
+            confusion=None,
+            charts=_latency_of_boards(found),
+            tables=[_board_table(found, estimate_for)],
+            galleries=[("Boards disagree", "in the order of the first run", _disagreements(found))],
+            skipped=[f"{run.title}: {reason}" for run in runs for _, reason in run.skipped],
+            footer=f"Flips and other outputs are against the first board, over the pictures that both did. "
+            f"{outputs.chance} is the model's own probability of {outputs.pair[1]}.",
+        )
+    )
+
+
+def board_rows(found: BoardComparison, estimate_for: str = ESTIMATE_BOARD) -> list[tuple[str, ...]]:
+    """A row of text for each board, under :data:`BOARD_COLUMNS`."""
+    rows: list[tuple[str, ...]] = []
+    for number, one in enumerate(found.boards):
+        median, p95 = (
+            latency_text(ticks, None if one.latency_us is None else us, estimate_for)
+            for ticks, us in zip(
+                (one.ticks.median, one.ticks.p95),
+                (one.latency_us.median, one.latency_us.p95) if one.latency_us else (0, 0),
+                strict=True,
+            )
+        )
+        against = ("", "", "") if number == 0 else (f"{one.common:,}", f"{one.flips:,}", f"{one.outputs:,}")
+        equal = f"{one.equal:,}/{one.compared:,}" if one.compared else "-"
+        rows.append((one.board, one.serial, f"{one.results:,}", median, p95, equal, *against))
+    return rows
+
+
+def _by_board(data: RunData, estimate_for: str) -> list[TableOfPage]:
+    found = compare_boards([data])
+    return [_board_table(found, estimate_for)] if len(found.boards) > 1 else []
+
+
+def _board_table(found: BoardComparison, estimate_for: str) -> TableOfPage:
+    return "By board", BOARD_COLUMNS, board_rows(found, estimate_for)
+
+
+def _latency_of_boards(found: BoardComparison) -> list[Chart]:
+    """Median latency as bars, where all boards measure the same thing."""
+    names = [f"{one.board} {one.serial}" for one in found.boards]
+    times = [one.latency_us for one in found.boards]
+    if all(time is not None for time in times):
+        rows = [(name, time.median) for name, time in zip(names, times, strict=True) if time is not None]
+        return [("Latency by board", charts.bars("median latency", "microseconds", rows))]
+    if not any(times) and len({one.clock for one in found.boards}) == 1:
+        ticks = [(name, one.ticks.median) for name, one in zip(names, found.boards, strict=True)]
+        return [("Latency by board", charts.bars("median latency", found.boards[0].clock, ticks))]
+    return []
+
+
+def _disagreements(found: BoardComparison) -> list[ShownResult]:
+    shown = []
+    for one in found.disagreements[:_WRONG]:
+        data, entry = one.first
+        (picture,) = _gallery(data, [entry])
+        shown.append(replace(picture, detail=disagreement_text(found, one)))
+    return shown
+
+
+def disagreement_text(found: BoardComparison, one: Disagreement) -> str:
+    """What each board says of a picture."""
+    said = [
+        f"{board.board} {board.serial}: {answer[0].prediction(answer[1])} {answer[1].inference.p_person:.3f}"
+        for board, answer in zip(found.boards, one.answers, strict=True)
+        if answer is not None
+    ]
+    return "; ".join(said)
 
 
 def _once(entries: Sequence[StoredResult]) -> list[StoredResult]:

@@ -21,9 +21,10 @@ from vww_deploy.cli import build
 from vww_deploy.errors import DataError, StoreError
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
+from vww_deploy.runs.boards import compare_boards
 from vww_deploy.runs.compare import compare, paired_interval
 from vww_deploy.runs.recording import Recorder
-from vww_deploy.runs.report import render, write_report
+from vww_deploy.runs.report import disagreement_text, render, render_boards, write_report
 from vww_deploy.runs.result import StoredResult
 from vww_deploy.runs.rundata import RunData, load_run
 from vww_deploy.runs.store import RunHeader, Store
@@ -45,7 +46,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def record(store: Store, values: tuple[tuple[int | None, float, int], ...], header: RunHeader = HEADER) -> RunData:
+def record(
+    store: Store,
+    values: tuple[tuple[int | None, float, int], ...],
+    header: RunHeader = HEADER,
+    serials: tuple[str, ...] = ("",),
+) -> RunData:
     folder = store.path.parent
     pictures = []
     for number, (truth, _, _) in enumerate(values):
@@ -60,6 +66,7 @@ def record(store: Store, values: tuple[tuple[int | None, float, int], ...], head
                 truth=truth,
                 sha256=hashlib.sha256(Path(pictures[position].path).read_bytes()).hexdigest(),
                 inference=Inference(position, p_person, latency_us, latency_us * 1000, 1, (0, 1), (0, 1)),
+                board_serial=serials[position % len(serials)],
             )
         )
     writer.skip(len(values), "empty.png is empty <b>(0 bytes)</b>")
@@ -283,3 +290,73 @@ def test_the_command_line_prints_the_comparison_and_writes_the_report(store: Sto
     done = runner.invoke(app, ["runs", "report", "-o", str(tmp_path / "r.html"), "--store", str(store.path)])
     assert done.exit_code == 0, done.output
     assert "<h1>Run 2</h1>" in (tmp_path / "r.html").read_text()
+
+
+def test_the_boards_of_several_runs_are_compared_with_the_first(store: Store) -> None:
+    nano = RunHeader(dataclasses.replace(PEER, board="nano33ble"), layers=LAYERS)
+    runs = [record(store, FIRST, nano, ("A1",)), record(store, SECOND, nano, ("B2",)), record(store, FIRST[:3], nano)]
+    made = dataclasses.replace(runs[1].entries[0].inference, outputs=(1, 0))
+    runs[1].entries[0] = dataclasses.replace(runs[1].entries[0], inference=made)
+    found = compare_boards(runs)
+    assert [(b.board, b.serial, b.results, b.common, b.flips, b.outputs) for b in found.boards] == [
+        ("nano33ble", "A1", 6, 6, 0, 0),
+        ("nano33ble", "B2", 6, 6, 3, 1),
+        ("nano33ble", "run 3", 3, 3, 0, 0),
+    ]
+    assert [b.latency_us and b.latency_us.median for b in found.boards] == [1200, 600, 1100]
+    assert [(b.equal, b.compared) for b in found.boards] == [(6, 6), (5, 6), (3, 3)]
+    assert (found.shared, len(found.disagreements)) == (6, 3)
+    assert disagreement_text(found, found.disagreements[0]) == (
+        "nano33ble A1: person 0.800; nano33ble B2: no person 0.300; nano33ble run 3: person 0.800"
+    )
+    page = _Page(render_boards(runs, found))
+    for words in ("m on 3 boards", "run 1, run 2, run 3", "By board", "1.20 ms", "Latency by board", "B2: no person"):
+        assert words in page.text, words
+    assert sum(tag == "img" for tag, _ in page.tags) == 3
+
+
+def test_boards_that_share_no_picture_or_no_unit_are_beside_each_other(store: Store) -> None:
+    data = record(store, FIRST, serials=("A1", "B2"))
+    found = compare_boards([data])
+    assert [(b.serial, b.results, b.common, b.flips) for b in found.boards] == [("A1", 3, 3, 0), ("B2", 3, 0, 0)]
+    assert (found.shared, found.disagreements) == (0, ())
+    assert "By board" in _Page(render(data)).text
+    assert "By board" not in _Page(render(record(store, FIRST))).text
+    entries = [
+        dataclasses.replace(entry, inference=dataclasses.replace(entry.inference, latency_us=None))
+        for entry in data.entries
+    ]
+    counted = dataclasses.replace(data, entries=entries, board=dataclasses.replace(PEER, board="other"))
+    page = _Page(render_boards([data, counted], compare_boards([data, counted])))
+    assert "1,200,000 instructions" in page.text and "1.30 ms" in page.text
+    assert "Charts" not in page.text
+    assert "Latency by board" in _Page(render_boards([counted], compare_boards([counted]))).text
+
+
+def test_boards_with_different_models_are_not_compared(store: Store) -> None:
+    other = RunHeader(dataclasses.replace(PEER, model="other", model_sha256="cd" * 32), layers=LAYERS)
+    runs = [record(store, FIRST), record(store, FIRST, other)]
+    with pytest.raises(DataError, match=r"run 1 ran m \(abababababab\), run 2 other \(cdcdcdcdcdcd\)") as caught:
+        compare_boards(runs)
+    assert "runs compare" in caught.value.hint
+
+
+def test_the_command_line_compares_the_boards_of_several_runs(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(store, FIRST, serials=("A1",))
+    record(store, SECOND, serials=("B2",))
+    runner, app = CliRunner(), build()
+    done = runner.invoke(app, ["runs", "report", "1", "2", "--store", str(store.path)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    for words in (
+        "virtual A1 6 1.20 ms 1.50 ms 6/6",
+        "virtual B2 6 0.60 ms 0.75 ms 6/6 6 3 0",
+        "6 pictures on several boards, which disagree on 3",
+        "1.png: virtual A1: person 0.800; virtual B2: no person 0.300",
+        "The report is in boards.html",
+    ):
+        assert words in said, said
+    assert "<h1>m on 2 boards</h1>" in (tmp_path / "boards.html").read_text()
