@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from vww_deploy import resources
 from vww_deploy.compiler.kernels.conv2d import conv_scratch_bytes, pack_conv
@@ -15,9 +18,18 @@ from vww_deploy.compiler.kernels.depthwise_conv2d import depthwise_scratch_bytes
 from vww_deploy.compiler.kernels.scaling import Scale
 from vww_deploy.compiler.profile.engine import FLAGS, HARNESS
 from vww_deploy.compiler.targets import Target
+from vww_deploy.compiler.targets.cortex_m4 import TARGET as CORTEX_M4
 from vww_deploy.graph.multipliers import quantize_multiplier
 
 NN = resources.firmware_dir() / "lib" / "vww_nn"
+needs_arm = pytest.mark.skipif(
+    shutil.which("arm-none-eabi-g++") is None or shutil.which("qemu-system-arm") is None,
+    reason="needs arm-none-eabi-g++ and qemu-system-arm",
+)
+ON_BOTH_PATHS = pytest.mark.parametrize(
+    "target", [pytest.param(None, id="portable"), pytest.param(CORTEX_M4, id="dsp", marks=needs_arm)]
+)
+"""On the host, whose kernels are the portable ones, and with the DSP extension's on an emulated Cortex-M4."""
 
 
 @dataclass
@@ -79,7 +91,7 @@ def build(cases: list[Case], folder: Path, *, target: Target | None, flags: tupl
     main = folder / "cases.cpp"
     main.write_text(source(cases))
     program = folder / ("cases.elf" if target else "cases")
-    kernels = [str(p) for p in sorted(NN.glob("*.cpp"))]
+    kernels = [str(p) for p in sorted(NN.glob("*.cpp")) if any(re.search(rf"\b{p.stem}\(", c.call) for c in cases)]
     if target:
         command = [target.compiler, *target.flags, *target.library_flags, *FLAGS, "-g0", *flags]
         command += [f"-L{HARNESS}", "-T", f"{target.get_emulator().memory}.ld", str(HARNESS / "startup.cpp")]
@@ -115,6 +127,11 @@ def failures(cases: list[Case], written: bytes) -> list[str]:
             result.append(f"{case.name}: {wrong} of {size} bytes differ")
         at += size
     return result
+
+
+def differing(cases: list[Case], folder: Path, target: Target | None) -> list[str]:
+    """The names of the cases whose kernel, built for ``target`` (None: this computer), writes other bytes."""
+    return failures(cases, run(build(cases, folder, target=target), target=target))
 
 
 def requantize(acc: npt.NDArray[np.int64], scale: Scale) -> npt.NDArray[np.int8]:

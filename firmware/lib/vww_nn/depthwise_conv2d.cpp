@@ -56,6 +56,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
   Planes planes;
   if (common) {
     const int words = (p.in_w + 3) / 4, edge = p.in_w + p.pad_left;
+    const uint32_t zero = static_cast<uint32_t>(p.input_zero_point);
     planes.in_channel_stride = in.channel_stride;
     planes.out_channel_stride = out.channel_stride;
     planes.in_gap = in.row_stride - 4 * words;
@@ -63,7 +64,7 @@ void depthwise_conv2d(const DepthwiseParams& p, const View& in, const View& out,
     planes.edge = edge / 2 * kWordBytes + edge % 2 * 2;
     planes.rounding_offset = rounding_offset(p.requant);
     planes.pad_left = p.pad_left;
-    planes.zero = static_cast<int32_t>(pair_of(p.input_zero_point, p.input_zero_point));
+    planes.zero = static_cast<int32_t>(pack_low(zero, zero));
     planes.quads = p.out_w / 4 * 4;
     planes.tail = p.out_w % 4;
     planes.out_gap = out.row_stride - p.out_w;

@@ -118,7 +118,7 @@ static_assert(sizeof(Planes) == 72, "the assembly copies it");
   "add r1, r12\n"                \
   "subs lr, #1\n" VWW_PUT(6, lr) "bne.w " again "\n"
 
-__attribute__((naked, noinline)) int compute_planes(const Planes* /*planes*/) {
+__attribute__((naked, noinline)) inline int compute_planes(const Planes* /*planes*/) {
   asm volatile(
       "push {r4-r11, lr}\n"
       "sub sp, #116\n"
@@ -392,21 +392,23 @@ __attribute__((naked, noinline)) int compute_planes(const Planes* /*planes*/) {
       "b.w 76b\n");
 }
 
-bool is_common(const DepthwiseParams& p) {
+inline bool is_common(const DepthwiseParams& p) {
   return p.kernel_h == 3 && p.kernel_w == 3 && p.dilation_h == 1 && p.dilation_w == 1 && p.stride_h == p.stride_w &&
          p.stride_h <= 2 && p.multiplier == 1 && p.in_w <= kWidest && p.pad_left <= 1 &&
          (p.out_w - 1) * p.stride_w + 3 - p.pad_left <= p.in_w + 1 && p.pad_top <= 1 &&
          (p.out_h - 1) * p.stride_h + 3 - p.pad_top <= p.in_h + 1;
 }
 
-int least(int a, int b) { return a < b ? a : b; }
+inline int least(int a, int b) { return a < b ? a : b; }
 
 // The rows of a ring from y on that lie in one piece, limit at most.
-int in_one_piece(const View& v, int y, int limit) { return least(limit, v.rows - (y < v.rows ? y : y % v.rows)); }
+inline int in_one_piece(const View& v, int y, int limit) {
+  return least(limit, v.rows - (y < v.rows ? y : y % v.rows));
+}
 
 // Rows [begin, end) of the output as chunks; false when a ring cuts them into too many.
-__attribute__((noinline)) bool plan_chunks(const DepthwiseParams& p, const View& in, const View& out, int begin,
-                                           int end, Chunk* chunks) {
+__attribute__((noinline)) inline bool plan_chunks(const DepthwiseParams& p, const View& in, const View& out, int begin,
+                                                  int end, Chunk* chunks) {
   const int stride = p.stride_h, most = (kRows - 3) / stride + 1;
   Chunk* chunk = chunks;
   int kept = 0;  // rows at the top of scratch that the chunk before left there
@@ -437,7 +439,7 @@ __attribute__((noinline)) bool plan_chunks(const DepthwiseParams& p, const View&
 }
 
 // Clamps what was saturated to -128..127.
-void clamp_planes(const DepthwiseParams& p, const View& out, int8_t* plane, int planes, int begin, int end) {
+inline void clamp_planes(const DepthwiseParams& p, const View& out, int8_t* plane, int planes, int begin, int end) {
   for (; planes > 0; --planes, plane += out.channel_stride) {
     for (int y = begin; y < end; ++y) {
       int8_t* const row = plane + (row_of(out, y) - out.data);
@@ -448,7 +450,7 @@ void clamp_planes(const DepthwiseParams& p, const View& out, int8_t* plane, int 
 }
 
 // Fills the rows outside the input that a lone chunk has.
-void fill_borders(const DepthwiseParams& p, int begin, int end, const Planes& planes) {
+__attribute__((noinline)) inline void fill_borders(const DepthwiseParams& p, int begin, int end, const Planes& planes) {
   const int top = begin * p.stride_h - p.pad_top, rows = (end - begin - 1) * p.stride_h + 3;
   if (rows > kRows) return;
   for (int i = 0; i <= 2 * planes.words; ++i) {

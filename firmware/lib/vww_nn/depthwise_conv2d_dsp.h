@@ -9,13 +9,9 @@ namespace {  // one file includes this: the compiler may inline what is called o
 
 #if defined(__ARM_FEATURE_DSP)
 
-uint32_t pair_of(int low, int high) {
-  return (static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16;
-}
-
 // For each kernel row its weights as pairs, beside them the same one column later: (w0, w1), (0, w0), (w2, w3), (w1,
 // w2), ...
-void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window) {
+inline void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window) {
   uint32_t* to = window.table;
   for (int ky = 0; ky < p.kernel_h; ++ky) {
     uint32_t before = 0;
@@ -32,8 +28,8 @@ void fill_table(const DepthwiseParams& p, const int8_t* w, const Window& window)
 
 // Four neighbouring accumulators. rows are the kernel rows' words, the first accumulator's window begins at `column`.
 template <int stride>
-void accumulate(const uint32_t* w, int pairs, const uint32_t* const* rows, int kernel_h, int column,
-                int32_t (&acc)[4]) {
+inline void accumulate(const uint32_t* w, int pairs, const uint32_t* const* rows, int kernel_h, int column,
+                       int32_t (&acc)[4]) {
   for (const uint32_t* const* const end = rows + kernel_h; rows != end; ++rows) {
     const uint32_t* x = *rows + column;
     const uint32_t* const w_end = w + 2 * pairs;
@@ -66,11 +62,13 @@ void accumulate(const uint32_t* w, int pairs, const uint32_t* const* rows, int k
 
 constexpr int kMostKernelRows = 7;
 
-bool is_wide(const DepthwiseParams& p) { return p.dilation_w == 1 && p.stride_w <= 2 && p.kernel_h <= kMostKernelRows; }
+inline bool is_wide(const DepthwiseParams& p) {
+  return p.dilation_w == 1 && p.stride_w <= 2 && p.kernel_h <= kMostKernelRows;
+}
 
 // A row of outputs.
-__attribute__((noinline)) void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c, int top,
-                                           int8_t* to) {
+__attribute__((noinline)) inline void compute_row(const DepthwiseParams& p, const Window& window, const Channel& c,
+                                                  int top, int8_t* to) {
   const uint32_t* rows[kMostKernelRows];
   for (int ky = 0; ky < p.kernel_h; ++ky)
     rows[ky] = reinterpret_cast<const uint32_t*>(window.row(top + ky * p.dilation_h));

@@ -9,8 +9,8 @@ namespace {  // one file includes this: the compiler may inline what is called o
 
 // A row of outputs, whatever the kernel and its dilation; `kernel_w` is 3 for three neighbouring columns, or 0.
 template <int kernel_w>
-void compute_row_plainly(const DepthwiseParams& p, const Window& window, const Channel& c, const Scaling& scaling,
-                         int top, int8_t* to) {
+inline void compute_row_plainly(const DepthwiseParams& p, const Window& window, const Channel& c,
+                                const Scaling& scaling, int top, int8_t* to) {
   int32_t* const offsets = reinterpret_cast<int32_t*>(window.table);  // of the kernel's rows in the ring
   for (int ky = 0; ky < p.kernel_h; ++ky)
     offsets[ky] = static_cast<int32_t>(window.row(top + ky * p.dilation_h) - window.ring);

@@ -58,8 +58,8 @@ struct Window {
 };
 
 // Copies input row iy, padded, to `width` int16; rows outside the input are all zero point.
-__attribute__((noinline)) void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy, int16_t* to,
-                                        int width) {
+__attribute__((noinline)) inline void copy_row(const DepthwiseParams& p, const View& in, const Channel& c, int iy,
+                                               int16_t* to, int width) {
   const int16_t zero = p.input_zero_point;
   const int16_t* const end = to + width;
   if (iy >= 0 && iy < p.in_h) {
