@@ -10,7 +10,7 @@ import contextlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,10 @@ from vww_deploy.graph.model import Model
 from vww_deploy.link.channel import DEFAULT_TIMEOUTS, Timeouts
 from vww_deploy.link.device import Device
 from vww_deploy.link.inference import Inference
+from vww_deploy.link.info import DeviceInfo
 from vww_deploy.link.transport import Transport, open_transport
 from vww_deploy.session.latency import COUNTED, ESTIMATE_BOARD, estimate
-from vww_deploy.session.verify import verify
+from vww_deploy.session.verify import InputCheck, verify
 from vww_deploy.spread import Spread
 
 Int8Array = npt.NDArray[np.int8]
@@ -68,6 +69,34 @@ class BoardDevice(Device):
         for result in super().infer_many(images):
             self.inferences.append(result)
             yield result
+
+    @property
+    def retries(self) -> int:
+        """Messages that had to be sent again."""
+        return self.link.retries
+
+
+@runtime_checkable
+class FleetClient(Protocol):
+    """What stands for a board's client where a test's inputs go to the boards of a fleet."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+    @property
+    def inferences(self) -> list[Inference]: ...
+    def infer_many(self, images: Iterable[Int8Array]) -> Iterator[Inference]: ...
+    def check_layers(self, name: str, image: Int8Array) -> InputCheck: ...
+
+
+class Tested(Protocol):
+    """The board, or the boards of a fleet, as assertions need them."""
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def compiled(self) -> Compiled: ...
+    @property
+    def report(self) -> Report: ...
 
 
 @dataclass
@@ -166,7 +195,7 @@ class BoardUnderTest:
 
 
 def assert_bit_exact(
-    device: Device, board: BoardUnderTest, pictures: Mapping[str, Int8Array], *, layers: bool = True
+    device: Device | FleetClient, board: Tested, pictures: Mapping[str, Int8Array], *, layers: bool = True
 ) -> None:
     """Every picture's output on the device equals the host reference's; a failure names picture and first layer.
 
@@ -195,10 +224,13 @@ def assert_bit_exact(
     raise HilError(f"{len(failures)} of {len(pictures)} pictures differ from the reference{where}\n{listed}", failures)
 
 
-def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8Array) -> str:
+def _first_layer(device: Device | FleetClient, board: Tested, name: str, picture: Int8Array) -> str:
     """Where the picture goes wrong, as the rest of a sentence."""
     try:
-        (check,) = verify(device, board.compiled, [(name, picture)])
+        if isinstance(device, FleetClient):
+            check = device.check_layers(name, picture)
+        else:
+            (check,) = verify(device, board.compiled, [(name, picture)])
     except VwwError as error:  # the pictures that differ are still to be reported
         return f"; which layer is to blame cannot be found out: {error.message}"
     if not check.differing:
@@ -210,7 +242,7 @@ def _first_layer(device: Device, board: BoardUnderTest, name: str, picture: Int8
 
 
 def assert_latency(
-    device: BoardDevice,
+    device: BoardDevice | FleetClient,
     *,
     max_us: int | None = None,
     max_ticks: int | None = None,
@@ -263,7 +295,7 @@ def _judge(unit: str, limit: int, values: Sequence[int]) -> None:
         )
 
 
-def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
+def assert_ram(board: Tested, *, max_bytes: int) -> None:
     """The model needs no more RAM than that: its plan and stack, without the framework.
 
     Raises:
@@ -280,7 +312,7 @@ def assert_ram(board: BoardUnderTest, *, max_bytes: int) -> None:
 
 
 def assert_accuracy(
-    device: Device, board: BoardUnderTest, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
+    device: Device | FleetClient, board: Tested, samples: Sequence[tuple[str, Int8Array, bool]], *, at_least: float
 ) -> None:
     """At least that part (0 to 1) of the samples is classified correctly: name, int8 input, whether a person (or
     what else the positive class is) is there.

@@ -21,12 +21,16 @@ import pytest
 
 if TYPE_CHECKING:
     from vww_deploy.boards.catalogue import Board
+    from vww_deploy.fleet.client import Fleet
+    from vww_deploy.fleet.hil import FleetBoards, FleetDevice
     from vww_deploy.graph.model import Model
     from vww_deploy.graph.reference import Reference
     from vww_deploy.hil import BoardDevice, BoardUnderTest
 
 _CHOSEN: pytest.StashKey[tuple[Board, str | None]] = pytest.StashKey()
-_FLASHED: pytest.StashKey[BoardUnderTest] = pytest.StashKey()
+_FLASHED: pytest.StashKey[BoardUnderTest | FleetBoards] = pytest.StashKey()
+_FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
+_NOTICES: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="its port; once for each board that pytest-xdist's workers share",
     )
+    group.addoption(
+        "--vww-cluster",
+        metavar="ADDRESS",
+        help="infer on the boards of a fleet: its address, or local, local:4 for virtual boards on this computer; "
+        "--vww-board NAME or NAME=4 says which of its boards",
+    )
     group.addoption("--vww-model", metavar="MODEL", help="a .tflite file or a shipped model; default: person_96_gray")
     group.addoption(
         "--vww-labels", metavar="FILE", type=Path, help="names of the model's classes, one a line, as run --labels"
@@ -52,6 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vww_camera: skip on boards without a camera")
     config.addinivalue_line("markers", "vww_ram(bytes): skip on boards that leave less RAM")
+    if config.getoption("vww_cluster") and config.getoption("vww_port"):
+        raise pytest.UsageError("--vww-port and --vww-cluster do not go together: a fleet knows its boards' ports")
     if (name := config.getoption("vww_board")) and config.getoption("vww_port") and _is_started_on_demand(name):
         raise pytest.UsageError(f"--vww-port: the {name} board has a port of its own; leave it out")
     report: Path | None = config.getoption("vww_report")
@@ -119,8 +131,33 @@ def _chosen_board(config: pytest.Config) -> tuple[Board, str | None]:
 def _board_of_session(config: pytest.Config) -> tuple[Board, str | None]:
     """Chosen once: a board that has just been reset is away for a moment, and another would be taken for it."""
     if _CHOSEN not in config.stash:
-        config.stash[_CHOSEN] = _chosen_board(config)
+        config.stash[_CHOSEN] = _chosen_kind(config) if config.getoption("vww_cluster") else _chosen_board(config)
     return config.stash[_CHOSEN]
+
+
+def _chosen_kind(config: pytest.Config) -> tuple[Board, None]:
+    """The kind of a fleet's boards."""
+    from vww_deploy.boards.catalogue import get_board
+
+    with _errors_without_traceback():
+        return get_board(_fleet_of_session(config).choose(config.getoption("vww_board"))[0]), None
+
+
+def _fleet_of_session(config: pytest.Config) -> Fleet:
+    """Connected once, until pytest ends."""
+    if _FLEET not in config.stash:
+        from vww_deploy import fleet
+
+        fleet.require()
+        from vww_deploy.fleet.local import named_fleet
+
+        stack = contextlib.ExitStack()
+        config.stash[_NOTICES] = []
+        config.stash[_FLEET] = stack.enter_context(
+            named_fleet(config.getoption("vww_cluster"), config.stash[_NOTICES].append)
+        )
+        config.add_cleanup(stack.close)
+    return config.stash[_FLEET]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -130,6 +167,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if camera is None and not ram:
         return
     board, _ = _board_of_session(item.config)
+    if camera is not None and item.config.getoption("vww_cluster"):
+        pytest.skip("the boards of a fleet infer, their cameras are not used")
     if camera is not None and not board.cameras:
         pytest.skip(f"{board.name} has no camera")
     for marker in ram:
@@ -159,8 +198,17 @@ def vww_reference(vww_model: Model) -> Reference:
 
 
 @pytest.fixture(scope="session")
-def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[BoardUnderTest]:
-    """The board of this worker, flashed once."""
+def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[BoardUnderTest | FleetBoards]:
+    """The board of this worker, or the boards of the fleet, flashed once."""
+    if pytestconfig.getoption("vww_cluster"):
+        with _errors_without_traceback():
+            fleet = _fleet_of_session(pytestconfig)
+            from vww_deploy.fleet.hil import FleetBoards
+
+            boards = FleetBoards(fleet, vww_model, pytestconfig.getoption("vww_board"), pytestconfig.stash[_NOTICES])
+        pytestconfig.stash[_FLASHED] = boards
+        yield boards
+        return
     from vww_deploy.hil import board_under_test
 
     board, port = _board_of_session(pytestconfig)
@@ -173,8 +221,13 @@ def _vww_flashed(pytestconfig: pytest.Config, vww_model: Model) -> Iterator[Boar
 
 
 @pytest.fixture
-def vww_board(request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest) -> BoardUnderTest:
-    """The board: flashed once a session, reset before each test. What it prints is shown when the test fails."""
+def vww_board(
+    request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest | FleetBoards
+) -> BoardUnderTest | FleetBoards:
+    """The board: flashed once a session, reset before each test. What it prints is shown when the test fails.
+
+    With ``--vww-cluster`` the boards of a fleet, which are not reset.
+    """
     board = _vww_flashed
     request.node.user_properties.append(("vww_board", board.board.name))
     board.console.clear()
@@ -184,8 +237,10 @@ def vww_board(request: pytest.FixtureRequest, _vww_flashed: BoardUnderTest) -> B
 
 
 @pytest.fixture
-def vww_device(request: pytest.FixtureRequest, vww_board: BoardUnderTest) -> Iterator[BoardDevice]:
-    """The board's client: ``infer``, ``infer_many``, ``layer_digests``, ``stats``."""
+def vww_device(
+    request: pytest.FixtureRequest, vww_board: BoardUnderTest | FleetBoards
+) -> Iterator[BoardDevice | FleetDevice]:
+    """The board's client: ``infer``, ``infer_many``, ``layer_digests``, ``stats``; of a fleet the first two alone."""
     properties = request.node.user_properties
     with _errors_without_traceback():
         connected = vww_board.connect()
@@ -195,10 +250,12 @@ def vww_device(request: pytest.FixtureRequest, vww_board: BoardUnderTest) -> Ite
         yield device
         if device.inferences:
             properties.append(_latency(device))
-        properties.append(("vww_retries", str(device.link.retries)))
+        properties.append(("vww_retries", str(device.retries)))
+        if boards := getattr(device, "boards", ()):  # of a fleet
+            properties.append(("vww_boards", " ".join(sorted(boards))))
 
 
-def _latency(device: BoardDevice) -> tuple[str, str]:
+def _latency(device: BoardDevice | FleetDevice) -> tuple[str, str]:
     """The median of what was measured: microseconds, or instructions on a board that only counts them."""
     from vww_deploy.spread import Spread
 

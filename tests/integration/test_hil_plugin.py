@@ -123,3 +123,65 @@ def test_what_init_hil_writes_tests_the_model_and_fails_on_another(tmp_path: Pat
     tests.write_text(text + "# mine\n")
     command(tmp_path)
     assert tests.read_text().endswith("# mine\n")
+
+
+FLEET_TESTS = """
+import numpy as np
+import pytest
+from vww_deploy.hil import assert_accuracy, assert_bit_exact, assert_latency, assert_ram
+
+
+@pytest.fixture
+def pictures(vww_device):
+    draw = np.random.default_rng(1)
+    return {f"noise {n}": draw.integers(-128, 128, vww_device.info.input_shape, np.int8) for n in range(12)}
+
+
+def test_passes(vww_device, vww_board, vww_model, pictures):
+    assert_bit_exact(vww_device, vww_board, pictures)
+    assert [one.number for one in vww_device.inferences] == list(range(12))
+    assert len(vww_device.boards) == 2
+    assert_latency(vww_device, max_instructions=1_000_000_000)
+    assert_ram(vww_board, max_bytes=1_000_000)
+    assert vww_device.infer(pictures["noise 0"]).outputs == vww_device.inferences[0].outputs
+    assert vww_device.info.model_sha256 == vww_model.sha256
+
+
+def test_names_the_picture_that_differs(vww_device, vww_board, pictures, monkeypatch):
+    run = vww_board.model.reference.run
+    wrong = pictures["noise 7"]
+    monkeypatch.setattr(vww_board.model.reference, "run", lambda given: run(given) + (given is wrong))
+    assert_bit_exact(vww_device, vww_board, pictures)
+
+
+def test_what_takes_a_board_of_its_own(vww_device, pictures):
+    vww_device.layer_digests(pictures["noise 0"])
+
+
+@pytest.mark.vww_camera
+def test_a_camera(vww_device):
+    raise AssertionError("it ran")
+
+
+@pytest.mark.vww_ram(10_000_000)
+def test_needs_more_ram(vww_device):
+    raise AssertionError("it ran")
+"""
+
+
+def test_the_pictures_of_tests_on_the_boards_of_a_fleet(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FLEET_TESTS)
+    arguments = ("--vww-cluster", "local:2", "--vww-model", "person_64_small", "--junitxml", "results.xml", "-v", "-rs")
+    run = run_pytest(tmp_path, *arguments)
+    said = run.stdout
+    assert "1 passed" in said and "2 failed" in said and "2 skipped" in said, said + run.stderr
+    assert "test_it.py::test_passes PASSED" in said
+    assert "1 of 12 pictures differ from the reference\n" in said and "  noise 7: [" in said  # each layer is right
+    assert "they have no layer_digests: run this test without --vww-cluster" in said
+    assert "their cameras are not used" in said and "not 10,000,000" in said
+    assert "Traceback" not in said + run.stderr
+    cases = {case.get("name"): case for case in ET.parse(tmp_path / "results.xml").getroot().iter("testcase")}
+    properties = {p.get("name"): p.get("value") for p in cases["test_passes"].iter("property")}
+    assert properties["vww_board"] == "virtual"
+    assert len((properties["vww_boards"] or "").split()) == 2
+    assert int(properties["vww_instructions"] or 0) > 1_000_000

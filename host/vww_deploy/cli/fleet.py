@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vww_deploy.cli import board_outputs, common, fleet_options
+from vww_deploy.fleet import require as require_fleet
 
 app = typer.Typer(help="Many boards on many machines: the fleet's key, its scheduler, its boards.")
 
@@ -20,7 +21,7 @@ def init(as_json: common.JsonOption = False) -> None:
 
     Example: vww-deploy fleet init
     """
-    fleet_options.require_fleet()
+    require_fleet()
     from vww_deploy.fleet.security import LIFE, make_key
 
     certificate, key = make_key()
@@ -49,7 +50,7 @@ def scheduler(
 
     Example: vww-deploy fleet scheduler
     """
-    fleet_options.require_fleet()
+    require_fleet()
     from vww_deploy.errors import FleetError
     from vww_deploy.fleet.scheduler import serve
     from vww_deploy.fleet.security import is_loopback, security_for

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from vww_deploy.cli import common, tables
-from vww_deploy.errors import DataError, ToolMissing
-from vww_deploy.resources import install_extra
+from vww_deploy.errors import DataError
+from vww_deploy.fleet import require as require_fleet
 
 if TYPE_CHECKING:
     from vww_deploy.fleet.client import Fleet
@@ -40,9 +40,6 @@ ShardOption = Annotated[
     int, typer.Option("--shard", help="With --cluster: pictures that a board gets at a time.", min=1, metavar="N")
 ]
 
-_LOCAL_BOARDS = 2
-_MOST_LOCAL_BOARDS = 64
-
 
 def refuse_beside(cluster: str | None, boards: str | None, **others: Any) -> None:
     """Raise DataError where an option is given that means nothing with ``--cluster``, or ``--boards`` without it."""
@@ -61,33 +58,17 @@ def joined(cluster: str) -> Iterator[Fleet]:
 
     Raises:
         ToolMissing: Dask is not installed.
+        DataError: ``local`` is followed by no number of boards.
         FleetError: it cannot be reached, or may not.
     """
     require_fleet()
-    from vww_deploy.fleet.client import connect
-    from vww_deploy.fleet.local import local_fleet
+    from vww_deploy.fleet.local import is_local, named_fleet
 
-    name, _, number = cluster.partition(":")
-    if name == "local":
-        if number and not (number.isascii() and number.isdigit() and 0 < int(number[:4]) <= _MOST_LOCAL_BOARDS):
-            raise DataError(f"--cluster {cluster}: {number!r} is no number of virtual boards", hint="--cluster local:4")
-        with common.err.status("Starting virtual boards"), contextlib.ExitStack() as stack:
-            fleet = stack.enter_context(local_fleet(int(number or _LOCAL_BOARDS), common.notice))
-            running = stack.pop_all()
-        with running:
-            yield fleet
-        return
-    with connect(cluster, common.notice) as fleet:
+    with contextlib.ExitStack() as stack:
+        starting = common.err.status("Starting virtual boards") if is_local(cluster) else contextlib.nullcontext()
+        with starting:
+            fleet = stack.enter_context(named_fleet(cluster, common.notice))
         yield fleet
-
-
-def require_fleet() -> None:
-    """ToolMissing, with what to type, where Dask is not installed."""
-    try:
-        import cryptography  # noqa: F401
-        import distributed  # noqa: F401
-    except ImportError as error:
-        raise ToolMissing("a fleet needs Dask, which is not installed", hint=install_extra("fleet")) from error
 
 
 def model_named(named: str | None, labels: Path | None = None, person_label: str | None = None) -> Model:

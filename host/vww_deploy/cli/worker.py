@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from vww_deploy.cli import common, fleet_options
+from vww_deploy.cli import common
 from vww_deploy.errors import BoardError, LinkError
+from vww_deploy.fleet import require as require_fleet
 
 
 def command(
@@ -31,7 +32,7 @@ def command(
 
     Example: vww-deploy worker tls://scheduler:8786
     """
-    fleet_options.require_fleet()
+    require_fleet()
     from vww_deploy.boards import platformio
     from vww_deploy.boards.catalogue import get_board
     from vww_deploy.boards.drivers import default_board, driver_for

@@ -12,6 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from vww_deploy.boards import firmware, flash
 from vww_deploy.boards.catalogue import get_board
 from vww_deploy.boards.drivers import BoardDriver, attached, default_board, driver_for
@@ -87,8 +90,12 @@ class LentBoard:
             )
             done = Outcome(self.offer.serial, started, started, flashed)
             if shard.task == "verify":
-                report: Any = tuple(verify(device, loaded.compiled, noise_inputs(device.info.input_shape)))
+                named = self._inputs(shard, device) or noise_inputs(device.info.input_shape)
+                report: Any = tuple(verify(device, loaded.compiled, named))
                 done = replace(done, report=report)
+            elif shard.task == "infer":
+                inputs = [values for _, values in self._inputs(shard, device)]
+                done = replace(done, report=(device.info, tuple(device.infer_many(inputs))))
             elif shard.task == "bench":
                 done = replace(done, report=bench(device, loaded.compiled, shard.repeats))
             elif not shard.items:
@@ -97,6 +104,13 @@ class LentBoard:
                 results, skipped = self._results(session, shard.items)
                 done = replace(done, results=results, skipped=skipped)
         return replace(done, finished=time.time())
+
+    def _inputs(self, shard: Shard, device: Device) -> list[tuple[str, npt.NDArray[np.int8]]]:
+        """The items as int8 inputs of the model, with their names."""
+        shape = device.info.input_shape
+        return [
+            (item.path, np.frombuffer(self.blobs.read(item.sha256), np.int8).reshape(shape)) for item in shard.items
+        ]
 
     def _results(
         self, session: Session, items: tuple[Item, ...]

@@ -61,8 +61,8 @@ class Shard:
 
     Attributes:
         work: what all have in common.
-        items: its pictures, in order; none to describe the board alone.
-        task: ``run`` the pictures, or ``verify`` or ``bench`` a board.
+        items: its pictures, in order; none to describe the board alone. Of ``infer`` and ``verify``: int8 inputs.
+        task: ``run`` the pictures, ``infer`` the inputs, or ``verify`` or ``bench`` a board.
         repeats: inferences to ``bench``.
         board: serial number of the board that must do it; empty for any of the kind.
     """
@@ -91,7 +91,7 @@ class Outcome:
         header: what the board is, of a shard without pictures.
         results: of the pictures.
         skipped: pictures that could not be used.
-        report: what ``verify`` and ``bench`` found.
+        report: what ``verify`` and ``bench`` found; of ``infer`` what the board is, and the inferences.
         error: why it was not done; empty if it was.
         hint: what to do about it.
         at_fault: whether it was the board that failed: another one may do the shard.
@@ -112,8 +112,8 @@ class Outcome:
     set_aside: bool = False
 
 
-def split(work: Work, items: Iterable[Item], size: int = DEFAULT_SIZE) -> Iterator[Shard]:
+def split(work: Work, items: Iterable[Item], size: int = DEFAULT_SIZE, *, task: str = "run") -> Iterator[Shard]:
     """The pictures in shards of ``size``, in order."""
     rest = iter(items)
     while part := tuple(islice(rest, size)):
-        yield Shard(work, part)
+        yield Shard(work, part, task)

@@ -63,7 +63,7 @@ def test_which_board_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_board_that_is_away_for_a_moment_is_not_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Attached(get_board("nano33ble"), "/dev/ttyACM0", None)]
     monkeypatch.setattr(drivers, "attached", lambda: found)
-    options: dict[str, Any] = {"vww_board": None, "vww_port": []}
+    options: dict[str, Any] = {"vww_board": None, "vww_port": [], "vww_cluster": None}
     config = cast(pytest.Config, SimpleNamespace(getoption=options.__getitem__, stash=pytest.Stash()))
     before = _board_of_session(config)
     found.clear()
@@ -74,6 +74,7 @@ def test_options_that_cannot_be_meant_are_refused_at_once(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     for arguments, said in (
         (("--vww-board", "virtual", "--vww-port", "/dev/ttyACM0"), "--vww-port: the virtual board has a port"),
+        (("--vww-cluster", "local", "--vww-port", "/dev/ttyACM0"), "--vww-port and --vww-cluster do not go together"),
         (("--vww-report", "file/report.html"), "--vww-report: file/report.html cannot be written"),
     ):
         run = run_pytest(tmp_path, BOARD_TEST, *arguments)
@@ -92,6 +93,8 @@ def test_options_that_cannot_be_meant_are_refused_at_once(tmp_path: Path) -> Non
             "/dev/ttyNOSUCH: there is no such port",
             "boards",
         ),
+        (("--vww-cluster", "local:many"), "'many' is no number of virtual boards", "local:4"),
+        (("--vww-cluster", "tcp://127.0.0.1:9"), "no fleet answers at tcp://127.0.0.1:9", "vww-deploy fleet scheduler"),
     ],
 )
 def test_what_goes_wrong_is_said_without_a_traceback(
