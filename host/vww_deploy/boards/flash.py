@@ -94,7 +94,7 @@ def build_image(
     """
     from vww_deploy.boards import images  # with packages that nothing else of flashing needs
 
-    images.check_form(board, output)
+    images.check_output(board, output)
     check_fits(compiled, board)
     form = output.suffix.lower().removeprefix(".")
     with scratch_folder() as folder:

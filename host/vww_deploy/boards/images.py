@@ -44,8 +44,8 @@ _GPL: Final = (
 )
 
 
-def check_form(board: Board, output: Path) -> None:
-    """Raises :class:`DataError`, with what to use, for a file that ``board``'s firmware has no form of."""
+def check_output(board: Board, output: Path) -> None:
+    """Raises :class:`DataError`, with what to do, for a file that ``board``'s firmware has no form of, or no folder."""
     form = output.suffix.lower().removeprefix(".")
     forms = ("elf", *board.images, "zip")
     if form not in forms:
@@ -53,6 +53,8 @@ def check_form(board: Board, output: Path) -> None:
             f"there is no {output.suffix or 'such'} firmware for {board.name}",
             hint=f"take {output.stem}.{forms[1]}; there are: {', '.join(f'.{one}' for one in forms)}",
         )
+    if not output.parent.is_dir():
+        raise DataError(f"there is no folder {output.parent}", hint="make it first, or name another one with -o")
 
 
 def firmware_file(board: Board, elf: Path, form: str) -> bytes:

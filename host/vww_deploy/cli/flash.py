@@ -63,9 +63,9 @@ def command(
             "--build-only and --output go together", hint="vww-deploy flash MODEL -b BOARD --build-only -o firmware.hex"
         )
     if output is not None:
-        from vww_deploy.boards.images import check_form
+        from vww_deploy.boards.images import check_output
 
-        check_form(chosen, output)
+        check_output(chosen, output)
     else:
         driver_for(chosen).check_present(port)
     if model is None:

@@ -126,7 +126,6 @@ def _properties(model: Model) -> str:
         "sentence": f"Person detection with the network {plain_name(model.name)}.",
         "paragraph": "Engine, camera and serial link in plain C++, written by vww-deploy; no interpreter, no heap.",
         "category": "Data Processing",
-        "url": "https://github.com/vww-deploy/vww-deploy",
         "architectures": "*",
         "includes": "vww_arduino.h,vww_model.h",
     }

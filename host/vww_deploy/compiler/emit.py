@@ -119,7 +119,6 @@ def _library_properties(graph: Graph, name: str) -> str:
             "sentence": f"The person detection network {plain_name(graph.name)} as C++.",
             "paragraph": "Written by vww-deploy; no interpreter, no heap.",
             "category": "Data Processing",
-            "url": "https://github.com/vww-deploy/vww-deploy",
             "architectures": "*",
             "includes": f"{name}.h",
         }.items()

@@ -26,6 +26,8 @@ def test_a_form_that_the_board_has_not_is_refused_before_anything_is_compiled(
     assert "there is no .uf2 firmware for nano33ble" in ran.err
     assert "take mine.bin; there are: .elf, .bin, .hex, .zip" in ran.err
     assert not (tmp_path / "mine.uf2").exists()
+    ran = cli("flash", "person_64_small", "-b", "nano33ble", "--build-only", "-o", tmp_path / "out" / "mine.bin")
+    assert ran.code == 1 and f"there is no folder {tmp_path / 'out'}" in ran.err
 
 
 @pytest.mark.parametrize("arguments", [("--build-only",), ("-o", "x.bin")])
