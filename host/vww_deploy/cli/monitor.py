@@ -207,6 +207,7 @@ def _print_events(
     state, control = State(threshold, estimate_for=estimate_for), Control()
     control.set_speed(speed)
     interrupted = False
+    told: tuple[str, str] | None = None  # of the board, on a plain line
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(record, _tell_stopped)) if record is not None else None
         try:
@@ -215,6 +216,10 @@ def _print_events(
                 if recorder is not None:
                     recorder.add(event)
                 line = _json_line(event, state.view, estimate_for) if as_json else _plain_line(event, state.view)
+                if isinstance(event, Connection) and not as_json and event.state != "connecting":
+                    if (event.state, event.reason) == told:  # each try to reach the board fails likewise
+                        line = None
+                    told = event.state, event.reason
                 if line is not None:
                     print(line, flush=True)
                 if isinstance(event, Connection) and event.state == "ended":

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What was run before: list, show, export, report, compare, delete.")
 
+_ALL_COLUMNS = 76  # of the terminal; in a narrower one `runs list` leaves out what `runs show` has, too
+
 RunArgument = Annotated[int | None, typer.Argument(help="Number of the run; default: the last one.", metavar="RUN")]
 
 
@@ -43,7 +45,8 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
         table.add_column("started (UTC)", no_wrap=True)
         table.add_column("board", no_wrap=True)
         table.add_column("model", overflow="ellipsis")  # the one that gives way when the terminal is narrow
-        for name in ("results", "skipped", "equal"):
+        counts = ("results", "skipped", "equal")[: None if common.out.width >= _ALL_COLUMNS else 1]
+        for name in counts:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("state", no_wrap=True)
         for summary in summaries:
@@ -52,9 +55,11 @@ def list_runs(store: common.StoreOption = None, as_json: common.JsonOption = Fal
                 summary.started[:16].replace("T", " "),
                 escape(summary.header.peer.board),
                 escape(summary.header.peer.model),
-                f"{summary.results}/{summary.pictures}",
-                str(summary.skipped),
-                f"{summary.equal}/{summary.compared}" if summary.compared else "-",
+                *(
+                    f"{summary.results}/{summary.pictures}",
+                    str(summary.skipped),
+                    f"{summary.equal}/{summary.compared}" if summary.compared else "-",
+                )[: len(counts)],
                 tables.STATES[summary.state],
             )
         common.out.print(table)

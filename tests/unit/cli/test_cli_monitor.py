@@ -12,7 +12,7 @@ import pytest
 
 from vww_deploy.cli import monitor
 from vww_deploy.runs import recording
-from vww_deploy.session.events import ConsoleLine
+from vww_deploy.session.events import Connection, ConsoleLine
 
 Cli = Callable[..., Any]
 
@@ -43,3 +43,15 @@ def test_a_recording_that_stopped_by_itself_is_said_after_ctrl_c_too(
     ran = cli("monitor", "--json", "--record", tmp_path / "a.vwwrec")
     assert ran.code == 1
     assert ran.err.count("the disk is full") == 2  # at once, and at the end
+
+
+def test_a_board_that_is_waited_for_is_said_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def events(control: object) -> Iterator[Connection]:
+        for reason in ("none is attached", "none is attached", "no permission"):
+            yield Connection("connecting", "looking", at=1.0)
+            yield Connection("lost", reason, at=1.0)
+        yield Connection("ended", at=1.0)
+
+    monkeypatch.setattr(monitor, "open_source", lambda *_, **__: SimpleNamespace(events=events))
+    lines = cli("monitor", "--plain").out.splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["lost: none is attached", "lost: no permission", "ended"]

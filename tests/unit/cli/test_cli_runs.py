@@ -52,6 +52,13 @@ def test_list(filled: Callable[..., Any]) -> None:
     assert (run["board"], run["results"], run["skipped"], run["equal"]) == ("virtual", 3, 1, 2)
 
 
+def test_a_list_in_a_narrow_terminal_is_not_cut(filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = filled("runs", "list").out
+    assert "complete" in shown and "3/4" in shown and "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
 def test_show(filled: Callable[..., Any]) -> None:
     ran = filled("runs", "show")
     assert ran.code == 0
