@@ -82,8 +82,8 @@ writes what `runs show --json` prints.
 
 Hashes are hexadecimal, `at` is seconds since 1970 or ISO 8601, both UTC. `latency_us` is
 microseconds by the board's own clock and null where the board counts instructions; `estimate` is
-then what the compiler's model of a core makes of them, and `clock_hz` no rate. `board_serial` of a result is the serial
-number of the board that gave it, empty where it has none.
+then what the compiler's model of a core makes of them, and `clock_hz` no rate. `board_serial` of a
+result is the serial number of the board that gave it, empty where it has none.
 
 A command that fails prints `schema` and `error`: an object of `kind`, `message`, `hint` and
 `exit_code`. That of `inspect` has, for a model that is refused, `would_be` (`report`, `flash_bytes`

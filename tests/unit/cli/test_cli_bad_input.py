@@ -40,8 +40,8 @@ def unsupported_model() -> bytes:
     ("content", "expected"),
     [
         (b"", "empty"),
-        (b"\x20\x00\x00\x00TFL3" + b"\x05" * 60, ""),
-        (random_model(1)[:700], ""),
+        (b"\x20\x00\x00\x00TFL3" + b"\x05" * 60, "a damaged .tflite file, perhaps cut off after its 68 bytes"),
+        (random_model(1)[:700], "a damaged .tflite file, perhaps cut off after its 700 bytes"),
         (np.random.default_rng(0).bytes(5000), "not a .tflite file"),
         (float_model(), "float model"),
         (unsupported_model(), "COS 'bent'"),

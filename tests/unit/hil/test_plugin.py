@@ -87,7 +87,7 @@ def test_options_that_cannot_be_meant_are_refused_at_once(tmp_path: Path) -> Non
     ("arguments", "said", "what_to_do"),
     [
         (("--vww-board", "nosuch"), "there is no board 'nosuch'", "the boards are: "),
-        (("--vww-model", "missing.tflite"), "missing.tflite", ""),
+        (("--vww-model", "missing.tflite"), "there is no model missing.tflite", "person_96_gray"),
         (
             ("--vww-board", "nano33ble", "--vww-port", "/dev/ttyNOSUCH"),
             "/dev/ttyNOSUCH: there is no such port",
