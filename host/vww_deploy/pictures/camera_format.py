@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..errors import DataError
 from .card import InputSpec
-from .preprocess import Pixels, area_resize, centre_crop, luma, to_rgb
+from .preprocess import Pixels, area_resize, centre_crop, coloured_pixels, luma
 
 
 class PixelFormat(enum.IntEnum):
@@ -114,7 +114,7 @@ def encode_picture(image: Image.Image, camera_format: CameraFormat) -> bytes:
         DataError: as :func:`vww_deploy.pictures.preprocess.to_rgb`.
     """
     mode = "L" if camera_format.pixels is PixelFormat.GRAY8 else "RGB"
-    pixels = np.asarray(to_rgb(image).convert(mode), dtype=np.uint8)
+    pixels = coloured_pixels(image, mode)
     pixels = area_resize(
         centre_crop(pixels, camera_format.height, camera_format.width), camera_format.height, camera_format.width
     )

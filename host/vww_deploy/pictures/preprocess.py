@@ -198,13 +198,28 @@ def to_pixels(image: Image.Image, spec: InputSpec) -> Pixels:
         raise _too_large("the picture", image.width, image.height)
     if not image.width or not image.height:
         raise DataError("the picture has no pixels")
-    # Pillow's "L" is the luma of step 2 to the digit; a test holds it to that.
-    coloured = to_rgb(image).convert("L" if spec.channels == 1 else "RGB")
-    pixels = np.asarray(coloured, dtype=np.uint8)
+    pixels = coloured_pixels(image, "L" if spec.channels == 1 else "RGB")
     if spec.resize == "crop":
         pixels = centre_crop(pixels, spec.height, spec.width)
     resized = area_resize(pixels, spec.height, spec.width)
     return resized.reshape(spec.height, spec.width, spec.channels)
+
+
+def coloured_pixels(image: Image.Image, mode: str) -> Pixels:
+    """All pixels in gray (``L``), uint8 ``[h, w]``, or in colour (``RGB``), uint8 ``[h, w, 3]``.
+
+    Pillow's ``L`` is the luma of step 2 to the digit; a test holds it to that.
+
+    Raises:
+        DataError: as :func:`to_rgb`.
+    """
+    image = to_rgb(image)
+    width, height = image.size
+    pixels = np.empty((height, width) if mode == "L" else (height, width, 3), np.uint8)
+    for top in range(0, height, _BAND_ROWS):  # of a large picture there is no second copy
+        band = image.crop((0, top, width, min(top + _BAND_ROWS, height)))
+        pixels[top : top + _BAND_ROWS] = np.asarray(band.convert(mode))
+    return pixels
 
 
 def to_input(image: Image.Image, card: ModelCard, quantization: Quantization) -> npt.NDArray[np.int8]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -220,3 +222,21 @@ def test_damaged_exif_does_not_lose_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "exif.jpg"
     Image.new("L", (8, 8), 200).save(path, exif=b"Exif\x00\x00garbage that is no TIFF header")
     assert opened(path).size == (8, 8)
+
+
+LARGE = """
+import resource
+from PIL import Image
+from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec
+picture = Image.new("RGB", (8000, 8000), (200, 100, 50))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+pixels = preprocess.to_pixels(picture, InputSpec(64, 64, 3))
+assert (pixels == (200, 100, 50)).all()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+def test_of_a_large_picture_there_is_one_copy() -> None:
+    ran = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 250, "MiB more than the picture itself, whose pixels are 183"
