@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 import serial
 
@@ -253,6 +254,16 @@ def test_a_killed_qemu_is_noticed_and_replaced(board: VirtualBoard, flashed: Fla
         open_transport(str(board.tty))
     board.start(flashed.image.elf)
     assert board.running
+
+
+def test_a_qemu_whose_id_was_never_noted_is_ended(board: VirtualBoard, flashed: Flashed) -> None:
+    """Whoever started it was killed in that moment."""
+    lost = psutil.Process(int(board._pid_file.read_text()))
+    board._pid_file.unlink()
+    assert not board.running
+    board.start(flashed.image.elf)
+    assert board.running
+    assert not lost.is_running() or lost.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_stale_process_id_is_not_anybody_elses(flashed: Flashed) -> None:

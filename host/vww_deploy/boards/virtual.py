@@ -104,7 +104,7 @@ class VirtualBoard:
         """Removes what a killed board left: by now the name of its tty may lead to another program's terminal."""
         with contextlib.suppress(Timeout), FileLock(self._lock_file, blocking=False):
             if self._process() is None:
-                self._clean()
+                self._stop()
 
     def reset(self) -> None:
         """Presses the reset button."""
@@ -184,7 +184,7 @@ class VirtualBoard:
 
     def _stop(self) -> None:
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while (process := self._process()) is not None:
+        while (process := self._process() or self._unnoted()) is not None:
             if time.monotonic() > deadline:
                 raise BoardError(f"QEMU (process {process.pid}) does not end", hint="end it by hand")
             # Nothing on the board outlives its power, so there is nothing to ask first.
@@ -213,12 +213,20 @@ class VirtualBoard:
         """This board's QEMU, if it lives. An id that another process has got since does not count."""
         try:
             process = psutil.Process(int(self._pid_file.read_text()))
-            # A dead process that nobody has waited for yet has no command line.
-            if any(QEMU in part for part in process.cmdline()) and Path(process.cwd()).samefile(self.folder):
-                return process
         except (OSError, ValueError, psutil.Error):
-            pass
-        return None
+            return None
+        return process if self._is_ours(process) else None
+
+    def _unnoted(self) -> psutil.Process | None:
+        """This board's QEMU, if whoever started it was killed before its id was noted."""
+        return next((one for one in psutil.process_iter() if self._is_ours(one)), None)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            # A dead process that nobody has waited for yet has no command line.
+            return any(QEMU in part for part in process.cmdline()) and Path(process.cwd()).samefile(self.folder)
+        except (OSError, psutil.Error):
+            return False
 
     def _control(self, command: str) -> None:
         """Has QEMU carry out a control command; OSError when it doesn't answer."""
