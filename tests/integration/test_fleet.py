@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_two_boards_give_the_json_of_one_but_for_times_and_boards(
             assert used == {place.serial for place in fleet.places()}
         # A board is flashed once, whatever it is asked for.
         assert sum(outcome.flashed for outcome in outcomes) <= 2
+
+
+def test_what_each_board_does_is_said_to_whoever_asks(
+    fleet: Fleet, vww_model: Model, work: Work, pictures: list[Picture], tmp_path: Path
+) -> None:
+    before = {place.serial: place.results for place in fleet.places()}
+    with Store(tmp_path / "r") as store:
+        outcomes = list(FleetRun(fleet, vww_model, work, 2, store, size=3).start(pictures))
+    done = Counter(dict.fromkeys(before, 0))
+    for outcome in outcomes:
+        done[outcome.board] += len(outcome.results)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # with the workers' next heartbeat
+        places = fleet.places()
+        if all(place.state == "free" for place in places) and sum(place.results for place in places) == (
+            sum(before.values()) + PICTURES
+        ):
+            break
+        time.sleep(0.1)
+    assert {place.serial: place.results - before[place.serial] for place in places} == done
+    assert {place.state for place in places} == {"free"}
 
 
 def test_a_killed_emulator_and_a_killed_worker_lose_nothing_and_add_nothing(

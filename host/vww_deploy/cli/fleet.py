@@ -83,9 +83,13 @@ def status(
     if as_json:
         common.print_json(board_outputs.FleetStatusOutput(address, places, working))
         return
-    table = Table("board", "serial number", "machine", box=None, pad_edge=False)
+    table = Table("board", "serial number", "machine", "state", box=None, pad_edge=False)
+    for name in ("results", "failures"):
+        table.add_column(name, justify="right")
+    table.add_column("last failure", overflow="fold")
     for place in places:
-        table.add_row(escape(place.kind), escape(place.serial), escape(place.host))
+        names = (place.kind, place.serial, place.host, place.state)
+        table.add_row(*map(escape, names), f"{place.results:,}", f"{place.failures:,}", escape(place.error))
     common.out.print(table)
     aside = len(places) - sum(working.values())
     common.out.print(f"{len(places)} boards, {aside} set aside")

@@ -55,6 +55,10 @@ def command(
     model: common.BoardModelOption = None,
     board: common.BoardOption = None,
     port: common.PortOption = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="With --web: a fleet's boards instead of one; its address.", metavar="ADDRESS"),
+    ] = None,
     web: Annotated[bool, typer.Option("--web", help="A page in the browser instead of the terminal.")] = False,
     host: Annotated[
         str,
@@ -88,6 +92,16 @@ def command(
     """
     if web + plain + as_json > 1:
         raise DataError("--web, --plain and --json exclude each other")
+    if cluster is not None:
+        if not web:
+            raise DataError(
+                "a fleet is watched on a page", hint=f"--web shows it; `vww-deploy fleet status {cluster}` prints it"
+            )
+        beside = {"FILE": files, "--model": model, "--board": board, "--port": port, "--camera": camera}
+        if given := [name for name, value in {**beside, "--record": record}.items() if value]:
+            raise DataError(f"{given[0]} and --cluster do not go together", hint="a fleet's boards are watched as such")
+        _watch_fleet(cluster, host, web_port, browser)
+        return
     source = open_source(
         files,
         model=model,
@@ -129,6 +143,26 @@ def command(
             raise monitor.error
     if monitor.recording_error:
         raise monitor.recording_error
+
+
+def _watch_fleet(cluster: str, host: str, web_port: int, browser: bool) -> None:
+    from vww_deploy import fleet
+
+    fleet.require()
+    from vww_deploy.fleet.client import connect
+    from vww_deploy.fleet.local import is_local
+    from vww_deploy.monitor.fleet_page import serve
+    from vww_deploy.monitor.fleet_watch import FleetWatch
+
+    if is_local(cluster):
+        raise DataError(
+            "virtual boards of --cluster local are those of one command alone",
+            hint="`vww-deploy fleet scheduler` and `vww-deploy worker ADDRESS --virtual 2` make a fleet to watch",
+        )
+    with connect(cluster):  # so that what is wrong with it is said now
+        pass
+    with FleetWatch(lambda: connect(cluster)) as watch:
+        serve(watch, cluster, host=host, port=web_port, open_browser=browser, announce=_announce)
 
 
 def open_source(

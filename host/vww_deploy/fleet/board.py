@@ -60,11 +60,17 @@ class LentBoard:
         offer: which it is.
         blobs: the machine's models and pictures.
         failures: how often it has failed since it last did a shard.
+        results: inferences since its worker started.
+        failed: how often it has failed since then.
+        error: why it failed last.
     """
 
     offer: Offer
     blobs: Blobs
     failures: int = 0
+    results: int = 0
+    failed: int = 0
+    error: str = ""
     _models: dict[Work, _Loaded] = field(default_factory=dict)
 
     def do(self, shard: Shard) -> Outcome:
@@ -95,7 +101,11 @@ class LentBoard:
                 done = replace(done, report=report)
             elif shard.task == "infer":
                 inputs = [values for _, values in self._inputs(shard, device)]
-                done = replace(done, report=(device.info, tuple(device.infer_many(inputs))))
+                made = []
+                for inference in device.infer_many(inputs):
+                    made.append(inference)
+                    self.results += 1
+                done = replace(done, report=(device.info, tuple(made)))
             elif shard.task == "bench":
                 done = replace(done, report=bench(device, loaded.compiled, shard.repeats))
             elif not shard.items:
@@ -124,6 +134,7 @@ class LentBoard:
                 if shown.sha256 != by_position[shown.number].sha256:
                     raise FleetError(f"{shown.source} is damaged", hint="remove that file on the worker's machine")
             elif isinstance(event, Inference):
+                self.results += 1
                 result = StoredResult.of(shown, event, self.offer.serial)
                 results.append(replace(result, path=by_position[event.number].path))
             elif isinstance(event, events.Skipped) and event.number is not None:

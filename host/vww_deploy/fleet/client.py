@@ -36,12 +36,20 @@ _LOST: Final = (OSError, CommClosedError, KilledWorker)
 
 @dataclass(frozen=True)
 class Place:
-    """A board of a fleet: its kind, its serial number, and the worker that has it."""
+    """A board of a fleet: its kind, its serial number, the worker that has it, and what it does."""
 
     kind: str
     serial: str
     worker: str
     host: str
+    state: str = "free"
+    """``free``, ``works`` or ``set aside``: as its worker said last, a few seconds ago at most."""
+    results: int = 0
+    """Inferences since its worker started."""
+    failures: int = 0
+    """Since its worker started."""
+    error: str = ""
+    """Why it failed last."""
 
 
 class Fleet:
@@ -60,12 +68,12 @@ class Fleet:
 
     def places(self) -> list[Place]:
         """The boards that are offered now, by worker; those set aside are still among them."""
-        workers = self._ask("identity")["workers"]
-        return [
-            Place(kind, serial, address, worker["host"])
-            for address, worker in workers.items()
-            for kind, serial in worker.get("vww", {}).get("boards", ())
-        ]
+        found = []
+        for address, worker in self._ask("identity")["workers"].items():
+            states = {serial: state for serial, *state in worker["metrics"].get("vww", ())}
+            for kind, serial in worker.get("vww", {}).get("boards", ()):
+                found.append(Place(kind, serial, address, worker["host"], *states.get(serial, ())))
+        return found
 
     def count(self) -> dict[str, int]:
         """How many boards of each kind take shards now."""

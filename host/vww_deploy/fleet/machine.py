@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from vww_deploy.errors import BoardError, LinkError, VwwError
 from vww_deploy.fleet.blobs import Blobs
@@ -48,6 +48,7 @@ class Machine:
         self._freed = threading.Condition()
         self._boards = [LentBoard(offer, blobs) for offer in offers]
         self._free = list(self._boards)
+        self._all: Final = tuple(self._boards)
         self._locks = contextlib.ExitStack()
         for offer in offers:
             self._locks.enter_context(portlock.offering(offer.serial, WHO, LEASE_TIMEOUT_S))
@@ -73,6 +74,8 @@ class Machine:
             return outcome
         except (BoardError, LinkError) as error:
             board.failures += 1
+            board.failed += 1
+            board.error = error.message
             aside = board.failures >= MOST_FAILURES
             if aside:
                 self._set_aside(board)
@@ -84,6 +87,23 @@ class Machine:
                 if board in self._boards:
                     self._free.append(board)
                 self._freed.notify_all()
+
+    def state(self) -> list[list[Any]]:
+        """Of each board its serial number, ``free``, ``works`` or ``set aside``, and what it did, in plain types.
+
+        That is inferences, failures, and why it failed last.
+        """
+        with self._freed:
+            return [
+                [
+                    board.offer.serial,
+                    "set aside" if board not in self._boards else "free" if board in self._free else "works",
+                    board.results,
+                    board.failed,
+                    board.error,
+                ]
+                for board in self._all
+            ]
 
     def _bring(self, hashes: Iterable[str]) -> None:
         with self._fetching:  # what two shards have in common travels once

@@ -11,6 +11,7 @@ from distributed import Nanny, Worker, get_worker
 from distributed.core import rpc
 from distributed.security import Security
 from distributed.utils import sync
+from distributed.worker import DEFAULT_METRICS
 
 from vww_deploy.errors import FleetError
 from vww_deploy.fleet.blobs import Blobs
@@ -36,6 +37,8 @@ class BoardWorker(Worker):
         self.offers = tuple(offers)
         said = {"version": version(), "boards": [[offer.kind, offer.serial] for offer in offers]}
         options["startup_information"] = {"vww": lambda worker: said}
+        # The scheduler has it with each heartbeat: Fleet.places() reads it there.
+        options["metrics"] = {**DEFAULT_METRICS, "vww": BoardWorker._state}
         super().__init__(*arguments, **options)
         self.machine: Machine | None = None
 
@@ -45,6 +48,9 @@ class BoardWorker(Worker):
         blobs.prune()
         self.machine = Machine(self.offers, blobs, self._fetch, self._changed)
         return await super().start_unsafe()  # type: ignore[no-untyped-call]
+
+    def _state(self) -> list[list[Any]]:
+        return [] if self.machine is None else self.machine.state()
 
     def _fetch(self, sha256: str) -> bytes:
         return cast(bytes, sync(self.loop, self.scheduler.vww_get, sha256=sha256))

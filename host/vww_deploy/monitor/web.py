@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
-from vww_deploy.errors import ToolMissing, VwwError
-from vww_deploy.monitor import access
+from vww_deploy.errors import VwwError
 from vww_deploy.monitor.monitor import Monitor
+from vww_deploy.monitor.parts import (
+    DEFAULT_PORT,
+    card,
+    dress,
+    events,
+    fact,
+    line_chart,
+    run,
+    serve_page,
+    set_attribute,
+    set_text,
+    text_in,
+    tool,
+    ui,
+)
 from vww_deploy.monitor.state import MonitorView, Shown
 from vww_deploy.monitor.text import file_name, milliseconds, rate, spent, ticks
 from vww_deploy.pictures.outputs import Cell
 from vww_deploy.pictures.preprocess import check_picture
-from vww_deploy.resources import install_extra
 from vww_deploy.runs.recording import to_png
 from vww_deploy.runs.replay import Replay
 from vww_deploy.session.events import Pixels
 from vww_deploy.session.latency import COUNTED, estimate
-
-try:
-    from nicegui import app, background_tasks, events, run, ui
-    from nicegui.elements.mixins.text_element import TextElement
-except ImportError as error:
-    raise ToolMissing("the web page needs NiceGUI, which is not installed", hint=install_extra("web")) from error
-
-DEFAULT_PORT: Final = 8427
 
 _REFRESH_S: Final = 0.05  # between two looks at the state; a result waits half of it on average
 _CHARTS_EVERY_S: Final = 0.5  # eyes follow numbers faster than lines
@@ -41,7 +43,6 @@ _MAX_UPLOAD: Final = 32 * 1024 * 1024  # bytes of a dropped picture
 _MULTIPART_BYTES: Final = 65536  # what a browser writes around it
 _LINES_AT_ONCE: Final = 100
 _ONE_PICTURE: Final = asyncio.Lock()  # of those that were dropped is in memory, for all browsers
-_CSS: Final = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
 def serve(
@@ -52,71 +53,17 @@ def serve(
     open_browser: bool = True,
     announce: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve the page of a started monitor until interrupted (Ctrl-C).
-
-    Args:
-        monitor: started.
-        host: address to listen on. Any but this computer's own makes a token and asks for it.
-        port: TCP port.
-        open_browser: show the page in the user's browser.
-        announce: called with the page's URL once it can be opened.
-
-    Raises:
-        VwwError: nothing can be served at that address and port.
-    """
-    _check_free(host, port)
-    token = "" if access.is_local(host) else access.new_token()
-    path = f"/?token={token}" if token else "/"
+    """Serve the page of a started monitor until interrupted (Ctrl-C); as :func:`serve_page`."""
     pictures = _Pictures()
-
-    @ui.page("/", title="vww-deploy monitor", dark=None, language="en-US")  # light or dark as the system wishes
-    def page() -> None:
-        _Page(monitor, pictures)
-
-    app.add_middleware(access.BodyLimit, most=_MAX_UPLOAD + _MULTIPART_BYTES)
-    app.add_middleware(access.Guard, token=token)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
-    app.on_startup(lambda: background_tasks.create(_when_listening(host, port, partial(announce, url))))
-    ui.run(
+    serve_page(
+        lambda: _Page(monitor, pictures),
+        "vww-deploy monitor",
         host=host,
         port=port,
-        show=path if open_browser else False,
-        reload=False,
-        tailwind=False,
-        favicon="📷",
-        show_welcome_message=False,
-        reconnect_timeout=15.0,  # a busy computer or a phone that slept a moment need no reload
-        message_history_length=50,
-        binding_refresh_interval=None,
-        headers=list(access.HEADERS),
-        server_header=False,
-        ws_per_message_deflate=False,  # pictures are PNG: compressing them again costs time and gains nothing
+        open_browser=open_browser,
+        announce=announce,
+        largest_request=_MAX_UPLOAD + _MULTIPART_BYTES,
     )
-
-
-def _check_free(host: str, port: int) -> None:
-    """The server itself would only log that it could not listen."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise VwwError(
-            f"the page cannot be served at {host}, port {port}: {error.strerror or error}",
-            hint="Is another monitor running? --web-port names another port, --host another address.",
-        ) from error
-
-
-async def _when_listening(host: str, port: int, action: Callable[[], None]) -> None:
-    """The server listens some time after its start; who follows the URL at once should find it."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError:
-            await asyncio.sleep(0.05)
-            continue
-        writer.close()
-        action()
-        return
 
 
 class _Pictures:
@@ -156,8 +103,7 @@ class _Page:
         self._charts_at = 0.0
         self._charted = -1
         self._placed = 0  # of the timeline, by us and not by its user
-        ui.add_css(_CSS)
-        ui.colors(primary="#1581c4", positive="#0f9d63", negative="#d23f3f", dark="#151a22", dark_page="#0c0f14")
+        dress()
         self._build_bar()
         self._said = ui.label("").classes("vww-said").props("role=status aria-live=polite id=said")
         with ui.element("div").classes("vww-grid"):  # in the <main> that NiceGUI makes
@@ -181,7 +127,7 @@ class _Page:
     def _build_bar(self) -> None:
         replays = self._monitor.source.replays
         with ui.element("header").classes("vww-bar"):
-            _text("h1", "vww-deploy").classes("vww-name")
+            text_in("h1", "vww-deploy").classes("vww-name")
             self._state = ui.label("").classes("vww-pill").mark("state")
             if replays:
                 ui.label(f"replay of {self._monitor.source.title}").classes("vww-facts")
@@ -193,18 +139,18 @@ class _Page:
             self._recording = ui.label("").classes("vww-recording")
             with ui.element("div").classes("vww-tools"):
                 if replays:
-                    _tool("first_page", "to the beginning", lambda: self._monitor.control.step(-1_000_000_000))
-                    _tool("navigate_before", "one picture back", lambda: self._monitor.step(-1))
-                self._pause = _tool("pause", "pause (space)", self._on_pause)
+                    tool("first_page", "to the beginning", lambda: self._monitor.control.step(-1_000_000_000))
+                    tool("navigate_before", "one picture back", lambda: self._monitor.step(-1))
+                self._pause = tool("pause", "pause (space)", self._on_pause)
                 if replays:
-                    _tool("navigate_next", "one picture on", lambda: self._monitor.step(1))
+                    tool("navigate_next", "one picture on", lambda: self._monitor.step(1))
                     speeds = {0.25: "x ¼", 0.5: "x ½", 1.0: "x 1", 2.0: "x 2", 8.0: "x 8", 0.0: "fast"}
                     ui.select(speeds, value=1.0, on_change=lambda e: self._monitor.control.set_speed(e.value)).props(
                         'dense options-dense borderless aria-label="speed"'
                     )
-                _tool("photo_camera", "snapshot (s)", self._on_snapshot)
+                tool("photo_camera", "snapshot (s)", self._on_snapshot)
                 if not replays:
-                    self._record = _tool("fiber_manual_record", "record (r)", self._on_record)
+                    self._record = tool("fiber_manual_record", "record (r)", self._on_record)
             if replays:
                 self._timeline = (
                     ui.slider(min=1, max=max(1, self._count_pictures()), step=1, value=1, on_change=self._on_timeline)
@@ -213,7 +159,7 @@ class _Page:
                 )
 
     def _build_picture(self) -> None:
-        with _card("vww-shown", "What the model sees") as title:
+        with card("vww-shown", "What the model sees") as title:
             with title:
                 self._source = ui.label("").classes("vww-right")
             with ui.element("div").classes("vww-picture"):
@@ -232,10 +178,10 @@ class _Page:
                         ("person", True, "label-person"),
                     )
                 ]
-                self._undo = _tool("undo", "take the last label back (u)", self._on_undo)
+                self._undo = tool("undo", "take the last label back (u)", self._on_undo)
 
     def _build_raw(self) -> None:
-        with _card("vww-raw", "Raw picture") as title:
+        with card("vww-raw", "Raw picture") as title:
             with title:
                 self._raw_size = ui.label("").classes("vww-right")
             with ui.element("div").classes("vww-picture"):
@@ -260,7 +206,7 @@ class _Page:
                 )
 
     def _build_verdict(self) -> None:
-        with _card("vww-verdict", "Prediction") as title:
+        with card("vww-verdict", "Prediction") as title:
             assert title.parent_slot is not None
             self._verdict = title.parent_slot.parent
             self._label = ui.label("").classes("vww-label").props("id=prediction")
@@ -283,45 +229,45 @@ class _Page:
                 .classes("vww-slider")
                 .props('color=amber-8 aria-label="threshold" id=slider')
             )
-            _text("h2", "Latency").classes("vww-title").style("margin-top: 2px")
+            text_in("h2", "Latency").classes("vww-title").style("margin-top: 2px")
             with ui.element("div").classes("vww-chance"):
                 self._latency = ui.label("").classes("vww-number").style("display: inline; font-size: 22px")
                 self._ticks = ui.label("").style("display: inline; margin-left: 10px")
             self._stages = _Rows("stages")
 
     def _build_charts(self) -> None:
-        with _card("vww-third", "Probability over time") as title:
+        with card("vww-third", "Probability over time") as title:
             with title:
                 self._charted_chance = ui.label("").classes("vww-right")
-            self._chance_chart = ui.echart(_chart("#0f9d63", maximum=1)).classes("vww-chart")
-        with _card("vww-third", "Latency over time") as title:
+            self._chance_chart = ui.echart(line_chart("#0f9d63", maximum=1)).classes("vww-chart")
+        with card("vww-third", "Latency over time") as title:
             with title:
                 self._latency_unit = ui.label("").classes("vww-right")
-            self._latency_chart = ui.echart(_chart("#1581c4", maximum=None)).classes("vww-chart")
+            self._latency_chart = ui.echart(line_chart("#1581c4", maximum=None)).classes("vww-chart")
 
     def _build_layers(self) -> None:
-        with _card("vww-layers", "Latency by layer") as title:
+        with card("vww-layers", "Latency by layer") as title:
             with title:
                 self._layers_total = ui.label("").classes("vww-right")
             self._layer_rows = _Rows("layers")
             self._no_layers = ui.label("The board has not reported single layers.").classes("vww-empty")
 
     def _build_console(self) -> None:
-        with _card("vww-third", "Console"):
+        with card("vww-third", "Console"):
             self._console = ui.log(max_lines=200).classes("vww-console")
             self._console.props('id=console tabindex=0 role=log aria-label="console"')
 
     def _build_link(self) -> None:
-        with _card("vww-link", "Link"), ui.element("div").classes("vww-numbers"):
-            self._fps = _fact("pictures/s")
-            self._results = _fact("pictures")
-            self._missed = _fact("missed")
-            self._in = _fact("from board")
-            self._out = _fact("to board")
-            self._skipped = _fact("skipped")
-            self._retries = _fact("sent again")
-            self._errors = _fact("damaged")
-            self._drops = _fact("dropped")
+        with card("vww-link", "Link"), ui.element("div").classes("vww-numbers"):
+            self._fps = fact("pictures/s")
+            self._results = fact("pictures")
+            self._missed = fact("missed")
+            self._in = fact("from board")
+            self._out = fact("to board")
+            self._skipped = fact("skipped")
+            self._retries = fact("sent again")
+            self._errors = fact("damaged")
+            self._drops = fact("dropped")
 
     # -- drawing ----------------------------------------------------------------------------------------------------
 
@@ -361,10 +307,10 @@ class _Page:
             word = "paused"
         elif (silent := view.silent_s(now)) is not None:
             word = f"no result for {silent:.0f} s"
-        _set(self._state, word)
-        _attribute(self._verdict, "data-away", str(int(view.connection == "lost")))
-        _attribute(self._state, "data-state", "paused" if word == "paused" else view.connection)
-        _set(self._veil, veil)
+        set_text(self._state, word)
+        set_attribute(self._verdict, "data-away", str(int(view.connection == "lost")))
+        set_attribute(self._state, "data-state", "paused" if word == "paused" else view.connection)
+        set_text(self._veil, veil)
         self._veil.set_visibility(bool(veil))
 
     def _draw_picture(self, view: MonitorView) -> None:
@@ -379,49 +325,49 @@ class _Page:
         self._picture.props["data-number"] = shown.picture.number
         self._picture.props["data-arrived"] = shown.arrived
         self._raw.props.set_optional("src", raw or None)
-        _set(self._source, file_name(shown.picture.source) or f"picture {shown.picture.number}")
+        set_text(self._source, file_name(shown.picture.source) or f"picture {shown.picture.number}")
         size = shown.picture.raw.shape if shown.picture.raw is not None else None
-        _set(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
+        set_text(self._raw_size, f"{size[1]} x {size[0]}" if size else "not sent by this board")
 
     def _draw_verdict(self, view: MonitorView) -> None:
         if view.threshold != self._threshold:
             self._threshold = view.threshold
             self._slider.set_value(view.threshold)
-            _set(self._shown_threshold, f"{view.threshold:.2f}")
+            set_text(self._shown_threshold, f"{view.threshold:.2f}")
             self._mark.style(f"left: {100 * view.threshold:.1f}%")
-        _attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
+        set_attribute(self._pause, "icon", "play_arrow" if view.paused else "pause")
         without, with_person = view.labelled
         negative, positive = view.outputs.known_as
         said = "" if view.truth is None else f"This picture: {positive if view.truth else negative}. "
-        _set(self._truth, f"{said}Labelled: {with_person} {positive}, {without} {negative}")
+        set_text(self._truth, f"{said}Labelled: {with_person} {positive}, {without} {negative}")
         for button, person, name in zip(self._label_buttons, (False, True), (negative, positive), strict=True):
-            _attribute(button, "aria-pressed", str(view.truth is person).lower())
-            _set(button, name[:1].upper() + name[1:])
+            set_attribute(button, "aria-pressed", str(view.truth is person).lower())
+            set_text(button, name[:1].upper() + name[1:])
         if isinstance(source := self._monitor.source, Replay) and self._timeline.value != source.position:
             self._placed = source.position
             self._timeline.set_value(source.position)
-        _set(
+        set_text(
             self._recording,
             "● REC" if view.recording else view.recording_failed and f"Recording stopped: {view.recording_failed}",
         )
         if view.shown is None:
             return
         result = view.shown.result
-        _set(self._label, view.label)
-        _set(self._detail, view.detail)
+        set_text(self._label, view.label)
+        set_text(self._detail, view.detail)
         for element in (self._chance_name, self._charted_chance):
-            _set(element, view.outputs.chance)
+            set_text(element, view.outputs.chance)
         for coloured in (self._label, self._fill):
-            _attribute(coloured, "data-person", str(int(bool(view.person))))
-        _set(self._chance, f"{result.p_person:.1%}")
+            set_attribute(coloured, "data-person", str(int(bool(view.person))))
+        set_text(self._chance, f"{result.p_person:.1%}")
         self._fill.style(f"width: {100 * result.p_person:.1f}%")
         clock, clock_hz = (view.board.clock, view.board.clock_hz) if view.board else ("micros", 1_000_000)
         if result.latency_us is None:
-            _set(self._latency, ticks(result.ticks, clock))
-            _set(self._ticks, str(estimate(result.ticks, view.estimate_for) or ""))
+            set_text(self._latency, ticks(result.ticks, clock))
+            set_text(self._ticks, str(estimate(result.ticks, view.estimate_for) or ""))
         else:
-            _set(self._latency, milliseconds(result.latency_us))
-            _set(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
+            set_text(self._latency, milliseconds(result.latency_us))
+            set_text(self._ticks, "" if clock == "micros" else ticks(result.ticks, clock))
         self._stages.show([(name, count, spent(count, clock, clock_hz)) for name, count in result.stages])
 
     def _draw_layers(self, view: MonitorView) -> None:
@@ -431,7 +377,7 @@ class _Page:
         total = sum(count for _, count in view.layers) or 1
         clock = view.board.clock if view.board else "ticks"
         self._layer_rows.show([(name, count, f"{count / total:.1%}") for name, count in view.layers])
-        _set(self._layers_total, ticks(total, clock) if view.layers else "")
+        set_text(self._layers_total, ticks(total, clock) if view.layers else "")
         self._no_layers.set_visibility(not view.layers)
 
     def _draw_console(self, view: MonitorView) -> None:
@@ -442,19 +388,19 @@ class _Page:
             self._line = view.lines[-1].serial
 
     def _draw_link(self, view: MonitorView) -> None:
-        _set(self._fps, f"{view.fps:.1f}")
-        _set(self._results, f"{view.results:,}")
-        _set(self._missed, f"{view.missed:,}")
-        _set(self._skipped, f"{view.skipped:,}")
+        set_text(self._fps, f"{view.fps:.1f}")
+        set_text(self._results, f"{view.results:,}")
+        set_text(self._missed, f"{view.missed:,}")
+        set_text(self._skipped, f"{view.skipped:,}")
         if view.link is not None:
-            _set(self._in, rate(view.bytes_in_per_s))
-            _set(self._out, rate(view.bytes_out_per_s))
-            _set(self._retries, f"{view.link.retries:,}")
-            _set(self._errors, f"{view.link.errors:,}")
-            _set(self._drops, f"{view.link.drops:,}")
+            set_text(self._in, rate(view.bytes_in_per_s))
+            set_text(self._out, rate(view.bytes_out_per_s))
+            set_text(self._retries, f"{view.link.retries:,}")
+            set_text(self._errors, f"{view.link.errors:,}")
+            set_text(self._drops, f"{view.link.drops:,}")
         if view.board is not None:
             board = view.board
-            _set(self._facts, f"{board.model} · SHA-256 {board.model_sha256[:12]} · firmware {board.firmware}")
+            set_text(self._facts, f"{board.model} · SHA-256 {board.model_sha256[:12]} · firmware {board.firmware}")
             if not self._monitor.source.replays and self._ports.value != board.port:
                 self._ports.set_options(
                     {**dict(self._ports.options), board.port: f"{board.board} · {board.port}"}, value=board.port
@@ -465,7 +411,7 @@ class _Page:
         counted = view.board is not None and view.board.clock == COUNTED
         scale = 1e6 if counted or view.board is None else view.board.clock_hz / 1000
         latencies = view.line(lambda point: point.ticks / scale)
-        _set(self._latency_unit, "million instructions" if counted else "ms")
+        set_text(self._latency_unit, "million instructions" if counted else "ms")
         mark = {"data": [{"yAxis": view.threshold}]}
         self._chance_chart.run_chart_method("setOption", {"series": [{"data": chances, "markLine": mark}]})
         self._latency_chart.run_chart_method("setOption", {"series": [{"data": latencies}]})
@@ -502,7 +448,7 @@ class _Page:
 
     def _say(self, text: str, *, bad: bool = False) -> None:
         """In a line of its own, where it covers nothing, until the next."""
-        _attribute(self._said, "data-bad", str(int(bad)))
+        set_attribute(self._said, "data-bad", str(int(bad)))
         self._said.set_text(text)
 
     async def _on_record(self) -> None:
@@ -592,87 +538,4 @@ class _Rows:
         most = max((size for _, size, _ in rows), default=0) or 1
         for (bar, figure), (_, size, text) in zip(self._cells, rows, strict=True):
             bar.style(f"width: {100 * size / most:.0f}%")
-            _set(figure, text)
-
-
-@contextmanager
-def _card(span: str, title: str) -> Iterator[ui.element]:
-    """A card of the grid; gives its title line."""
-    with ui.element("section").classes(f"vww-card {span}"):
-        with ui.element("div").classes("vww-title") as head:
-            _text("h2", title)
-        yield head
-
-
-def _text(tag: str, text: str) -> TextElement:
-    """Text in an element of HTML's own."""
-    return TextElement(tag=tag, text=text)
-
-
-def _fact(name: str) -> ui.label:
-    """A figure under its name."""
-    with ui.element("div").classes("vww-fact"):
-        ui.label(name)
-        return ui.label("–")
-
-
-def _tool(icon: str, what: str, action: Callable[[], Any]) -> ui.button:
-    """A button of the bar."""
-    button = ui.button(icon=icon, color=None, on_click=action).props(f'flat dense aria-label="{what}"')
-    return button.tooltip(what)
-
-
-def _set(label: TextElement, text: str) -> None:
-    if label.text != text:
-        label.set_text(text)
-
-
-def _attribute(element: ui.element, name: str, value: str) -> None:
-    if element.props.get(name) != value:
-        element.props[name] = value
-
-
-def _chart(colour: str, maximum: float | None) -> dict[str, Any]:
-    """Options of a line over time."""
-    grid_line = {"lineStyle": {"color": "#8d97a840"}}
-    return {
-        "animation": False,
-        "grid": {"left": 40, "right": 12, "top": 10, "bottom": 52},
-        # The newest half is shown; the rest is a drag of the bar, or of the chart itself, away.
-        "dataZoom": [
-            {"type": "inside", "start": 50, "end": 100},
-            {"type": "slider", "start": 50, "end": 100, "height": 16, "bottom": 6, "showDetail": False},
-        ],
-        "xAxis": {
-            "type": "time",
-            "splitNumber": 3,
-            "axisLabel": {"color": "#7f8a9c", "hideOverlap": True, "formatter": "{HH}:{mm}:{ss}"},
-            "axisLine": {"lineStyle": {"color": "#8d97a8"}},
-            "splitLine": {"show": False},
-        },
-        "yAxis": {
-            "type": "value",
-            "min": 0,
-            "max": maximum,
-            "axisLabel": {"color": "#7f8a9c"},
-            "splitLine": grid_line,
-        },
-        "series": [
-            {
-                "type": "line",
-                "data": [],
-                "showSymbol": False,
-                "step": "end" if maximum else False,
-                "lineStyle": {"color": colour, "width": 1.6},
-                "itemStyle": {"color": colour},
-                "areaStyle": {"color": colour, "opacity": 0.12},
-                "markLine": {
-                    "silent": True,
-                    "symbol": "none",
-                    "label": {"show": False},
-                    "lineStyle": {"color": "#d98e04", "type": "solid", "width": 1.2},
-                    "data": [],
-                },
-            }
-        ],
-    }
+            set_text(figure, text)

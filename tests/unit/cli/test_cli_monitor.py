@@ -55,3 +55,22 @@ def test_a_board_that_is_waited_for_is_said_once(cli: Cli, monkeypatch: pytest.M
     monkeypatch.setattr(monitor, "open_source", lambda *_, **__: SimpleNamespace(events=events))
     lines = cli("monitor", "--plain").out.splitlines()
     assert [line.split("  ")[1] for line in lines] == ["lost: none is attached", "lost: no permission", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "what_to_do"),
+    [
+        ((), "a fleet is watched on a page", "--web"),
+        (("--web", "photos/"), "FILE and --cluster do not go together", ""),
+        (("--web", "--board", "virtual"), "--board and --cluster do not go together", ""),
+        (("--web",), "no fleet answers at tcp://127.0.0.1:9", "vww-deploy fleet scheduler"),
+    ],
+)
+def test_a_fleet_that_cannot_be_watched(cli: Cli, arguments: tuple[str, ...], said: str, what_to_do: str) -> None:
+    ran = cli("monitor", "--cluster", "tcp://127.0.0.1:9", *arguments)
+    assert ran.code == 1 and said in ran.err and what_to_do in ran.err
+
+
+def test_virtual_boards_of_another_command_are_not_watched(cli: Cli) -> None:
+    ran = cli("monitor", "--web", "--cluster", "local:2")
+    assert ran.code == 1 and "worker ADDRESS --virtual 2" in ran.err

@@ -127,3 +127,22 @@ def test_a_board_is_offered_by_one_program_at_a_time(monkeypatch: pytest.MonkeyP
     first.close()
     assert portlock.offered_by("v0") == ""
     machine(monkeypatch, lambda serial, shard: None).close()
+
+
+def test_the_state_says_who_works_who_has_failed_and_who_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[list[list[object]]] = []
+
+    def fail(serial: str, shard: Shard) -> None:
+        states.append(two.state())
+        if serial == "v0":
+            raise LinkError("no answer")
+
+    two = machine(monkeypatch, fail, boards=2)
+    for _ in range(module.MOST_FAILURES):
+        two.do(Shard(WORK, board="v0"))
+    two.do(Shard(WORK))
+    free = ["v1", "free", 0, 0, ""]
+    assert states[0] == [["v0", "works", 0, 0, ""], free]
+    assert states[2] == [["v0", "works", 0, 2, "no answer"], free]
+    assert states[3] == [["v0", "set aside", 0, 3, "no answer"], ["v1", "works", 0, 0, ""]]
+    assert two.state() == [["v0", "set aside", 0, 3, "no answer"], free]
