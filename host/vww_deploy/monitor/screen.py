@@ -154,13 +154,14 @@ def _facts(view: MonitorView, rows: int, width: int) -> RenderableType:
     else:
         lines.append(Text(printable(view.reason) or "waiting for the first picture", "dim"))
     lines.append(Text(""))
-    lines.append(_pairs(("pictures/s", f"{view.fps:.1f}"), ("pictures", f"{view.results:,}"), ("missed", view.missed)))
+    rates = ("pictures/s", f"{view.fps:.1f}"), ("pictures", f"{view.results:,}"), ("missed", view.missed)
+    lines += _pairs(width, *rates)
     if view.link:
         link = view.link
-        lines.append(_pairs(("in", rate(view.bytes_in_per_s)), ("out", rate(view.bytes_out_per_s))))
-        lines.append(_pairs(("retries", link.retries), ("errors", link.errors), ("drops", link.drops)))
+        lines += _pairs(width, ("in", rate(view.bytes_in_per_s)), ("out", rate(view.bytes_out_per_s)))
+        lines += _pairs(width, ("retries", link.retries), ("errors", link.errors), ("drops", link.drops))
     if view.skipped:
-        lines.append(_pairs(("skipped", view.skipped)))
+        lines += _pairs(width, ("skipped", view.skipped))
     if view.shown and view.shown.picture.source:
         lines.append(Text(printable(file_name(view.shown.picture.source)), "dim", no_wrap=True, overflow="ellipsis"))
     lines += _layers(view, rows - len(lines) - 1, width)
@@ -238,11 +239,15 @@ def _footer(replays: bool, speed: float, width: int) -> RenderableType:
     return text.append(pace, "dim")
 
 
-def _pairs(*pairs: tuple[str, object]) -> Text:
-    text = Text(no_wrap=True, overflow="ellipsis")
+def _pairs(width: int, *pairs: tuple[str, object]) -> list[Text]:
+    """Names and values, as many on a line as have room there whole."""
+    lines = [Text(no_wrap=True, overflow="ellipsis")]
     for name, value in pairs:
-        text.append(f"{name} ", "dim").append(str(value)).append("  ")
-    return text
+        pair = Text.assemble((f"{name} ", "dim"), str(value))
+        if lines[-1] and lines[-1].cell_len + 2 + pair.cell_len > width:
+            lines.append(Text(no_wrap=True, overflow="ellipsis"))
+        lines[-1].append("  " if lines[-1] else "").append_text(pair)
+    return lines
 
 
 def _percent(view: MonitorView) -> str:

@@ -130,16 +130,6 @@ def test_the_console_between_frames(start_board: Start) -> None:
             assert part in text
 
 
-def test_the_rest_of_a_frame_that_was_given_up_is_no_command(start_board: Start) -> None:
-    lines: list[str] = []
-    transport = open_transport(start_board().port)
-    with Device.connect(transport) as device, device.hearing(lines.append):
-        transport.write(b"\x85KLM\xf0\xc2%\x99NOP\n")  # as pixels are
-        device.type_line("nonsense")
-        device.poll(0.3)
-        assert lines == ["unknown command: nonsense (try help)"]
-
-
 class Bad(SerialTransport):
     """Damages what passes: ``damage`` maps each write, and each read, to what arrives."""
 
@@ -366,3 +356,17 @@ def test_a_frame_that_was_begun_and_never_ended(start_board: Start) -> None:
         said += transport.read(0.5)
     transport.close()
     assert b"board    host" in said
+
+
+def test_a_frame_that_pauses_is_completed_and_is_no_typing(start_board: Start) -> None:
+    """A host on a busy machine stops for a while in the middle of a frame; pixels may be printable."""
+    transport = open_transport(start_board().port)
+    lines: list[str] = []
+    frame = encode_frame(m.Write.TYPE, 1, bytes(12) + b"K%L\n" * 100)
+    with Device.connect(transport) as device, device.hearing(lines.append):
+        for part in (frame[:200], frame[200:]):
+            transport.write(part)
+            time.sleep(0.8)
+        stats = device.stats()
+        assert (stats.abandoned, stats.bad_frames, stats.console_lines) == (1, 0, 0)
+    assert lines == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import io
 import json
@@ -201,6 +202,13 @@ def test_the_keys_are_whole_and_quit_is_always_among_them(width: int, replays: b
     assert " q  quit " in last and " space  pause " in last and "…" not in last
     words = {"quit", "pause", "label", "record", "snapshot", "threshold", "unlabel", "step", "speed"}
     assert {word for word in last.split() if len(word) > 3 and word != "space"} - words <= {"1"}
+
+
+def test_figures_that_have_no_room_beside_the_others_go_below_them() -> None:
+    console = Console(width=60, height=30, force_terminal=True, color_system=None)
+    page = draw(console, dataclasses.replace(views()[2][1], results=123_456), title="generated")
+    shown = "\n".join("".join(segment.text for segment in line) for line in page.lines)
+    assert "pictures 123,456" in shown and "missed 0" in shown and "drops " in shown
 
 
 def test_80_by_24_shows_all_that_matters() -> None:

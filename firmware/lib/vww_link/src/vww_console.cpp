@@ -98,15 +98,12 @@ uint32_t Console::feed(Server& server, const uint8_t* text, size_t size) {
   uint32_t lines = 0;
   for (size_t i = 0; i < size; i++) {
     const char c = static_cast<char>(text[i]);
-    // No command has such letters: it is the rest of a frame that was given up because its host was slow.
-    if (text[i] >= 0x80) typed_ = false;
     if (c == '\n' || c == '\r' || c == '%') {
       if (size_ == 0 && c != '%') continue;
       line_[size_] = 0;
       lines++;
-      if (typed_) run(server, c == '%' ? '%' : '\n');
+      run(server, c == '%' ? '%' : '\n');
       size_ = 0;
-      typed_ = true;
     } else if (c == '\b') {
       if (size_ != 0) size_--;
     } else if (size_ < kLine) {

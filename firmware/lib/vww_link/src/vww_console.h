@@ -26,7 +26,7 @@ class Console {
 
   explicit Console(Commands* more) : more_(more) {}
 
-  /// Takes typed characters; a whole line of ASCII runs its command. Returns the lines that ended.
+  /// Takes typed characters; a whole line runs its command. Returns the lines that ended.
   uint32_t feed(Server& server, const uint8_t* text, size_t size);
 
  private:
@@ -35,7 +35,6 @@ class Console {
   Commands* more_;
   char line_[kLine + 1];
   size_t size_ = 0;
-  bool typed_ = true;  ///< Nothing in the line but ASCII.
 };
 
 /// Decimal digits of `value` into `out` (21 bytes), which is returned.

@@ -104,7 +104,24 @@ void Decoder::restart() {
   in_frame_ = false;
   overflown_ = false;
   printable_ = true;
+  paused_ = false;
   size_ = 0;
+}
+
+Decoder::Event Decoder::pause() {
+  if (size_ == 0 || overflown_) {
+    restart();
+    return Event::kNone;
+  }
+  bool typed = paused_ && paused_at_ != size_;
+  for (size_t i = paused_at_; typed && i < size_; i++) typed = is_text(buffer_[i]);
+  text_ = buffer_ + paused_at_;
+  text_size_ = size_ - paused_at_;
+  paused_ = true;
+  paused_at_ = size_;
+  if (!typed) return Event::kNone;
+  restart();
+  return Event::kText;
 }
 
 Decoder::Event Decoder::feed(uint8_t byte) {

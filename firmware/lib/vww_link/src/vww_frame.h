@@ -49,8 +49,11 @@ class Decoder {
   Decoder(uint8_t* buffer, size_t size) : buffer_(buffer), capacity_(size) {}
 
   Event feed(uint8_t byte);
-  /// Forgets a frame that was begun: its sender is gone.
-  void restart();
+  /// No byte came for a while. A frame that was begun may still be completed; but text that follows a first pause, and
+  /// pauses itself, was typed by somebody after the frame's sender died: kText, and the frame is forgotten.
+  Event pause();
+  /// Whether the frame paused before.
+  bool paused() const { return paused_; }
   bool in_frame() const { return in_frame_; }
 
   /// Valid until the next feed().
@@ -60,6 +63,7 @@ class Decoder {
 
  private:
   Event close();
+  void restart();
 
   uint8_t* buffer_;
   size_t capacity_;
@@ -67,6 +71,8 @@ class Decoder {
   bool in_frame_ = false;
   bool overflown_ = false;
   bool printable_ = true;
+  bool paused_ = false;
+  size_t paused_at_ = 0;  ///< Bytes of the frame that were there at the last pause.
   uint8_t character_ = 0;
   Frame frame_{};
   const uint8_t* text_ = nullptr;

@@ -25,11 +25,7 @@ void Server::receive() {
       case Decoder::Event::kNone:
         break;
       case Decoder::Event::kText:
-        // In the middle of an inference a command waits in no queue: whoever types types again.
-        if (inferring_) break;
-        in_console_ = true;
-        counters_.console_lines += console_.feed(*this, decoder_.text(), decoder_.text_size());
-        in_console_ = false;
+        read_text();
         break;
       case Decoder::Event::kFrame:
         counters_.frames++;
@@ -48,9 +44,18 @@ void Server::receive() {
   if (budget != 2 * kReceiveBytes) {
     last_byte_ms_ = now;
   } else if (now - last_byte_ms_ > kFrameGapMs) {
-    decoder_.restart();
-    counters_.abandoned++;
+    last_byte_ms_ = now;
+    if (!decoder_.paused()) counters_.abandoned++;
+    if (decoder_.pause() == Decoder::Event::kText) read_text();
   }
+}
+
+void Server::read_text() {
+  // In the middle of an inference a command waits in no queue: whoever types types again.
+  if (inferring_) return;
+  in_console_ = true;
+  counters_.console_lines += console_.feed(*this, decoder_.text(), decoder_.text_size());
+  in_console_ = false;
 }
 
 void Server::handle(const Frame& frame) {

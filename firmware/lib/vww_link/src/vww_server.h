@@ -46,7 +46,7 @@ class Server : private LayerObserver {
   static constexpr uint8_t kWindow = 8;
   /// Results that are kept for hosts that did not get them.
   static constexpr size_t kKeptResults = 4;
-  /// A frame whose next byte does not come for so long is given up, so that a line typed after a host died is heard.
+  /// A frame whose next byte does not come for so long pauses (Decoder::pause).
   static constexpr uint32_t kFrameGapMs = 500;
 
   /// Outputs of a model that fit into one Result.
@@ -143,6 +143,7 @@ class Server : private LayerObserver {
   };
 
   void receive();
+  void read_text();
   void handle(const Frame& frame);
   template <class Message>
   void send(uint16_t sequence, const Message& message) {
