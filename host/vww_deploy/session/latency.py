@@ -26,8 +26,9 @@ class Estimate:
     latency_us: int
 
     def __str__(self) -> str:
-        """``estimate: 175 ms on nano33ble``."""
-        return f"estimate: {self.latency_us / 1000:,.0f} ms on {self.board}"
+        """``estimate: 175 ms on nano33ble``, or ``1.2 ms``."""
+        milliseconds = self.latency_us / 1000
+        return f"estimate: {milliseconds:,.{0 if milliseconds >= 10 else 1}f} ms on {self.board}"
 
 
 def estimate(instructions: int, board: str = ESTIMATE_BOARD) -> Estimate | None:

@@ -6,7 +6,7 @@ import pytest
 
 from vww_deploy.boards.catalogue import UNLISTED, get_board
 from vww_deploy.errors import BoardError
-from vww_deploy.session.latency import ESTIMATE_BOARD, clock_text, estimate, latency_text
+from vww_deploy.session.latency import ESTIMATE_BOARD, Estimate, clock_text, estimate, latency_text
 
 
 @pytest.mark.parametrize("board", [ESTIMATE_BOARD, "portenta_h7_m7"])
@@ -30,6 +30,7 @@ def test_the_estimate_is_labelled_and_names_its_board() -> None:
     assert text.startswith("8,704,735 instructions (estimate: ")
     assert text.endswith("ms on nano33ble)")
     assert "on portenta_h7_m7" in latency_text(8_704_735, None, "portenta_h7_m7")
+    assert str(Estimate("nano33ble", 412)) == "estimate: 0.4 ms on nano33ble"
 
 
 def test_counted_instructions_are_not_so_many_a_second() -> None:
