@@ -22,6 +22,7 @@ from vww_deploy.training.train import WEIGHTS_FILE
 from vww_deploy.training.weights import IMAGENET, load_network
 
 IMAGENET_ORIGIN: Final = "keras.applications.MobileNet trained on ImageNet, released under the Apache License 2.0"
+IMAGENET_WEIGHTS: Final = "imagenet"
 VIEW_SIZE: Final = 96
 """Side in pixels of the views, which all recipes share."""
 _WHOLE: Final = Augmentation(
@@ -52,6 +53,17 @@ _COLOUR: Final = Recipe(
     augmentation=_WHOLE,
 )
 _TAUGHT_TWICE: Final = replace(_COLOUR, distillation_weight=0.7, distillation_weight_one_label=0.75)
+_PATIENT: Final = replace(
+    _TAUGHT_TWICE,
+    epochs=34,
+    learning_rate=2e-3,
+    warmup_epochs=1.0,
+    weight_decay=0.03,
+    ema_decay=0.998,
+    views=2,
+    augmentation=replace(_WHOLE, shift=0.1, rotate=8.0, cutout=0.1, mixup=0.15),
+)
+"""A long training under stronger augmentation (Beyer et al. 2022, "A good teacher is patient and consistent")."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +72,14 @@ class Stage:
 
     recipe: Recipe
     begins_from: str
-    """``imagenet``, or the stage whose weights it begins from."""
+    """:data:`IMAGENET_WEIGHTS`, or the stage whose weights it begins from."""
     also_learns_from: str = ""
     """The stage whose network is a teacher besides the given ones (Furlanello et al. 2018, born-again networks)."""
 
 
 STAGES: Final = {
-    "colour": Stage(_COLOUR, begins_from="imagenet"),
-    "person_96_rgb": Stage(_TAUGHT_TWICE, begins_from="colour", also_learns_from="colour"),
+    "colour": Stage(_COLOUR, begins_from=IMAGENET_WEIGHTS),
+    "person_96_rgb": Stage(_PATIENT, begins_from=IMAGENET_WEIGHTS, also_learns_from="colour"),
     "person_96_gray": Stage(
         replace(_TAUGHT_TWICE, channels=1, learning_rate=2e-3), begins_from="person_96_rgb", also_learns_from="colour"
     ),
@@ -135,23 +147,29 @@ def make_shipped(
     """
     if name not in SHIPPED:
         raise DataError(f"no recipe is called {name}", hint=f"There are {', '.join(SHIPPED)}.")
-    stages = [name]
-    while (before := STAGES[stages[0]].begins_from) in STAGES:
-        stages.insert(0, before)
-    weights = initial or IMAGENET
+    stages = _needed(name)
+    weights = {IMAGENET_WEIGHTS: initial or IMAGENET}
     for number, stage in enumerate(stages, start=1):
         notice(f"training {number} of {len(stages)}: {stage}")
         recipe, another = replace(STAGES[stage].recipe, seed=seed), STAGES[stage].also_learns_from
         views = folder / (f"views_{another}" if another else "views")
         all_teachers = (*teachers, _as_teacher(folder / another, smoke)) if another else teachers
-        job = Job(data, folder / stage, recipe, pictures, all_teachers, views, weights, more, VIEW_SIZE)
-        weights = run(job, smoke=smoke, on_epoch=on_epoch, notice=notice, progress=progress)
+        begun = weights[STAGES[stage].begins_from]
+        job = Job(data, folder / stage, recipe, pictures, all_teachers, views, begun, more, VIEW_SIZE)
+        weights[stage] = run(job, smoke=smoke, on_epoch=on_epoch, notice=notice, progress=progress)
     trained = _trained(folder / name, smoke)
     dataset = read_dataset(data, pictures)
     output = (trained if smoke else folder) / f"{name}.tflite"
     packed = quantise_source(trained, dataset, output, splits=("val", "test"), fine_tune=not smoke, progress=notice)
     describe_limits(output, dataset, origin=IMAGENET_ORIGIN, progress=progress)
     return replace(packed, card=ModelCard.load(output.with_suffix(".json")))
+
+
+def _needed(name: str) -> tuple[str, ...]:
+    """The stages that lead to one, and it, in the order in which they are trained."""
+    stage = STAGES[name]
+    before = (one for one in (stage.begins_from, stage.also_learns_from) if one in STAGES)
+    return tuple(dict.fromkeys((*(each for one in before for each in _needed(one)), name)))
 
 
 def _trained(stage: Path, smoke: bool) -> Path:
