@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import signal
 import time
@@ -15,13 +17,16 @@ from typing import Any
 import psutil
 import pytest
 from distributed.security import Security
+from typer.testing import CliRunner
 
 from tests.support.pictures import noise_pictures
 from vww_deploy.boards.virtual import VirtualBoard
-from vww_deploy.errors import BoardError, FleetError
+from vww_deploy.cli import build, fleet_options, search
+from vww_deploy.errors import BoardError, FleetError, ToolMissing
 from vww_deploy.fleet import client, local, scheduler, worker
 from vww_deploy.fleet.client import Fleet
 from vww_deploy.fleet.each import on_each
+from vww_deploy.fleet.measure import on_machines
 from vww_deploy.fleet.run import FleetRun, work_of
 from vww_deploy.fleet.shards import Outcome, Work
 from vww_deploy.graph.model import Model
@@ -32,6 +37,8 @@ from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.export import exported
 from vww_deploy.runs.store import Store
 from vww_deploy.runs.stream import run_header, stream_run
+from vww_deploy.search.costs import counted_cost, planned_cost
+from vww_deploy.search.space import mobilenets
 from vww_deploy.session.session import Session
 
 pytestmark = [pytest.mark.virtual, pytest.mark.timeout(900)]
@@ -208,3 +215,36 @@ def test_a_board_that_is_set_aside_is_offered_no_more(fleet: Fleet) -> None:
     while fleet.count() != {"virtual": 1} and time.monotonic() < deadline:
         time.sleep(0.05)
     assert fleet.choose() == ("virtual", 1)
+
+
+def test_a_searchs_counts_on_the_machines_are_those_of_this_one(fleet: Fleet) -> None:
+    small = [one for one in mobilenets() if one.side == 48][:2]
+    assert list(on_machines(fleet, counted_cost, small)) == [counted_cost(one) for one in small]
+    assert list(on_machines(fleet, planned_cost, [])) == []
+
+
+def _lacks(value: int) -> int:
+    raise ToolMissing(f"{value} is not installed", hint="install it")
+
+
+def test_what_a_machine_cannot_do_is_said_as_this_one_would(fleet: Fleet) -> None:
+    with pytest.raises(ToolMissing, match="3 is not installed") as caught:
+        list(on_machines(fleet, _lacks, [3]))
+    assert caught.value.hint == "install it"
+
+
+def test_a_search_on_a_fleet_finds_what_it_finds_alone(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_TABLE_TRIALS", 60), ("_PLANNED", 3), ("_COUNTED", 1)):
+        monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(fleet_options, "joined", lambda cluster: contextlib.nullcontext(fleet))
+    printed = []
+    for number, where in enumerate(([], ["--cluster", fleet.address])):
+        study = tmp_path / f"{number}.journal"
+        arguments = ["search", "--dry-run", "--board", "nano33ble", "--study", str(study), "--json", *where]
+        done = CliRunner().invoke(build(), arguments)
+        assert done.exit_code == 0, done.output
+        printed.append(json.loads(done.stdout))
+    assert printed[0] == printed[1]
+    assert [one["cost"]["exactness"] for one in printed[1]["candidates"]] == ["counted"]

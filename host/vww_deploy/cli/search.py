@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -9,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vww_deploy.cli import common, model_outputs
+from vww_deploy.cli import common, fleet_options, model_outputs
 from vww_deploy.cli.data_options import PicturesOption
 
 if TYPE_CHECKING:
@@ -57,6 +59,14 @@ def command(
     ] = False,
     pictures: PicturesOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            help="Plan and count on the machines of a fleet: its address. Trainings stay on this computer.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     as_json: common.JsonOption = False,
 ) -> None:
     """Find the network that learns most within a board's limits.
@@ -94,7 +104,14 @@ def command(
         from vww_deploy.training.package import describe_data
 
         search.use_data(describe_data(dataset))
-    with common.progress() as bar:
+    with contextlib.ExitStack() as stack:
+        elsewhere = None
+        if cluster is not None:
+            fleet = stack.enter_context(fleet_options.joined(cluster))
+            from vww_deploy.fleet.measure import on_machines
+
+            elsewhere = functools.partial(on_machines, fleet)
+        bar = stack.enter_context(common.progress())
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:
@@ -103,8 +120,8 @@ def command(
             bar.update(tasks[stage], completed=done, total=total)
 
         search.run_table(_TABLE_TRIALS, show)
-        search.run_plan(_PLANNED, show)
-        search.run_counted(_COUNTED if dataset is None else RANKED, show)
+        search.run_plan(_PLANNED, show, elsewhere=elsewhere)
+        search.run_counted(_COUNTED if dataset is None else RANKED, show, elsewhere=elsewhere)
         baselines = mobilenets_within(limits, show)
     found = search.best(_SHOWN)
     verdict = None

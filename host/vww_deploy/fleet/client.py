@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -165,7 +166,7 @@ class Fleet:
                     wait(list(going), timeout=_POLL_S, return_when="FIRST_COMPLETED")
                 for future in [future for future in going if future.done()]:
                     shard, attempt = going.pop(future)
-                    outcome = self._result(future)
+                    outcome: Outcome = self._result(future)
                     if not outcome.error:
                         yield shard, outcome
                     elif outcome.at_fault and not shard.board:
@@ -179,6 +180,34 @@ class Fleet:
             with contextlib.suppress(*_LOST):
                 self._client.cancel(list(going))
 
+    def map(self, function: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
+        """A pure function of each value, on any of the machines; the results in the order of the values.
+
+        What was on a worker that dies is done again.
+
+        Raises:
+            FleetError: no machine is left, or the scheduler is gone.
+            Exception: what the function raises.
+        """
+        name = uuid.uuid4().hex
+        futures = [
+            self._client.submit(function, value, key=f"map-{name}-{number}", pure=False)
+            for number, value in enumerate(values)
+        ]
+        try:
+            for future in futures:
+                seen = time.monotonic()
+                while not future.done():
+                    with contextlib.suppress(TimeoutError), self._client.as_current():
+                        wait([future], timeout=_POLL_S)
+                    seen = time.monotonic() if self._ask("identity")["workers"] else seen
+                    if time.monotonic() - seen > LOST_TIMEOUT_S:
+                        raise FleetError(f"the fleet at {self.address} has no machine any more")
+                yield self._result(future)
+        finally:
+            with contextlib.suppress(*_LOST):
+                self._client.cancel(futures)
+
     def _submit(self, shard: Shard, attempt: int) -> Future[Outcome]:
         workers = [place.worker for place in self.places() if place.serial == shard.board] if shard.board else None
         return self._client.submit(
@@ -190,14 +219,13 @@ class Fleet:
             pure=False,
         )
 
-    def _result(self, future: Future[Outcome]) -> Outcome:
+    def _result(self, future: Future[Any]) -> Any:
         try:
-            outcome: Outcome = future.result(timeout=LOST_TIMEOUT_S)
+            return future.result(timeout=LOST_TIMEOUT_S)
         except KilledWorker as error:
-            raise FleetError(f"a shard was given up: its workers died again and again ({error})") from error
+            raise FleetError(f"a task was given up: its workers died again and again ({error})") from error
         except (OSError, TimeoutError, CommClosedError) as error:
             raise self._gone(error) from error
-        return outcome
 
     def _tell(self, outcome: Outcome) -> None:
         said = f"{outcome.board or 'a board'}: {outcome.error}"

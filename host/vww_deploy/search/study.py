@@ -9,7 +9,7 @@ killed goes on with those that it has not.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,9 @@ _COSTS_AND_GAIN: Final = ["minimize", "maximize"]
 _AIMS: Final = {"table": [*_COSTS_AND_GAIN, "maximize"]} | dict.fromkeys(
     (*STAGES[1:], *LEARNING_STAGES), _COSTS_AND_GAIN
 )
+
+Elsewhere = Callable[[Callable[[Architecture], CandidateCost], Sequence[Architecture]], Iterable[CandidateCost]]
+"""Measures networks on other machines, in their order."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how many of its candidates are done, and how many there will be."""
@@ -126,12 +129,19 @@ class SearchStudy:
             self._add("table", working.tell(trial, [float(cost.cycles), prior(architecture, cost), architecture.side]))
         progress("table", trials, trials)
 
-    def run_plan(self, most: int, progress: Progress, *, workers: int | None = None) -> None:
-        """The exact plan of the most promising candidates of the table, as many of each kind as of others."""
-        chosen = _spread(self._within("table", TABLE_MARGIN), most)
-        self._run("plan", chosen, planned_cost, progress, workers or os.cpu_count() or 1)
+    def run_plan(
+        self, most: int, progress: Progress, *, workers: int | None = None, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """The exact plan of the most promising candidates of the table, as many of each kind as of others.
 
-    def run_counted(self, most: int, progress: Progress, *, workers: int = 1) -> None:
+        Args:
+            workers: processes of this computer; default: as many as it has cores.
+            elsewhere: measures on other machines instead.
+        """
+        chosen = _spread(self._within("table", TABLE_MARGIN), most)
+        self._run("plan", chosen, planned_cost, progress, elsewhere or _here(workers or os.cpu_count() or 1))
+
+    def run_counted(self, most: int, progress: Progress, *, elsewhere: Elsewhere | None = None) -> None:
         """The best that fit by plan, counted in the emulator until so many keep the limits or no more are left."""
         fitting = [one for one in self.candidates("plan") if not set(one.broken) - {"cycles"}]
         near = [one for one in fitting if one.cost.cycles <= TABLE_MARGIN * self.limits.cycles]
@@ -139,7 +149,7 @@ class SearchStudy:
         count = most
         while True:
             chosen = ordered[:count]
-            self._run("counted", chosen, counted_cost, progress, workers)
+            self._run("counted", chosen, counted_cost, progress, elsewhere or _here(1))
             missing = most - sum(not one.broken for one in self.candidates("counted"))
             if missing <= 0 or len(chosen) == len(ordered):
                 return
@@ -239,13 +249,13 @@ class SearchStudy:
         chosen: list[Candidate],
         measure: Callable[[Architecture], CandidateCost],
         progress: Progress,
-        workers: int,
+        measured: Elsewhere,
     ) -> None:
         have = {one.architecture.key for one in self.candidates(stage)}
         left = [one.architecture for one in chosen if one.architecture.key not in have]
         done, total = len(chosen) - len(left), len(chosen)
         progress(stage, done, total)
-        for architecture, cost in _measured(left, measure, workers):
+        for architecture, cost in zip(left, measured(measure, left), strict=True):
             trial = self._optuna.trial.create_trial(
                 values=[float(cost.cycles), prior(architecture, cost)],
                 user_attrs={"architecture": architecture.to_json(), "cost": cost.to_json()},
@@ -306,18 +316,22 @@ def _group(architecture: Architecture) -> tuple[object, ...]:
     return architecture.kind, architecture.channels, third
 
 
-def _measured(
-    architectures: Iterable[Architecture], measure: Callable[[Architecture], CandidateCost], workers: int
-) -> Iterator[tuple[Architecture, CandidateCost]]:
-    left = list(architectures)
-    if workers == 1 or len(left) < 2:
-        yield from ((one, measure(one)) for one in left)
-        return
-    with ProcessPoolExecutor(max_workers=workers) as pool:
-        try:
-            yield from zip(left, pool.map(measure, left), strict=True)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _here(workers: int) -> Elsewhere:
+    """Measures in so many processes of this computer."""
+
+    def measured(
+        measure: Callable[[Architecture], CandidateCost], architectures: Sequence[Architecture]
+    ) -> Iterator[CandidateCost]:
+        if workers == 1 or len(architectures) < 2:
+            yield from map(measure, architectures)
+            return
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            try:
+                yield from pool.map(measure, architectures)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    return measured
 
 
 def _require_optuna() -> Any:
