@@ -254,7 +254,8 @@ class Layer:
         else:
             packed = pack_conv(self.w, self.bias, self.zero, self.scale, input_is_hwc=hwc)
             scratch = conv_scratch_bytes(*self.kernel, self.in_c, input_is_hwc=hwc)
-            ptype, tail, mid = "ConvParams", f",{'true' if hwc else 'false'}", f"{oh},{ow},{self.out_c}"
+            tail = f",{str(hwc).lower()},{str(packed.in_runs).lower()}"
+            ptype, mid = "ConvParams", f"{oh},{ow},{self.out_c}"
         d = carray("int8_t", f"{n}_constants", packed.constants)
         requant = f"{{{packed.output_offset},{packed.clamp_min},{packed.clamp_max},RequantKind::{packed.kind.value}}}"
         geometry = ",".join(str(v) for v in (*self.kernel, *self.stride, *self.dilation, *self.pad, self.zero))

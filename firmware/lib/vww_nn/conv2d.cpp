@@ -20,6 +20,10 @@
 // multipliers are negative as words, fused ones are not. A fused pair has c0's offset in the highest byte of its sum
 // (and so in both biases): rotated by a byte that is 256 * s0 + offset, or one less where s0 is negative. c1's offset
 // lies in the second bias, and is left beside 256 * s1.
+//
+// Where two neighbours do not fit one word, or the scaling of a few channels is beyond the fast form, the constants are
+// in runs: a word with twice the number of channels, then their pairs, of which only the last one may lack a channel.
+// One is added to the word unless the run is stored and scaled as kGeneric has it.
 #include "conv2d.h"
 
 #include "conv2d_gather.h"
@@ -35,8 +39,7 @@ int block_pixels(int n) { return n > 4 && n <= 9 && n % 4 != 0 ? 3 : n < kPixels
 
 int pairs_of_taps(const ConvParams& p) {
   if (!p.input_is_hwc) return p.kernel_h * p.kernel_w * ((p.in_c + 1) / 2);
-  const int taps = p.kernel_w * p.in_c;
-  return p.kernel_h * (taps / 4 * 2 + (taps % 4 + 1) / 2);
+  return p.kernel_h * ((p.kernel_w * p.in_c + 1) / 2);
 }
 
 }  // namespace
@@ -64,7 +67,7 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
         pixels = next;
         block.end = gathered + pairs * pixels;
         block.entry = entry_bytes(pixels, pairs);
-        assembly = assembly_for(p.requant, pixels);
+        assembly = p.in_runs || p.requant.kind == RequantKind::kClamp ? nullptr : assembly_for(p.requant, pixels);
       }
       if (pointwise) {
         gather_columns(from + x, in.channel_stride, p.in_c, pixels, gathered);
@@ -74,7 +77,11 @@ void conv2d(const ConvParams& p, const View& in, const View& out, int row_begin,
         gather_planar(p, in, y, x, pixels, gathered);
       }
       block.out = row + x;
-      multiply_block(p, block, pixels, assembly);
+      if (assembly != nullptr) {
+        assembly(p.constants, &block);
+      } else {
+        multiply_runs(p, block, pixels);
+      }
     }
   }
 }

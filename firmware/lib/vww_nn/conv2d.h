@@ -21,6 +21,7 @@ struct ConvParams {
   int16_t input_zero_point;
   bool input_is_hwc;  // element (c, y, x) of the input is data[(y % rows) * row_stride + x * in_c + c]; its
                       // channel_stride is not used
+  bool in_runs;       // the constants are in runs of channels (conv2d.cpp)
 };
 
 // In place (in and out the same view) is right for pointwise convolutions, widening and narrowing, and for views that

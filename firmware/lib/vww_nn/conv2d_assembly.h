@@ -21,10 +21,10 @@ struct BlockArguments {
 
 #if defined(__ARM_FEATURE_DSP)
 
-// Saturates to -128..127; for combined weights. Two channels by four (three) pixels take 8 (6) accumulators; with
-// weights, pixels and pointers all 14 registers are in use, and the arguments lie in slots. The same in C++ with
-// intrinsics takes 1.25 instructions and 1.68 cycles per MAC from 128 to 128 channels at 6x6 (gcc 12 spills
-// accumulators in the loop).
+// Saturates to -128..127; for combined weights. Returns the end of the channels' constants, which r0 comes to. Two
+// channels by four (three) pixels take 8 (6) accumulators; with weights, pixels and pointers all 14 registers are in
+// use, and the arguments lie in slots. The same in C++ with intrinsics takes 1.25 instructions and 1.68 cycles per MAC
+// from 128 to 128 channels at 6x6 (gcc 12 spills accumulators in the loop).
 //
 // r0 constants, r1 gathered words, r2 r3 weights; pixels r12 lr (r7 r12 lr); accumulators r4-r7 and r8-r11 (r4-r6 and
 // r8-r10). Slots: BlockArguments' members in their order.
@@ -103,8 +103,8 @@ struct BlockArguments {
 constexpr int kUnroll4 = 32, kStepBytes4 = 52;
 constexpr int kUnroll3 = 16, kStepBytes3 = 44;
 
-__attribute__((naked, noinline)) inline void multiply4(const int8_t* /*constants*/,
-                                                       const BlockArguments* /*arguments*/) {
+__attribute__((naked, noinline)) inline const int8_t* multiply4(const int8_t* /*constants*/,
+                                                                const BlockArguments* /*arguments*/) {
   asm volatile(VWW_MACROS
                ".macro step a00, a10, a01, a11, a02, a12\n"
                "ldr.w r3, [r0], #4\n"
@@ -146,8 +146,8 @@ __attribute__((naked, noinline)) inline void multiply4(const int8_t* /*constants
                VWW_NO_MACROS);
 }
 
-__attribute__((naked, noinline)) inline void multiply3(const int8_t* /*constants*/,
-                                                       const BlockArguments* /*arguments*/) {
+__attribute__((naked, noinline)) inline const int8_t* multiply3(const int8_t* /*constants*/,
+                                                                const BlockArguments* /*arguments*/) {
   asm volatile(VWW_MACROS
                ".macro step a00, a10, a01, a11\n"
                "ldr.w r3, [r0], #4\n"
@@ -200,8 +200,8 @@ __attribute__((naked, noinline)) inline void multiply3(const int8_t* /*constants
 
 // Bytes of the unrolled loop to skip for so many pairs of taps.
 inline int entry_bytes(int pixels, int pairs) {
-  const int unroll = pixels == 4 ? kUnroll4 : kUnroll3;
-  return (unroll - (pairs - 1) % unroll) * (pixels == 4 ? kStepBytes4 : kStepBytes3);
+  const int last_step = pixels == 4 ? kUnroll4 - 1 : kUnroll3 - 1;  // both are powers of two
+  return (last_step + 1 - ((pairs - 1) & last_step)) * (pixels == 4 ? kStepBytes4 : kStepBytes3);
 }
 
 #else

@@ -13,29 +13,30 @@ inline uint32_t pair_of(int low, int high) {
 
 #if defined(__ARM_FEATURE_DSP)
 
-// Four neighbours of two channels; returns where the next channels begin.
-inline const int8_t* gather_two(const int8_t* from, int32_t channel_stride, uint32_t* to) {
+// Four neighbours of two channels; leaves the pointers at the next ones.
+inline void gather_two(const int8_t*& from, int32_t channel_stride, int pixels, uint32_t*& to) {
   const uint32_t a = load_word(from), b = load_word(from + channel_stride);
   const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a), b02 = sxtb16(b), b13 = sxtb16_odd(b);
   to[0] = pack_low(a02, b02);
   to[1] = pack_low(a13, b13);
   to[2] = pack_high(a02, b02);
   to[3] = pack_high(a13, b13);
-  return from + 2 * channel_stride;
+  from += 2 * channel_stride;
+  to += pixels;
+  // Two pointers that move: gcc would keep four, and work these out again behind the loop.
+  asm("" : "+r"(from), "+r"(to));
 }
 
 // Pairs of channels at one place of `pixels` neighbours, all inside the input; returns the end of what was written.
 // Four words are written for each pair whatever `pixels` is: the next pair overwrites what is too much, and scratch has
 // room for four after the last one.
-inline uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels, int pixels, uint32_t* to) {
-  for (; channels >= 4; channels -= 4, to += 2 * pixels) {
-    from = gather_two(from, channel_stride, to);
-    from = gather_two(from, channel_stride, to + pixels);
+__attribute__((noinline)) inline uint32_t* gather_columns(const int8_t* from, int32_t channel_stride, int channels,
+                                                          int pixels, uint32_t* to) {
+  for (; channels >= 4; channels -= 4) {
+    gather_two(from, channel_stride, pixels, to);
+    gather_two(from, channel_stride, pixels, to);
   }
-  if (channels >= 2) {
-    from = gather_two(from, channel_stride, to);
-    to += pixels;
-  }
+  if (channels >= 2) gather_two(from, channel_stride, pixels, to);
   if (channels % 2 != 0) {
     // The other half of each word meets a zero weight, whatever it is.
     const uint32_t word = load_word(from);
@@ -158,7 +159,7 @@ inline void gather_interleaved(const ConvParams& p, const View& in, int y, int x
     const int8_t* const from = in.data + iy * in.row_stride + ix * p.in_c;
     return gather_windows(from, in.row_stride, p.kernel_h, p.stride_w * p.in_c, taps, to);
   }
-  const int row_words = (taps / 4 * 2 + (taps % 4 + 1) / 2) * pixels;
+  const int row_words = (taps + 1) / 2 * pixels;
   for (int ky = 0; ky < p.kernel_h; ++ky, to += row_words) {
     const int row_at = iy + ky * p.dilation_h;
     const int8_t* const row = row_at >= 0 && row_at < p.in_h ? row_of(in, row_at) : nullptr;

@@ -38,12 +38,12 @@ inline Sums sum_up(const int8_t* w, const int8_t* end, const uint32_t* x, int sp
   return acc;
 }
 
-__attribute__((noinline)) inline void multiply(const ConvParams& p, const BlockArguments& b, int pixels) {
-  const int8_t* w = p.constants;
+// The end of the channels' constants, which begin at w.
+__attribute__((noinline)) inline const int8_t* multiply(const int8_t* w, const BlockArguments& b, const Requant& r,
+                                                        int pixels, int combined) {
   const int pairs = static_cast<int>(b.end - b.gathered) / pixels;
-  const bool combined = p.requant.kind != RequantKind::kGeneric;
   int8_t* out = b.out;
-  for (int left = p.out_c; left > 0; left -= 2, out += 2 * b.channel_stride) {
+  for (int left = b.channels; left > 0; left -= 2, out += 2 * b.channel_stride) {
     const int8_t* const scales = w + 8 + pairs * 4;
     const bool fused = combined && (load_aligned(scales) | load_aligned(scales + 4)) >= 0;
     for (int i = 0; i < pixels; ++i) {
@@ -62,15 +62,16 @@ __attribute__((noinline)) inline void multiply(const ConvParams& p, const BlockA
       int8_t* to = out + i;
       for (int c = 0; c < 2 && c < left; ++c, to += b.channel_stride) {
         const int32_t multiplier = load_aligned(scales + 4 * c);
-        *to = fused ? requantize_fused(values[c], multiplier, p.requant)
-                    : requantize(values[c], {multiplier, scales[8 + c]}, p.requant);
+        *to =
+            fused ? requantize_fused(values[c], multiplier, r) : requantize(values[c], {multiplier, scales[8 + c]}, r);
       }
     }
     w = scales + (fused ? 8 : 12);
   }
+  return w;
 }
 
-using Assembly = void (*)(const int8_t* constants, const BlockArguments* arguments);
+using Assembly = const int8_t* (*)(const int8_t* constants, const BlockArguments* arguments);
 
 #if defined(__ARM_FEATURE_DSP)
 
@@ -86,12 +87,23 @@ inline Assembly assembly_for(const Requant& /*r*/, int /*pixels*/) { return null
 
 #endif
 
-inline void multiply_block(const ConvParams& p, const BlockArguments& b, int pixels, Assembly assembly) {
-  if (assembly == nullptr) return multiply(p, b, pixels);
-  assembly(p.constants, &b);
-  if (p.requant.kind == RequantKind::kSaturate) return;
+// What the assembly cannot do in one go: layers in runs, the general path, clamps, blocks of one or two pixels. Leaves
+// b.out behind the block, and b.channels as the last run has it.
+__attribute__((noinline)) inline void multiply_runs(const ConvParams& p, BlockArguments& b, int pixels) {
+  const Assembly assembly = assembly_for(p.requant, pixels);
+  const int8_t* w = p.constants;
+  int combined = p.requant.kind != RequantKind::kGeneric;
   int8_t* out = b.out;
-  for (int c = 0; c < p.out_c; ++c, out += b.channel_stride)
+  for (int left = p.out_c; left > 0; left -= b.channels, b.out += b.channels * b.channel_stride) {
+    if (p.in_runs) {
+      b.channels = load_aligned(w) >> 1;
+      combined = load_aligned(w) & 1;
+      w += 4;
+    }
+    w = combined && assembly != nullptr ? assembly(w, &b) : multiply(w, b, p.requant, pixels, combined);
+  }
+  if (assembly == nullptr || p.requant.kind == RequantKind::kSaturate) return;
+  for (; out != b.out; out += b.channel_stride)
     for (int i = 0; i < pixels; ++i)
       out[i] = static_cast<int8_t>(clamp(out[i], p.requant.clamp_min, p.requant.clamp_max));
 }

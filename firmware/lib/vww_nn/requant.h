@@ -15,9 +15,10 @@ inline int32_t scale_by(int32_t x, uint32_t doubled_multiplier, int exponent) {
   const int left = exponent > 32 ? exponent - 32 : 0;
   const int right = exponent < 32 ? 32 - exponent : 0;
   const int32_t shifted = static_cast<int32_t>(static_cast<uint32_t>(x) << left);
-  int64_t t = (static_cast<int64_t>(shifted) * static_cast<int64_t>(doubled_multiplier) + (int64_t{1} << 31)) >> 32;
-  if (right > 0) t = (t + (t >> 63) + (int64_t{1} << (right - 1))) >> right;
-  return static_cast<int32_t>(t);
+  const int64_t product = static_cast<int64_t>(shifted) * static_cast<int64_t>(doubled_multiplier);
+  const int32_t t = static_cast<int32_t>((product + (int64_t{1} << 31)) >> 32);
+  const int32_t mask = static_cast<int32_t>((uint32_t{1} << right) - 1);
+  return (t >> right) + ((t & mask) > (mask >> 1) + (t < 0));
 }
 
 // The same with a single rounding, half up.
@@ -36,7 +37,7 @@ struct ChannelScale {
 };
 
 // Rare, now that most channels have the fused form: one copy is enough.
-__attribute__((noinline)) inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+__attribute__((noinline, noclone)) inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
   const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
   const int32_t scaled =
       r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);

@@ -25,7 +25,7 @@ struct View {
 // What the scaling of a layer's int32 accumulators to int8 asks for, as vww_deploy.compiler.kernels.scaling tells it.
 enum class RequantKind : uint8_t {
   kGeneric = 0,   // anything: left shifts, right shifts below 2, any clamp
-  kClamp = 1,     // every channel's scaling is fused (requant.h) or its right shift is 2..31
+  kClamp = 1,     // every channel's scaling is fused (requant.h) or its right shift is 2..31 (but see conv2d.cpp: runs)
   kSaturate = 2,  // and the clamp is -128..127
 };
 
@@ -34,8 +34,8 @@ struct Requant {
   int16_t clamp_min;
   int16_t clamp_max;
   RequantKind kind;
-  bool rounds_once = false;  // FULLY_CONNECTED is scaled with one rounding, half up, instead of two; then kind is
-                             // kGeneric, or all channels are fused
+  bool rounds_once = false;  // FULLY_CONNECTED is scaled with one rounding, half up, instead of two; then no
+                             // channel but fused ones takes another path than kGeneric
 };
 
 // A kernel may read up to 3 bytes past the end of a tensor (never write them): what holds tensors needs so many

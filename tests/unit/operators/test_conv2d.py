@@ -1,13 +1,29 @@
-"""CONV_2D in groups of channels, as ResNeXt and ShuffleNet have it."""
+"""CONV_2D in groups of channels, as ResNeXt and ShuffleNet have it, and in runs of channels of different kinds."""
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.cortex_m4 import AVAILABLE, run_on_cortex_m4
 from tests.support.exactness import check
-from tests.support.random_models import RandomModel
-from vww_deploy.compiler import compile_model
+from tests.support.kernel_cases import Case, Layer, build, failures, run
+from tests.support.random_models import RandomModel, Tensor
+from tests.support.tflite_writer import options
+from vww_deploy.compiler import Compiled, compile_model, layer_digest
+from vww_deploy.compiler.kernels.conv2d import pack_conv
+from vww_deploy.compiler.kernels.scaling import PackedScaling, RequantKind
+from vww_deploy.compiler.targets import Target
+from vww_deploy.compiler.targets.cortex_m0plus import TARGET as CORTEX_M0PLUS
+from vww_deploy.compiler.targets.cortex_m4 import TARGET as CORTEX_M4
+from vww_deploy.compiler.targets.rv32imc import TARGET as RV32IMC
+from vww_deploy.graph import Reference
+from vww_deploy.graph.multipliers import quantize_multiplier
 
 
 @pytest.mark.parametrize("groups", [2, 4])
@@ -21,3 +37,140 @@ def test_groups(groups: int) -> None:
     weights = [op.parameters for op in source.ops if op.kind == "CONV_2D"]
     assert len(weights) == groups + 2
     check(compiled, pictures=2, seed=1)
+
+
+# --- runs of channels ---
+
+
+def spoil(weights: np.ndarray, first: int, how: str) -> None:
+    """Puts -128 into the pair (first, first + 1) of (out channels, ...): into its low or high channel, or both."""
+    low, high = weights[first].reshape(-1), weights[first + 1].reshape(-1)
+    for one, other in ((low, high), (high, low)):
+        one[one == -128], other[other == -128] = -127, -127
+    if how in ("low", "both"):
+        low[0], high[0] = -128, -5
+    if how in ("high", "both"):
+        low[-1], high[-1] = -5, -128
+
+
+def scaled_by(layer: Layer, channel: int, real: float) -> None:
+    """Gives a channel of the layer this multiplier."""
+    layer.scale.multipliers[channel], layer.scale.shifts[channel] = quantize_multiplier(real)
+
+
+def packed(layer: Layer) -> PackedScaling:
+    return pack_conv(layer.w, layer.bias, layer.zero, layer.scale, input_is_hwc=False)
+
+
+def cases_of_runs() -> list[Case]:
+    """-128 beside a negative weight and large multipliers, in the first, a middle and the last pair of channels."""
+    rng = np.random.default_rng(11)
+    cases = []
+    for channels in (2, 7, 8, 9):
+        for first in sorted({0, channels // 4 * 2, (channels - 2) // 2 * 2}):
+            for how in ("low", "high", "both"):
+                kind = ("relu", "saturate", "clamp")[len(cases) % 3]
+                layer = Layer(rng, (1, 1 + len(cases) % 9), 3 + len(cases) % 4, channels, kind=kind)
+                spoil(layer.w, first, how)
+                assert packed(layer).in_runs == (how != "low" and channels > 2)
+                cases.append(layer.case(f"runs {channels} -128 {how} of {first}", in_place=len(cases) % 2 == 0))
+        for channel in sorted({0, 1, channels // 2, channels - 1}):
+            for real in (0.25, 0.499, 1.7):
+                layer = Layer(rng, (1, 1 + len(cases) % 9), 2, channels, kind="saturate")
+                scaled_by(layer, channel, real)
+                assert packed(layer).in_runs == (channels > 2)
+                cases.append(layer.case(f"runs {channels} {real} at {channel}"))
+    # Many of both, in windows, from planes and from an interleaved picture; every pair with -128 in both channels.
+    for channels in (13, 24):
+        layer = Layer(rng, (7, 11), 3, channels, kernel=(3, 3), kind="clamp")
+        for first in (0, 5, 6, 9):
+            spoil(layer.w, first, "both")
+        for channel in (2, 3, 11):
+            scaled_by(layer, channel, 0.26)
+        cases.append(layer.case(f"runs {channels} from planes", rows=2))
+        cases.append(layer.case(f"runs {channels} from a picture", hwc=True))
+        layer = Layer(rng, (2, 9), 4, channels)
+        for first in range(channels - 1):
+            layer.w[first : first + 2, 0, 0, first % 4] = -128, -100
+        cases.append(layer.case(f"runs {channels} with -128"))
+    return cases
+
+
+# Where there is no floating-point unit, the arguments of the assembly lie on the stack: every run is a call of its own.
+SOFT_FLOAT = replace(CORTEX_M4, name="cortex_m4_soft", flags=("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"))
+
+
+@pytest.mark.parametrize(
+    "target", [None, CORTEX_M4, SOFT_FLOAT, CORTEX_M0PLUS, RV32IMC], ids=lambda t: t.name if t else "host"
+)
+def test_every_run_gives_the_exact_bytes(target: Target | None, tmp_path: Path) -> None:
+    if target and not (shutil.which(target.compiler) and shutil.which(target.get_emulator().program)):
+        pytest.skip(f"needs {target.compiler} and {target.get_emulator().program}")
+    cases = cases_of_runs()
+    assert failures(cases, run(build(cases, tmp_path, target=target), target=target)) == []
+
+
+def test_one_pair_does_not_cost_the_layer_its_speed() -> None:
+    """Flash and kind: what is split takes the weights of a channel more, and no other pair changes."""
+    layer = Layer(np.random.default_rng(1), (1, 4), 8, 32)
+    whole = packed(layer)
+    assert (whole.kind, whole.in_runs) == (RequantKind.SATURATE, False)
+    spoil(layer.w, 10, "both")
+    split = packed(layer)
+    assert (split.kind, split.in_runs) == (RequantKind.SATURATE, True)
+    # Channel 10 alone, then pairs again from 11 on, and 31 alone: a pair and the words of two runs more.
+    assert len(split.constants) == len(whole.constants) + 8 + 2 * 8 + 8 + 8
+    assert split.constants[:4].view(np.int32)[0] == 2 * 11 + 1
+
+
+def test_weights_do_not_double_where_no_pair_fits() -> None:
+    layer = Layer(np.random.default_rng(1), (1, 4), 8, 32)
+    bytes_before = len(packed(layer).constants)
+    for channel in range(32):
+        layer.w[channel, 0, 0, channel % 2] = -128
+        layer.w[channel, 0, 0, 1 - channel % 2] = -1
+    general = packed(layer)
+    assert (general.kind, general.in_runs) == (RequantKind.GENERIC, False)
+    assert len(general.constants) <= bytes_before + 4 * 16
+
+
+def given_layer(model: RandomModel, weights: np.ndarray, multipliers: Sequence[float], zero_point: int) -> None:
+    """A SAME convolution with these weights (out channels, height, width, in channels) and multipliers."""
+    source: Tensor = model.now
+    out_scale = 0.05
+    scales = np.array(multipliers) * out_scale / source.scale
+    index = model.writer.tensor(weights.shape, scale=scales.tolist(), data=weights, axis=0)
+    bias = model.random.integers(-500, 500, len(weights))
+    bias_index = model.writer.tensor(
+        bias.shape, dtype="INT32", scale=(scales * source.scale).astype(np.float32).tolist(), data=bias
+    )
+    out = model.output((*source.shape[:3], len(weights)), out_scale, zero_point)
+    fields = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    table = options("Conv2DOptions", Padding=0, FusedActivationFunction=int(zero_point == -128), **fields)
+    model.writer.op("CONV_2D", [source.index, index, bias_index], [out.index], table)
+
+
+def compiled_model(seed: int) -> Compiled:
+    """Convolutions with -128 and large multipliers here and there, of odd and even numbers of channels."""
+    model = RandomModel(np.random.default_rng(seed), 6, 7, 3)
+    for channels, kernel, zero_point in ((9, 3, -128), (16, 1, -128), (13, 1, 5), (8, 3, -128), (5, 1, -20)):
+        taps = (kernel, kernel, model.now.shape[3])
+        weights = model.random.integers(-127, 128, (channels, *taps))
+        multipliers = model.random.uniform(0.5, 2, channels) / (40 * np.sqrt(np.prod(taps)))
+        for first in model.random.integers(0, channels - 1, 2):
+            spoil(weights, int(first), "both")
+        multipliers[int(model.random.integers(channels))] = model.random.choice([0.25, 0.3, 0.45, 0.6])
+        given_layer(model, weights, multipliers, zero_point)
+    return compile_model(model.finish())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_in_runs_agree_with_litert(seed: int, tmp_path: Path) -> None:
+    compiled = compiled_model(seed)
+    check(compiled, pictures=2, seed=seed)
+    if AVAILABLE:
+        picture = np.random.default_rng(seed).integers(-128, 128, compiled.graph.input_activation.shape).astype(np.int8)
+        expected = Reference(compiled.graph).run_all(picture)
+        digests, output = run_on_cortex_m4(compiled, picture, tmp_path)
+        assert digests == [layer_digest(expected[layer.activation.id]) for layer in compiled.layers]
+        np.testing.assert_array_equal(output, expected[compiled.source.output].reshape(-1))

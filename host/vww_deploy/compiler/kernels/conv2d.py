@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,12 +20,13 @@ from vww_deploy.compiler.kernels.scaling import (
     Scale,
     even,
     even_long,
+    fast_kind,
     folded_scales,
     fused_scales,
-    kind_of,
     live_weights,
     packed,
     scale_of,
+    two_roundings_fit,
     words,
 )
 from vww_deploy.compiler.kernels.windows import window_fields
@@ -59,6 +62,7 @@ class _Conv2D(KernelRule[Conv2D]):
             **window_fields(op.window),
             input_zero_point=zero_point,
             input_is_hwc=hwc,
+            in_runs=constants.in_runs,
         )
         scratch = conv_scratch_bytes(*op.window.kernel, source.channels, input_is_hwc=hwc)
         return Kernel("conv2d", "conv2d", params, (("constants", "int8_t", constants.constants),), scratch)
@@ -111,21 +115,63 @@ def pack_conv(
     taps = _interleaved_taps(live) if input_is_hwc else _planar_taps(live)
     biases, multipliers, exponents = folded_scales(taps, bias, input_zero_point, scale)
     fused = fused_scales(taps, biases, multipliers, exponents, scale)
-    kind = kind_of(exponents, multipliers, fused.exact, scale)
-    pairs = even_long(taps)
-    if not _can_combine(pairs[::2], pairs[1::2], even_long(biases)[1::2]):
-        kind = RequantKind.GENERIC
-    combined = kind is not RequantKind.GENERIC
+    exact = two_roundings_fit(exponents, multipliers, scale)
+    neighbours = [slice(first, first + 2) for first in range(len(taps))]
+    scalable = [bool(fused.exact[both].all() or exact[both].all()) for both in neighbours]
+    combinable = [_can_combine(taps[both], biases[both]) for both in neighbours]
+    runs = _runs(scalable, combinable)
+    in_runs = len(runs) > 1
     blocks: list[npt.NDArray[np.generic]] = []
-    for first in range(0, len(taps), 2):
-        both = slice(first, first + 2)
-        block = _pair(taps[both], biases[both], combined=combined, offsets=None)
-        scales = [even_long(multipliers[both]), even_long(exponents[both]), np.zeros(2, np.int8)]
-        if combined and fused.exact[both].all():
-            block = _pair(taps[both], biases[both], combined=True, offsets=fused.offsets[both])
-            scales = [even_long(fused.multipliers[both]).astype(np.uint32)]
-        blocks += [*block, *scales]
-    return packed(blocks, kind, scale)
+    for run in runs:
+        if in_runs:
+            blocks.append(words(2 * run.channels + run.combined))
+        for first in range(run.first, run.first + run.channels, 2):
+            both = slice(first, min(first + 2, run.first + run.channels))
+            block = _pair(taps[both], biases[both], combined=run.combined, offsets=None)
+            scales = [even_long(multipliers[both]), even_long(exponents[both]), np.zeros(2, np.int8)]
+            if run.combined and fused.exact[both].all():
+                block = _pair(taps[both], biases[both], combined=True, offsets=fused.offsets[both])
+                scales = [even_long(fused.multipliers[both]).astype(np.uint32)]
+            blocks += [*block, *scales]
+    kind = fast_kind(scale) if any(run.combined for run in runs) else RequantKind.GENERIC
+    return packed(blocks, kind, scale, in_runs=in_runs)
+
+
+@dataclass
+class _Run:
+    """Channels one after the other that are stored the same way: in pairs, of which the last may lack one."""
+
+    first: int
+    channels: int
+    combined: bool
+
+
+def _runs(scalable: Sequence[bool], combinable: Sequence[bool]) -> list[_Run]:
+    """The layer's channels in as few pairs as may be, those of one kind together.
+
+    Both arguments are by channel and say something of it and the next one, or of the last one alone.
+    """
+    pairs = (len(scalable) + 1) // 2
+    runs = _cut(scalable, combinable, splits=True)
+    if sum((run.channels + 1) // 2 for run in runs) > pairs + pairs // 4:
+        return _cut(scalable, combinable, splits=False)
+    return runs
+
+
+def _cut(scalable: Sequence[bool], combinable: Sequence[bool], *, splits: bool) -> list[_Run]:
+    """Runs in which a pair that cannot be combined is split, or left to the general path."""
+    runs: list[_Run] = []
+    first = 0
+    while first < len(scalable):
+        alone = splits and scalable[first] and not combinable[first]
+        combined = scalable[first] and (alone or combinable[first])
+        channels = 1 if alone else min(2, len(scalable) - first)
+        if runs and runs[-1].combined == combined and runs[-1].channels % 2 == 0:
+            runs[-1].channels += channels
+        else:
+            runs.append(_Run(first, channels, combined))
+        first += channels
+    return runs
 
 
 def _pair(taps: Int8, biases: Int32, *, combined: bool, offsets: Int64 | None) -> list[npt.NDArray[np.generic]]:
@@ -142,20 +188,16 @@ def _pair(taps: Int8, biases: Int32, *, combined: bool, offsets: Int64 | None) -
     return [words(first, first + 256 * second + offset), low + 256 * high.astype(np.int16)]
 
 
-def _can_combine(low: Int8, high: Int8, high_bias: Int32) -> bool:
-    """Whether weights low + 256 * high fit 16 bits, and the sums of the high channels 24."""
-    weights = low.astype(np.int32) + 256 * high.astype(np.int32)
-    most = np.abs(high_bias.astype(np.int64)) + 128 * np.abs(high.astype(np.int64)).sum(axis=1)
-    return bool(weights.min() >= -(1 << 15)) and bool(most.max() < 1 << 23)
+def _can_combine(taps: Int8, biases: Int32) -> bool:
+    """Whether two channels' weights low + 256 * high fit 16 bits, and the sums of the high channel 24."""
+    low, high = even_long(taps).astype(np.int64)
+    most = abs(int(even_long(biases)[1])) + 128 * int(np.abs(high).sum())
+    return bool((low + 256 * high).min() >= -(1 << 15)) and most < 1 << 23
 
 
 def conv_scratch_bytes(kernel_h: int, kernel_w: int, in_c: int, *, input_is_hwc: bool) -> int:
     """Scratch of ``vww::conv2d``: the windows of a block of pixels as int16."""
-    if input_is_hwc:
-        row = kernel_w * in_c
-        taps = kernel_h * (row // 4 * 4 + (0, 2, 2, 4)[row % 4])
-    else:
-        taps = kernel_h * kernel_w * even(in_c)
+    taps = kernel_h * (even(kernel_w * in_c) if input_is_hwc else kernel_w * even(in_c))
     return PIXELS_PER_BLOCK * taps * 2
 
 

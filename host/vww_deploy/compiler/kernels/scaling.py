@@ -21,7 +21,7 @@ Int32 = npt.NDArray[np.int32]
 
 
 class RequantKind(enum.Enum):
-    """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for all its channels."""
+    """Names of ``vww::RequantKind``'s members; a layer uses the cheapest that is exact for its channels."""
 
     GENERIC = "kGeneric"
     CLAMP = "kClamp"
@@ -54,6 +54,8 @@ class PackedScaling:
     clamp_max: int
     kind: RequantKind
     rounds_once: bool
+    in_runs: bool = False
+    """A convolution's constants are in runs of channels, some of which are of kind GENERIC whatever ``kind`` is."""
 
     @property
     def requant(self) -> str:
@@ -134,7 +136,9 @@ def words(*values: int) -> npt.NDArray[np.uint32]:
     return np.array([value & 0xFFFFFFFF for value in values], np.uint32)
 
 
-def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: RequantKind, scale: Scale) -> PackedScaling:
+def packed(
+    blocks: Sequence[npt.NDArray[np.generic]], kind: RequantKind, scale: Scale, *, in_runs: bool = False
+) -> PackedScaling:
     """The blocks as one run of bytes."""
     return PackedScaling(
         constants=np.frombuffer(b"".join(block.tobytes() for block in blocks), np.int8),
@@ -143,7 +147,20 @@ def packed(blocks: Sequence[npt.NDArray[np.generic] | np.generic], kind: Requant
         clamp_max=scale.clamp_max,
         kind=kind,
         rounds_once=scale.rounds_once,
+        in_runs=in_runs,
     )
+
+
+def two_roundings_fit(
+    exponents: npt.NDArray[np.uint8], multipliers: npt.NDArray[np.uint32], scale: Scale
+) -> npt.NDArray[np.bool_]:
+    """By channel, whether the fast kernels can scale it as the reference does, with two roundings."""
+    return (multipliers >= 1 << 31) & (exponents <= 30) & (not scale.rounds_once)
+
+
+def fast_kind(scale: Scale) -> RequantKind:
+    """The kind of a layer that the fast kernels can scale."""
+    return RequantKind.SATURATE if (scale.clamp_min, scale.clamp_max) == (-128, 127) else RequantKind.CLAMP
 
 
 def kind_of(
@@ -153,7 +170,6 @@ def kind_of(
     scale: Scale,
 ) -> RequantKind:
     """The cheapest kind that is exact for all channels; ``fused`` tells which of them have the fused scaling."""
-    common = not scale.rounds_once and bool(multipliers.min() >= 1 << 31) and bool(exponents.max() <= 30)
-    if not common and not fused.all():
+    if not fused.all() and not two_roundings_fit(exponents, multipliers, scale).all():
         return RequantKind.GENERIC
-    return RequantKind.SATURATE if (scale.clamp_min, scale.clamp_max) == (-128, 127) else RequantKind.CLAMP
+    return fast_kind(scale)
