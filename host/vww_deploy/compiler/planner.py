@@ -2,11 +2,13 @@
 
 The search starts from the plain plan, every layer whole, and improves it step by step: stream the first layers as a
 band whose output follows the input that it consumes; stream the layers around the peak; keep what lowers the peak most.
+Where the picture is so large that it is the peak, one band after the other follows the input: a cascade.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from vww_deploy.compiler.cost import CostModel
@@ -56,11 +58,16 @@ class _Search:
 
     def run(self) -> Choice:
         self._improve_front()
+        self._improve_peaks()
+        if self._improve(_cascades(self.layers)):
+            self._improve_peaks()
+        self._improve(self._filled_slowly())
+        return self.choice
+
+    def _improve_peaks(self) -> None:
         for _ in range(_STEPS):
             if not self._improve(_bands(self.layers, self.choice, self.plan)):
                 break
-        self._improve(self._filled_slowly())
-        return self.choice
 
     def _filled_slowly(self) -> Iterator[Choice]:
         """The choice so far with bands that fill their rings step by step: one of them, or all."""
@@ -124,6 +131,23 @@ def _front(layers: LayerOrder, shape: tuple[int, int, bool], rows: int, step: in
         elif not _stays_in_place(layers, index):
             bands.append(Segment(index, index + 1, step))
     return Choice(tuple(bands), frozenset(graph.ops[i].output for i in range(end - 1, tail)))
+
+
+def _cascades(layers: LayerOrder) -> Iterator[Choice]:
+    """Two and more bands from the first layer on, each of which ends where tensors are small and follows its input."""
+    graph = layers.graph
+    sizes = [graph.input_activation.size, *(graph.activations[op.output].size for op in graph.ops)]
+    ends = [
+        end
+        for end in range(1, _chain(layers))
+        if sizes[end] < sizes[end - 1] and sizes[end] <= sizes[end + 1] and graph.ops[end - 1].output != graph.output
+    ]
+    for count in range(2, len(ends) + 1):
+        outputs = frozenset(graph.ops[end - 1].output for end in ends[:count])
+        for rows in _FRONT_ROWS:
+            for step in _ROWS:
+                later = (Segment(begin, end, step) for begin, end in pairwise(ends[:count]))
+                yield Choice((Segment(0, ends[0], rows), *later), outputs)
 
 
 def _chain(layers: LayerOrder) -> int:
