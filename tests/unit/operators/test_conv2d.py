@@ -65,7 +65,7 @@ def packed(layer: Layer) -> PackedScaling:
 def cases_of_runs() -> list[Case]:
     """-128 beside a negative weight and large multipliers, in the first, a middle and the last pair of channels."""
     rng = np.random.default_rng(11)
-    cases = []
+    cases: list[Case] = []
     for channels in (2, 7, 8, 9):
         for first in sorted({0, channels // 4 * 2, (channels - 2) // 2 * 2}):
             for how in ("low", "high", "both"):
