@@ -56,7 +56,7 @@ def command(
 ) -> None:
     """Measure a model on labelled pictures: accuracy, curves, thresholds, by person size and brightness.
 
-    Example: vww-deploy evaluate person_96_gray photos/ --html report.html
+    Example: vww-deploy evaluate person_96_gray photos/ --split val --html report.html
     """
     from vww_deploy.errors import DataError
     from vww_deploy.graph.model import Model

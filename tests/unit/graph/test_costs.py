@@ -96,6 +96,17 @@ def test_the_command_says_where_the_print_is_wrong_and_draws_it(tmp_path: Path) 
     places = [float(x) for x in re.findall(r'"textangle":-90,[^{}]*"x":([0-9.]+)', plot.read_text())]
     assert len(places) >= 8  # the boards' limits of RAM and flash
     assert all(1 < x < 5 for x in places), "10 KB to 100 MB, on logarithmic axes"
+    assert '<html lang="en"><head><title>MobileNet v1' in plot.read_text()
+
+
+def test_the_names_of_boards_do_not_lie_on_each_other() -> None:
+    notes: list[command._Note] = []
+    for x in (2.0, 2.01, 2.02, 2.09, 2.2):
+        notes.append(command._placed(x, "nano_rp2040_connect", notes))
+    for i, one in enumerate(notes):
+        for other in notes[:i]:
+            assert one.x - other.x > 0.06 or one.low >= other.high or one.high <= other.low
+    assert [note.low for note in (notes[0], notes[-1])] == [0, 0]
 
 
 def test_a_plot_is_a_page(tmp_path: Path) -> None:
