@@ -128,6 +128,7 @@ def test_what_init_hil_writes_tests_the_model_and_fails_on_another(tmp_path: Pat
 FLEET_TESTS = """
 import numpy as np
 import pytest
+from vww_deploy.errors import DataError
 from vww_deploy.hil import assert_accuracy, assert_bit_exact, assert_latency, assert_ram
 
 
@@ -145,6 +146,9 @@ def test_passes(vww_device, vww_board, vww_model, pictures):
     assert_ram(vww_board, max_bytes=1_000_000)
     assert vww_device.infer(pictures["noise 0"]).outputs == vww_device.inferences[0].outputs
     assert vww_device.info.model_sha256 == vww_model.sha256
+    with pytest.raises(DataError, match="takes int8"):
+        vww_device.infer(np.zeros((2, 2, 1), np.int8))
+    assert list(vww_device.infer_many([])) == []
 
 
 def test_names_the_picture_that_differs(vww_device, vww_board, pictures, monkeypatch):

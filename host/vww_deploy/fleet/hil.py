@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vww_deploy.boards.catalogue import Board, get_board
 from vww_deploy.compiler import Compiled, compile_model
 from vww_deploy.compiler.report import Report
-from vww_deploy.errors import FleetError
+from vww_deploy.errors import DataError, FleetError
 from vww_deploy.fleet.client import Fleet
 from vww_deploy.fleet.run import work_of
 from vww_deploy.fleet.shards import DEFAULT_SIZE, Item, Outcome, Shard, split
@@ -72,8 +72,18 @@ class FleetBoards:
         return FleetDevice(self)
 
     def infer_many(self, images: Sequence[Int8Array]) -> Iterator[tuple[str, Inference]]:
-        """The inputs in shards over the boards; serial number and result, in order."""
-        files = [np.ascontiguousarray(image, np.int8).tobytes() for image in images]
+        """The inputs in shards over the boards; serial number and result, in order.
+
+        Raises:
+            DataError: an input is not of the model's shape or type.
+            FleetError: no board is left.
+        """
+        for image in images:
+            if image.dtype != np.int8 or image.shape != self.info.input_shape:
+                raise DataError(
+                    f"the boards' model takes int8 {list(self.info.input_shape)}, not {image.dtype} {list(image.shape)}"
+                )
+        files = [image.tobytes() for image in images]
         hashes = [hashlib.sha256(file).hexdigest() for file in files]
         self._fleet.put(dict(zip(hashes, files, strict=True)))
         call = next(self._call)  # two calls with the same inputs are two inferences
@@ -90,7 +100,7 @@ class FleetBoards:
 
     def check_layers(self, board: str, name: str, image: Int8Array) -> InputCheck:
         """Every layer of an input on the board of that serial number, against the host reference."""
-        file = np.ascontiguousarray(image, np.int8).tobytes()
+        file = image.tobytes()
         sha256 = hashlib.sha256(file).hexdigest()
         self._fleet.put({sha256: file})
         shard = Shard(self._work, (Item(0, sha256, name),), task="verify", board=board)
@@ -145,6 +155,7 @@ class FleetDevice:
         """Inputs on all of the boards; the results in the order of the inputs.
 
         Raises:
+            DataError: an input is not of the model's shape or type.
             FleetError: no board is left.
         """
         given = list(images)
