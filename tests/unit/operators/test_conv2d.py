@@ -1,4 +1,4 @@
-"""CONV_2D in groups of channels, as ResNeXt and ShuffleNet have it, and in runs of channels of different kinds."""
+"""CONV_2D: every shape against exact integers, groups as ResNeXt has them, runs of channels of different kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.cortex_m4 import AVAILABLE, run_on_cortex_m4
 from tests.support.exactness import check
-from tests.support.kernel_cases import Case, Layer, build, failures, run
+from tests.support.kernel_cases import ON_BOTH_PATHS, Case, Layer, differing
 from tests.support.random_models import RandomModel, Tensor
 from tests.support.tflite_writer import options
 from vww_deploy.compiler import Compiled, compile_model, layer_digest
@@ -24,6 +24,45 @@ from vww_deploy.compiler.targets.cortex_m4 import TARGET as CORTEX_M4
 from vww_deploy.compiler.targets.rv32imc import TARGET as RV32IMC
 from vww_deploy.graph import Reference
 from vww_deploy.graph.multipliers import quantize_multiplier
+
+
+def cases_of_shapes(rng: np.random.Generator) -> list[Case]:
+    made = []
+    # Pointwise: every number of pixels in a row up to 14, in and out of place, odd channels, all kinds.
+    for pixels in range(1, 15):
+        kind = ("relu", "saturate", "clamp", "generic")[pixels % 4]
+        layer = Layer(rng, (1, pixels), 3 + pixels % 5, 2 + pixels % 3, kind=kind)
+        made.append(layer.case(f"pointwise {pixels} {kind}", in_place=pixels % 2 == 0))
+    # Every entry into the unrolled loops, for blocks of four and of three pixels.
+    for channels in range(1, 22):
+        for pixels in (4, 3):
+            made.append(Layer(rng, (1, pixels), channels, 2).case(f"entry {channels} {pixels}"))
+    for size, wide, narrow in ((6, 40, 24), (3, 70, 33), (12, 9, 20)):
+        widen = Layer(rng, (size, size), narrow, wide, kind="saturate")
+        made.append(widen.case(f"widen in place {size}", in_place=True))
+        made.append(Layer(rng, (size, size), wide, narrow).case(f"narrow in place {size}", in_place=True))
+        made.append(Layer(rng, (size, size), wide, narrow).case(f"padded planes {size}", plane=size * size + 3))
+    # From an interleaved picture, and k by k from planes.
+    for channels in (1, 2, 3, 4):
+        for stride in (1, 2, 3):
+            layer = Layer(rng, (11, 14), channels, 5, kernel=(3, 3), stride=(stride, stride), kind="saturate")
+            made.append(layer.case(f"picture {channels} {stride}", hwc=True))
+            made.append(layer.case(f"planes {channels} {stride}"))
+    for kernel, dilation in (((5, 3), 1), ((2, 2), 1), ((1, 7), 1), ((3, 3), 2)):
+        layer = Layer(rng, (9, 13), 3, 4, kernel=kernel, dilation=(dilation, dilation), kind="clamp")
+        made.append(layer.case(f"window {kernel} {dilation}"))
+        made.append(layer.case(f"window hwc {kernel} {dilation}", hwc=True, rows=2))
+    for rows in (1, 2, 3, 5):
+        for step in (1, 2):
+            layer = Layer(rng, (13, 12), 3, 4, kernel=(3, 3), stride=(step, step))
+            made.append(layer.band_case(f"convolution band {step} {rows}", rows))
+        made.append(Layer(rng, (11, 10), 5, 4).band_case(f"pointwise band {rows}", rows))
+    return made
+
+
+@ON_BOTH_PATHS
+def test_every_shape_gives_the_exact_bytes(target: Target | None, tmp_path: Path) -> None:
+    assert differing(cases_of_shapes(np.random.default_rng(7)), tmp_path, target) == []
 
 
 @pytest.mark.parametrize("groups", [2, 4])
@@ -107,7 +146,7 @@ def test_every_run_gives_the_exact_bytes(target: Target | None, tmp_path: Path) 
     if target and not (shutil.which(target.compiler) and shutil.which(target.get_emulator().program)):
         pytest.skip(f"needs {target.compiler} and {target.get_emulator().program}")
     cases = cases_of_runs()
-    assert failures(cases, run(build(cases, tmp_path, target=target), target=target)) == []
+    assert differing(cases, tmp_path, target) == []
 
 
 def test_one_pair_does_not_cost_the_layer_its_speed() -> None:
