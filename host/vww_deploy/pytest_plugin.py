@@ -324,13 +324,22 @@ def _row(report: pytest.TestReport) -> str:
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Boards under test</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Boards under test</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
+:root { color-scheme: light dark; --text: #222; --dim: #666; --line: #ddd; --well: #f6f6f6; --yes: #17692f }
+:root { --no: #b3261e }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --text: #e8ecf2; --dim: #9aa4b5; --line: #252d3a; --well: #151a22; --yes: #3ddc97; --no: #ff8a80 }
+  body { background: #0c0f14 }
+}
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: var(--text) }
 table { border-collapse: collapse; width: 100% }
-td { border-top: 1px solid #ddd; padding: .5rem; vertical-align: top }
-td:first-child { font-weight: 600 } .passed td:first-child { color: #17692f } .failed td:first-child { color: #b3261e }
-td div { color: #666; font-size: 13px } pre { white-space: pre-wrap; background: #f6f6f6; padding: .75rem }
+td { border-top: 1px solid var(--line); padding: .5rem; vertical-align: top; overflow-wrap: anywhere }
+td:first-child, td:last-child { white-space: nowrap }
+td:first-child { font-weight: 600 } .passed td:first-child { color: var(--yes) }
+.failed td:first-child { color: var(--no) }
+td div { color: var(--dim); font-size: 13px } pre { white-space: pre-wrap; background: var(--well); padding: .75rem }
 figure { display: inline-block; margin: .5rem } img { width: 144px; image-rendering: pixelated }
 figcaption { font-size: 13px }
 </style>

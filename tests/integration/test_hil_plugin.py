@@ -93,6 +93,7 @@ def test_what_failing_tests_show(tmp_path: Path) -> None:
     assert outcomes["test_needs_no_board"] == "PASSED"
 
     page = (tmp_path / "report.html").read_text()
+    assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
     assert 'src="data:image/png;base64,' in page
     assert "an empty picture" in page
 
