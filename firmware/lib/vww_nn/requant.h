@@ -36,13 +36,22 @@ struct ChannelScale {
   int32_t exponent;
 };
 
+// gcc would give every file a copy with arguments of its own.
+#if defined(__clang__)
+#define VWW_ONE_COPY __attribute__((noinline))
+#else
+#define VWW_ONE_COPY __attribute__((noinline, noclone))
+#endif
+
 // Rare, now that most channels have the fused form: one copy is enough.
-__attribute__((noinline, noclone)) inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
+VWW_ONE_COPY inline int8_t requantize(int32_t acc, ChannelScale s, const Requant& r) {
   const uint32_t multiplier = static_cast<uint32_t>(s.multiplier);
   const int32_t scaled =
       r.rounds_once ? scale_once(acc, multiplier, s.exponent) : scale_by(acc, multiplier, s.exponent);
   return static_cast<int8_t>(clamp(scaled + r.output_offset, r.clamp_min, r.clamp_max));
 }
+
+#undef VWW_ONE_COPY
 
 // The fused form: one multiplication where the compiler has proved that it gives the same bytes for every sum that can
 // occur (vww_deploy.compiler.kernels.fused_scaling tells how). `scaled` is 256 times the sum, and an offset.
