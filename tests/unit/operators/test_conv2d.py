@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.channel_runs import model_in_runs, spoil
 from tests.support.cortex_m4 import AVAILABLE, run_on_cortex_m4
 from tests.support.exactness import check
 from tests.support.kernel_cases import ON_BOTH_PATHS, Case, Layer, differing
-from tests.support.random_models import RandomModel, Tensor
-from tests.support.tflite_writer import options
-from vww_deploy.compiler import Compiled, compile_model, layer_digest
+from tests.support.random_models import RandomModel
+from vww_deploy.compiler import compile_model, layer_digest
 from vww_deploy.compiler.kernels.conv2d import pack_conv
 from vww_deploy.compiler.kernels.scaling import PackedScaling, RequantKind
 from vww_deploy.compiler.targets import Target
@@ -79,17 +78,6 @@ def test_groups(groups: int) -> None:
 
 
 # --- runs of channels ---
-
-
-def spoil(weights: np.ndarray, first: int, how: str) -> None:
-    """Puts -128 into the pair (first, first + 1) of (out channels, ...): into its low or high channel, or both."""
-    low, high = weights[first].reshape(-1), weights[first + 1].reshape(-1)
-    for one, other in ((low, high), (high, low)):
-        one[one == -128], other[other == -128] = -127, -127
-    if how in ("low", "both"):
-        low[0], high[0] = -128, -5
-    if how in ("high", "both"):
-        low[-1], high[-1] = -5, -128
 
 
 def scaled_by(layer: Layer, channel: int, real: float) -> None:
@@ -173,39 +161,11 @@ def test_weights_do_not_double_where_no_pair_fits() -> None:
     assert len(general.constants) <= bytes_before + 4 * 16
 
 
-def given_layer(model: RandomModel, weights: np.ndarray, multipliers: Sequence[float], zero_point: int) -> None:
-    """A SAME convolution with these weights (out channels, height, width, in channels) and multipliers."""
-    source: Tensor = model.now
-    out_scale = 0.05
-    scales = np.array(multipliers) * out_scale / source.scale
-    index = model.writer.tensor(weights.shape, scale=scales.tolist(), data=weights, axis=0)
-    bias = model.random.integers(-500, 500, len(weights))
-    bias_index = model.writer.tensor(
-        bias.shape, dtype="INT32", scale=(scales * source.scale).astype(np.float32).tolist(), data=bias
-    )
-    out = model.output((*source.shape[:3], len(weights)), out_scale, zero_point)
-    fields = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
-    table = options("Conv2DOptions", Padding=0, FusedActivationFunction=int(zero_point == -128), **fields)
-    model.writer.op("CONV_2D", [source.index, index, bias_index], [out.index], table)
-
-
-def compiled_model(seed: int) -> Compiled:
-    """Convolutions with -128 and large multipliers here and there, of odd and even numbers of channels."""
-    model = RandomModel(np.random.default_rng(seed), 6, 7, 3)
-    for channels, kernel, zero_point in ((9, 3, -128), (16, 1, -128), (13, 1, 5), (8, 3, -128), (5, 1, -20)):
-        taps = (kernel, kernel, model.now.shape[3])
-        weights = model.random.integers(-127, 128, (channels, *taps))
-        multipliers = model.random.uniform(0.5, 2, channels) / (40 * np.sqrt(np.prod(taps)))
-        for first in model.random.integers(0, channels - 1, 2):
-            spoil(weights, int(first), "both")
-        multipliers[int(model.random.integers(channels))] = model.random.choice([0.25, 0.3, 0.45, 0.6])
-        given_layer(model, weights, multipliers, zero_point)
-    return compile_model(model.finish())
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_layers_in_runs_agree_with_litert(seed: int, tmp_path: Path) -> None:
-    compiled = compiled_model(seed)
+    compiled = compile_model(model_in_runs(seed))
+    params = [kernel.params for kernel in compiled.kernels.values() if kernel.params is not None]
+    assert sum(("in_runs", "true") in given.fields for given in params) >= 3
     check(compiled, pictures=2, seed=seed)
     if AVAILABLE:
         picture = np.random.default_rng(seed).integers(-128, 128, compiled.graph.input_activation.shape).astype(np.int8)
