@@ -13,6 +13,7 @@ from rich.table import Table
 
 from vww_deploy.cli import common, model_outputs
 from vww_deploy.files import write_whole
+from vww_deploy.plot_page import plot_page
 
 if TYPE_CHECKING:
     from vww_deploy.graph.costs import NetworkCost, Published
@@ -330,10 +331,8 @@ def _plot(published: list[_Row], asked: list[_Row], path: Path) -> None:
         title=f"{_TITLE}; dotted: what a board leaves",
         legend_orientation="h",
     )
-    head = f'<html lang="en"><head><title>{_TITLE}</title><meta name="viewport" content="width=device-width">'
-    page = figure.to_html(include_plotlyjs=True).replace("<html>\n<head>", head, 1)
     try:
-        write_whole(path, page.encode())
+        write_whole(path, plot_page(figure, _TITLE).encode())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 

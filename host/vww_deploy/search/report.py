@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vww_deploy.errors import DataError, ToolMissing
 from vww_deploy.files import write_whole
+from vww_deploy.plot_page import plot_page
 from vww_deploy.resources import install_extra
 from vww_deploy.search.costs import table_cost
 from vww_deploy.search.space import describe, mobilenets
@@ -154,13 +155,14 @@ def write_page(path: Path, search: SearchStudy, baselines: list[Candidate]) -> N
     figure.update_xaxes(title="million cycles, modelled", range=[0, 2 * limits.cycles / 1e6], row=1, col=1)
     figure.update_xaxes(title="RAM, KiB", rangemode="tozero", row=1, col=2)
     figure.update_yaxes(title="capacity (a prior, no accuracy)", row=1, col=1)
+    title = f"Architectures for {limits.board}"
     figure.update_layout(
-        title=f"Architectures for {limits.board}: dashed red lines are the limits",
+        title=f"{title}: dashed red lines are the limits",
         template="plotly_white",
         height=500 * rows,
         legend={"orientation": "h", "y": -0.12},
     )
-    _write(path, figure.to_html(include_plotlyjs=True, full_html=True))
+    _write(path, plot_page(figure, title))
 
 
 def _points(scatter: Any, found: list[Candidate], stage: str, x: list[float], *, legend: bool = True) -> Any:

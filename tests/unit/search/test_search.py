@@ -115,7 +115,9 @@ def test_a_search_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: 
     assert len(rows) == len(after) + 2
     assert {row["stage"] for row in rows} == {"table", "plan"}
     write_page(tmp_path / "pareto.html", again, [])
-    assert "MobileNet v1, by table" in (tmp_path / "pareto.html").read_text()
+    page = (tmp_path / "pareto.html").read_text()
+    assert "MobileNet v1, by table" in page
+    assert '<html lang="en"><head><title>Architectures for' in page
 
 
 def test_a_study_is_only_continued_by_the_search_that_began_it(tmp_path: Path) -> None:
