@@ -74,8 +74,8 @@ def samples(place: Workplace) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def demo(place: Workplace) -> subprocess.CompletedProcess[str]:
-    """The demo leaves the virtual board on, with the shipped model."""
-    return place.run("demo")
+    """The demo leaves the virtual board on, with the model."""
+    return place.run("demo", "person_96_gray")
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_the_demo_runs_from_the_wheel_and_writes_nothing_into_it(
     try:
         ran = run(installed, tmp_path, "demo")
         assert ran.returncode == 0, ran.stderr
+        assert "compiled person_96_rgb" in ran.stdout
         assert "10 of 10 equal to the host reference" in ran.stdout
         where = run(installed, tmp_path, "doctor", "--json")
         assert where.returncode == 0, where.stdout

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -21,12 +21,20 @@ _NEXT: Final = (
     ("vww-deploy flash YOUR.tflite", "your own model"),
     ("vww-deploy --help", "everything else"),
 )
+_MODEL: Final = "person_96_rgb"
+"""Of the shipped models the one that is right most often: the pictures are in colour."""
 
 
-def command(model: common.ModelArgument = None, store: common.StoreOption = None) -> None:
+def command(
+    model: Annotated[
+        str,
+        typer.Argument(help="A .tflite file or the name of a shipped model.", metavar="MODEL"),
+    ] = _MODEL,
+    store: common.StoreOption = None,
+) -> None:
     """Go the whole way once: compile, flash the virtual board, stream.
 
-    The model is the shipped one, the pictures are scikit-image's.
+    The pictures are scikit-image's.
 
     Example: vww-deploy demo
     """

@@ -55,7 +55,7 @@ _COLOUR: Final = Recipe(
 _TAUGHT_TWICE: Final = replace(_COLOUR, distillation_weight=0.7, distillation_weight_one_label=0.75)
 _PATIENT: Final = replace(
     _TAUGHT_TWICE,
-    epochs=34,
+    epochs=30,
     learning_rate=2e-3,
     warmup_epochs=1.0,
     weight_decay=0.03,
