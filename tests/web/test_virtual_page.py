@@ -97,6 +97,7 @@ def test_known_pictures_have_their_predictions_through_loss_and_recovery(
     VirtualBoard("virtual").stop()
     wait_for(lambda: find(browser, ".vww-pill").get_attribute("data-state") == "lost", 60)
     assert "The board is away" in text(browser, ".vww-veil")
+    wait_for(lambda: "flash --board virtual" in text(browser, ".vww-veil"), 60)  # not that it be plugged in
     flash()
     wait_for(lambda: find(browser, ".vww-pill").get_attribute("data-state") == "connected", 60)
     held = number(browser)

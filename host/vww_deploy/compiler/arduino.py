@@ -126,6 +126,7 @@ def _properties(model: Model) -> str:
         "sentence": f"Person detection with the network {plain_name(model.name)}.",
         "paragraph": "Engine, camera and serial link in plain C++, written by vww-deploy; no interpreter, no heap.",
         "category": "Data Processing",
+        "url": "",  # Arduino IDE 1.8 takes no library without the field, and there is no public address
         "architectures": "*",
         "includes": "vww_arduino.h,vww_model.h",
     }

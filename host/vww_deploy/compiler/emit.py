@@ -119,6 +119,7 @@ def _library_properties(graph: Graph, name: str) -> str:
             "sentence": f"The person detection network {plain_name(graph.name)} as C++.",
             "paragraph": "Written by vww-deploy; no interpreter, no heap.",
             "category": "Data Processing",
+            "url": "",  # as in the Arduino library of compiler/arduino.py
             "architectures": "*",
             "includes": f"{name}.h",
         }.items()

@@ -70,13 +70,14 @@ def board_at(board: str | None = None, port: str | None = None) -> Connect:
     @contextmanager
     def connect(chosen_port: str | None) -> Iterator[Device]:
         chosen = choose_board(board, chosen_port or port)
-        where = chosen_port or port or drivers.driver_for(chosen).locate()
+        driver = drivers.driver_for(chosen)
+        where = chosen_port or port or driver.locate()
         if taker := portlock.wanted_by(where):
             raise taken_by(taker)
         baudrate = next((found.board.baudrate for found in drivers.attached() if found.port == where), chosen.baudrate)
         with (
             portlock.holding(where, "vww-deploy monitor"),
-            Device.connect(_NoReopen(open_transport(where, baudrate))) as device,
+            Device.connect(_NoReopen(open_transport(where, baudrate), driver.not_attached().hint)) as device,
         ):
             yield device
 
@@ -299,8 +300,8 @@ class LiveSource:
 class _NoReopen:
     """A transport that gives up at once when its port fails, so the loss is reported; LiveSource connects again."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, what_to_do: str) -> None:
+        self._transport, self._what_to_do = transport, what_to_do
 
     @property
     def line(self) -> Line:
@@ -322,7 +323,7 @@ class _NoReopen:
 
     def reopen(self) -> None:
         """Raises LinkError."""
-        raise LinkError(f"{self.name}: the board is gone", hint="plug it in again")
+        raise LinkError(f"{self.name}: the board is gone", hint=self._what_to_do)
 
     def close(self) -> None:
         """As the transport's."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from vww_deploy.cli import common
 from vww_deploy.link.inference import Inference
 from vww_deploy.pictures.gather import Picture
 from vww_deploy.runs.result import StoredResult
@@ -53,7 +54,7 @@ def test_list(filled: Callable[..., Any]) -> None:
 
 
 def test_a_list_in_a_narrow_terminal_is_not_cut(filled: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(common.out, "_width", 60)  # what COLUMNS was when the console was made
     shown = filled("runs", "list").out
     assert "complete" in shown and "3/4" in shown and "…" not in shown
     assert max(map(len, shown.splitlines())) <= 60

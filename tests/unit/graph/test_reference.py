@@ -39,7 +39,8 @@ def test_a_model_is_tried_out_where_its_end_is_not_ours(monkeypatch: pytest.Monk
     reference_module.try_out(softmax(1.0), "good")
     with pytest.raises(ModelError, match="cut: LiteRT refuses this model"):
         reference_module.try_out(softmax(1.0)[:300], "cut")
-    monkeypatch.setattr(reference_module, "TRY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(reference_module, "TRY_TIMEOUT_S", 0.1)
+    os.kill(reference_module._running[0]._popen.pid, signal.SIGSTOP)  # as a model that takes for ever
     with pytest.raises(ModelError, match=r"slow: .*ended itself at this model \(SIGKILL"):
         reference_module.try_out(softmax(1.0), "slow")
 
