@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,13 @@ def data_root() -> Path:
 def firmware_dir() -> Path:
     """The firmware's sources: ``src/``, ``lib/`` and ``boards/``."""
     return data_root() / "firmware"
+
+
+def firmware_sources(below: str = "") -> Iterator[tuple[str, bytes]]:
+    """The names, below the folder ``below`` of :func:`firmware_dir`, and contents of its files, in order."""
+    folder = firmware_dir() / below
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
 def models_dir() -> Path:

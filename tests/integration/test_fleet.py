@@ -24,6 +24,7 @@ from vww_deploy.boards.virtual import VirtualBoard
 from vww_deploy.cli import build, fleet_options, search
 from vww_deploy.errors import BoardError, FleetError, ToolMissing
 from vww_deploy.fleet import client, local, scheduler, worker
+from vww_deploy.fleet.board import remove
 from vww_deploy.fleet.client import Fleet
 from vww_deploy.fleet.each import on_each
 from vww_deploy.fleet.measure import on_machines
@@ -54,6 +55,8 @@ def fleet() -> Iterator[Fleet]:
         serials = [place.serial for place in started.places()]
         yield started
     assert [serial for serial in serials if VirtualBoard(serial).running] == []
+    for serial in serials:  # asking made their folders again
+        remove(serial)
 
 
 @pytest.fixture(scope="module")

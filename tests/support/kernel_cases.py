@@ -397,6 +397,18 @@ def pool_case(
     return _simple(name, "PoolParams", fields, f"{kind}($p, $in, $out, 0, {out[0]});", [x], expected)
 
 
+WINDOWS = ((2, 2, True), (3, 2, True), (3, 1, False), (3, 3, False), (5, 1, True))
+"""Sides and strides of a pool's window, and whether the padding is SAME."""
+
+
+def pool_cases(rng: np.random.Generator, kind: str) -> list[Case]:
+    """A pool of each of :data:`WINDOWS`."""
+    return [
+        pool_case(rng, f"window {side} {stride} {same}", kind, (7, 9, 4), side, stride, same=same)
+        for side, stride, same in WINDOWS
+    ]
+
+
 def pad_case(
     rng: np.random.Generator,
     name: str,

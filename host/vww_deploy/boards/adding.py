@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from serial.tools import list_ports
-
 from vww_deploy.advice import advice
-from vww_deploy.boards.catalogue import Board, UsbId, get_board, load_boards
+from vww_deploy.boards.catalogue import Board, UsbId, get_board, load_boards, usb_id_text
+from vww_deploy.boards.drivers import plugged_in
 from vww_deploy.errors import BoardError
 from vww_deploy.files import write_whole
 from vww_deploy.resources import own_boards_dir
@@ -122,25 +121,21 @@ def add(port: str | None = None, platformio_id: str | None = None) -> Added:
 
 def _pick(port: str | None, platformio_id: str | None) -> UsbPort:
     """The port that is meant."""
-    here = [
-        UsbPort(one.device, (one.vid, one.pid), _plain(one.product or ""))
-        for one in list_ports.comports()
-        if one.vid is not None and one.pid is not None
-    ]
+    here = [UsbPort(there.device, usb_id, _plain(there.product)) for there, usb_id in plugged_in()]
     known = {usb_id: board.name for board in load_boards() for usb_id in board.usb_ids + board.bootloader_usb_ids}
     if port is None:
         here = [one for one in here if one.usb_id not in known]
         if not here:
             raise BoardError("no USB board is plugged in that the catalogue does not know", hint=advice().not_seen)
         if len(here) > 1:
-            names = ", ".join(f"{one.device} ({_hex(one.usb_id)} {one.product})" for one in here)
+            names = ", ".join(f"{one.device} ({usb_id_text(one.usb_id)} {one.product})" for one in here)
             raise BoardError(f"several boards are plugged in that nobody knows: {names}", hint="say which with --port")
         return here[0]
     for one in here:
         if one.device in (port, str(Path(port).resolve())):
             if one.usb_id in known and platformio_id is None:
                 raise BoardError(
-                    f"{port} has the USB id {_hex(one.usb_id)}, which is that of {known[one.usb_id]}",
+                    f"{port} has the USB id {usb_id_text(one.usb_id)}, which is that of {known[one.usb_id]}",
                     hint="if it is another board, say which with --platformio",
                 )
             return one
@@ -197,7 +192,7 @@ def _by_usb_id(port: UsbPort) -> PlatformioBoard:
     found = sorted({name for name, ids in _installed() if port.usb_id in ids})
     if len(found) == 1:
         return _by_name(found[0])
-    said = f"{_hex(port.usb_id)} {port.product}".strip()
+    said = f"{usb_id_text(port.usb_id)} {port.product}".strip()
     if found:
         raise BoardError(
             f"{port.device} ({said}) may be any of PlatformIO's boards {', '.join(found)}",
@@ -279,11 +274,11 @@ def _own_usb_id(port: UsbPort) -> tuple[list[str], str]:
     """The USB ids for the entry; else why there are none."""
     by_port = f"name its port: --port {port.device}"
     if port.usb_id[0] in _ADAPTERS or port.usb_id in _ST_LINKS:
-        return [], f"{_hex(port.usb_id)} is a serial adapter's, which may be on any board: {by_port}"
+        return [], f"{usb_id_text(port.usb_id)} is a serial adapter's, which may be on any board: {by_port}"
     same = [board.name for board in load_boards() if port.usb_id in board.usb_ids + board.bootloader_usb_ids]
     if same:
-        return [], f"{_hex(port.usb_id)} is the USB id of {same[0]} as well: {by_port}"
-    return [_hex(port.usb_id)], ""
+        return [], f"{usb_id_text(port.usb_id)} is the USB id of {same[0]} as well: {by_port}"
+    return [usb_id_text(port.usb_id)], ""
 
 
 def _environment(name: str, found: PlatformioBoard, port: UsbPort) -> str:
@@ -309,7 +304,3 @@ def _plain(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _hex(usb_id: UsbId) -> str:
-    return f"{usb_id[0]:04x}:{usb_id[1]:04x}"

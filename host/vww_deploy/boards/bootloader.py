@@ -40,6 +40,8 @@ class Port:
     device: str
     usb_id: UsbId | None
     serial_number: str | None
+    product: str = ""
+    """What it calls itself; may be empty."""
 
 
 class System(Protocol):
@@ -67,7 +69,12 @@ class ThisMachine:
 
     def ports(self) -> Sequence[Port]:
         return [
-            Port(port.device, (port.vid, port.pid) if port.vid is not None else None, port.serial_number)
+            Port(
+                port.device,
+                (port.vid, port.pid) if port.vid is not None and port.pid is not None else None,
+                port.serial_number,
+                port.product or "",
+            )
             for port in list_ports.comports()
         ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,7 +123,7 @@ def load_boards() -> tuple[Board, ...]:
     Raises:
         BoardError: an entry of the user's cannot be read.
     """
-    return _packaged() + tuple(_own(file) for file in sorted(own_boards_dir().glob("*.toml")))
+    return _packaged() + tuple(_own(file, _stamp(file)) for file in sorted(own_boards_dir().glob("*.toml")))
 
 
 @cache
@@ -131,8 +132,19 @@ def _packaged() -> tuple[Board, ...]:
     return tuple(_board(name, entry) for name, entry in entries.items())
 
 
-def _own(file: Path) -> Board:
-    """The user's board of an entry ``NAME.toml`` with its environment ``NAME.ini`` beside it."""
+def _stamp(entry: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes with the files of a board of the user's."""
+    found = []
+    for file in (entry, entry.with_suffix(".ini")):
+        with contextlib.suppress(OSError):
+            stat = file.stat()
+            found.append((file.name, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _own(file: Path, stamp: object) -> Board:
+    """The user's board of an entry ``NAME.toml`` with its environment ``NAME.ini`` beside it; read when they change."""
     try:
         if any(board.name == file.stem for board in _packaged()):
             raise ValueError("vww-deploy itself has a board of this name")
@@ -199,6 +211,11 @@ def get_board(name: str) -> Board:
     raise BoardError(
         f"there is no board {name!r}", hint=f"{meant}the boards are: {names}; any other is named by --port alone"
     )
+
+
+def usb_id_text(usb_id: UsbId) -> str:
+    """``2341:805a``, as entries have it."""
+    return f"{usb_id[0]:04x}:{usb_id[1]:04x}"
 
 
 def _usb_id(text: str) -> UsbId:

@@ -37,9 +37,8 @@ def firmware_of(compiled: Compiled, board: Board) -> str:
     add("flags", repr(sorted(flash.firmware_flags(compiled, board).items())).encode())
     for name, text in sorted(compiled.files.items()):
         add(name, text.encode())
-    sources = resources.firmware_dir()
-    for path in sorted(path for path in sources.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        add(path.relative_to(sources).as_posix(), path.read_bytes())
+    for source, content in resources.firmware_sources():
+        add(source, content)
     add("platformio.ini", platformio.project_file(board))
     return digest.hexdigest()
 

@@ -218,7 +218,9 @@ class VirtualBoard:
         return process if self._is_ours(process) else None
 
     def _unnoted(self) -> psutil.Process | None:
-        """This board's QEMU, if whoever started it was killed before its id was noted."""
+        """This board's QEMU, if whoever started it was killed before its id was noted: its sockets are there."""
+        if not self._control_socket.exists():
+            return None
         return next((one for one in psutil.process_iter() if self._is_ours(one)), None)
 
     def _is_ours(self, process: psutil.Process) -> bool:

@@ -13,7 +13,7 @@ from vww_deploy.cli import common
 from vww_deploy.cli.board_outputs import AttachedRow, BoardRow, BoardsAddOutput, BoardsOutput
 
 if TYPE_CHECKING:
-    from vww_deploy.boards.catalogue import Board, UsbId
+    from vww_deploy.boards.catalogue import Board
 
 
 def command(
@@ -89,6 +89,7 @@ def _speed(board: Board) -> str:
 
 def _add(port: str | None, platformio: str | None, as_json: bool) -> None:
     from vww_deploy.boards import adding
+    from vww_deploy.boards.catalogue import usb_id_text
 
     with common.err.status("Asking PlatformIO for the board"):
         added = adding.add(port, platformio)
@@ -98,7 +99,7 @@ def _add(port: str | None, platformio: str | None, as_json: bool) -> None:
             board=_to_json(board),
             platformio_board=added.platformio.id,
             port=there.device,
-            usb_id=_ids((there.usb_id,))[0],
+            usb_id=usb_id_text(there.usb_id),
             entry=added.entry,
             environment=added.environment,
             unknown=added.unknown,
@@ -116,6 +117,8 @@ def _add(port: str | None, platformio: str | None, as_json: bool) -> None:
 
 
 def _to_json(board: Board) -> BoardRow:
+    from vww_deploy.boards.catalogue import usb_id_text
+
     return BoardRow(
         name=board.name,
         title=board.title,
@@ -127,15 +130,10 @@ def _to_json(board: Board) -> BoardRow:
         flash_bytes=board.flash_bytes,
         ram_bytes=board.ram_bytes,
         figures=board.figures,
-        usb_ids=_ids(board.usb_ids),
-        bootloader_usb_ids=_ids(board.bootloader_usb_ids),
+        usb_ids=[usb_id_text(one) for one in board.usb_ids],
+        bootloader_usb_ids=[usb_id_text(one) for one in board.bootloader_usb_ids],
         bootloader=board.bootloader,
         images=list(board.images),
         baudrate=board.baudrate,
         cameras=list(board.cameras),
     )
-
-
-def _ids(found: tuple[UsbId, ...]) -> list[str]:
-    """Hexadecimal, as the catalogue, lsusb and udev rules have them."""
-    return [f"{vendor:04x}:{product:04x}" for vendor, product in found]

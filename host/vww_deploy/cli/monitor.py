@@ -241,20 +241,18 @@ def _print_events(
     state, control = State(threshold, estimate_for=estimate_for), Control()
     control.set_speed(speed)
     interrupted = False
-    told: tuple[str, str] | None = None  # of the board, on a plain line
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(record, _tell_stopped)) if record is not None else None
         try:
             for event in source.events(control):
+                announced = state.announced
                 state.apply(event)
                 if recorder is not None:
                     recorder.add(event)
                 line = _json_line(event, state.view, estimate_for) if as_json else _plain_line(event, state.view)
-                if isinstance(event, Connection) and not as_json and event.state != "connecting":
-                    if (event.state, event.reason) == told:  # each try to reach the board fails likewise
-                        line = None
-                    told = event.state, event.reason
-                if line is not None:
+                comes_or_goes = isinstance(event, Connection) and event.state in ("connected", "lost")
+                said_before = comes_or_goes and announced == state.announced
+                if line is not None and (as_json or not said_before):
                     print(line, flush=True)
                 if isinstance(event, Connection) and event.state == "ended":
                     control.stop()

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from vww_deploy.compiler.targets import cortex_m4
 from vww_deploy.errors import FleetError
 from vww_deploy.fleet.client import Fleet
-from vww_deploy.resources import firmware_dir
+from vww_deploy.resources import firmware_sources
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
@@ -73,10 +73,9 @@ def check_same(known: list[Tools], theirs: Tools) -> None:
 def tools() -> Tools:
     """This machine's."""
     digest = hashlib.sha256()
-    sources = firmware_dir() / "lib"
-    for path in sorted(path for path in sources.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(sources).as_posix()}\0".encode())
-        digest.update(path.read_bytes())
+    for source, content in firmware_sources("lib"):
+        digest.update(f"{source}\0".encode())
+        digest.update(content)
     try:
         command = [cortex_m4.TARGET.compiler, "--version"]
         said = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True).stdout

@@ -217,7 +217,8 @@ class State:
         self._threshold = threshold
         self._connection: ConnectionState = "connecting"
         self._reason = ""
-        self._told = ""
+        self.announced = ""
+        """What was said of the board last; trying to connect again fails likewise and is not said again."""
         self._board: Peer | None = None
         self._waiting: ShownPicture | None = None
         self._shown: OrderedDict[int, Shown] = OrderedDict()
@@ -327,10 +328,10 @@ class State:
             if self._board is not None and event.board.model_sha256 != self._board.model_sha256:
                 self._layers = ()
             self._board = event.board
-        told = f"board {event.state}" + (f": {event.reason}" if event.reason else "")
-        if event.state in ("connected", "lost") and told != self._told:  # each try to connect again fails likewise
-            self.notice(told, event.at)
-            self._told = told
+        text = f"board {event.state}" + (f": {event.reason}" if event.reason else "")
+        if event.state in ("connected", "lost") and text != self.announced:
+            self.notice(text, event.at)
+            self.announced = text
 
     def _line(self, text: str, at: float, *, notice: bool = False) -> None:
         self._serial += 1

@@ -126,7 +126,7 @@ def answer_all(
 
 def brightness_of(image: Image.Image) -> float:
     """The mean luma of a whole picture, 0..255."""
-    return float(np.asarray(preprocess.to_rgb(image).convert("L")).mean())
+    return float(preprocess.coloured_pixels(image, "L").mean())
 
 
 def evaluate(

@@ -22,7 +22,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[SimpleNames
 
 
 def usb(device: str, vid: int, pid: int, serial_number: str | None = None) -> SimpleNamespace:
-    return SimpleNamespace(device=device, vid=vid, pid=pid, serial_number=serial_number)
+    return SimpleNamespace(device=device, vid=vid, pid=pid, serial_number=serial_number, product=None)
 
 
 def test_a_board_by_its_usb_ids(plugged: list[SimpleNamespace]) -> None:

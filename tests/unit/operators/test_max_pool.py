@@ -6,19 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.kernel_cases import ON_BOTH_PATHS, differing, pool_case
+from tests.support.kernel_cases import ON_BOTH_PATHS, differing, pool_case, pool_cases
 from vww_deploy.compiler.targets import Target
-
-WINDOWS = ((2, 2, True), (3, 2, True), (3, 1, False), (3, 3, False), (5, 1, True))
-"""Sides, strides, and whether the padding is SAME."""
 
 
 @ON_BOTH_PATHS
 def test_the_kernel_gives_the_exact_bytes(target: Target | None, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    cases = [
-        pool_case(rng, f"window {side} {stride} {same}", "max_pool", (7, 9, 4), side, stride, same=same)
-        for side, stride, same in WINDOWS
-    ]
+    cases = pool_cases(rng, "max_pool")
     cases.append(pool_case(rng, "even", "max_pool", (12, 12, 8), 2, 2, same=False))
     assert differing(cases, tmp_path, target) == []

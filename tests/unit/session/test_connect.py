@@ -40,7 +40,7 @@ def pty(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str]]:
 def attach(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     boards = [(get_board(name), f"/dev/tty{number}") for number, name in enumerate(names)]
     usb = [
-        SimpleNamespace(device=port, vid=board.usb_ids[0][0], pid=board.usb_ids[0][1], serial_number=None)
+        SimpleNamespace(device=port, vid=board.usb_ids[0][0], pid=board.usb_ids[0][1], serial_number=None, product=None)
         for board, port in boards
         if board.driver == "usb"
     ]

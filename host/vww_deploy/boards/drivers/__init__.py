@@ -7,9 +7,18 @@ from typing import Final
 from vww_deploy.boards.catalogue import Board, load_boards
 from vww_deploy.boards.drivers.driver import Attached, BoardDriver, FeedOpener
 from vww_deploy.boards.drivers.qemu import QemuDriver
-from vww_deploy.boards.drivers.usb import UsbDriver, serial_number
+from vww_deploy.boards.drivers.usb import UsbDriver, plugged_in, serial_number
 
-__all__ = ["Attached", "BoardDriver", "FeedOpener", "attached", "default_board", "driver_for", "serial_number"]
+__all__ = [
+    "Attached",
+    "BoardDriver",
+    "FeedOpener",
+    "attached",
+    "default_board",
+    "driver_for",
+    "plugged_in",
+    "serial_number",
+]
 
 _DRIVERS: Final[dict[str, type[BoardDriver]]] = {"usb": UsbDriver, "qemu": QemuDriver}
 

@@ -91,8 +91,13 @@ class UsbDriver(BoardDriver):
         return []
 
 
+def plugged_in() -> list[tuple[bootloader.Port, UsbId]]:
+    """The serial ports on USB with their ids, whatever is plugged in there."""
+    return [(port, port.usb_id) for port in bootloader.ThisMachine().ports() if port.usb_id is not None]
+
+
 def _ports(ids: Sequence[UsbId]) -> list[bootloader.Port]:
-    return [port for port in bootloader.ThisMachine().ports() if port.usb_id in ids]
+    return [port for port, usb_id in plugged_in() if usb_id in ids]
 
 
 def serial_number(port: str) -> str:
