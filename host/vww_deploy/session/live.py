@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from vww_deploy.boards import drivers
 from vww_deploy.boards.running import check_model
@@ -24,6 +25,7 @@ from vww_deploy.link.device import Device
 from vww_deploy.link.inference import Inference
 from vww_deploy.link.transport import Line, Transport, open_transport
 from vww_deploy.pictures import preprocess
+from vww_deploy.pictures.card import InputSpec
 from vww_deploy.pictures.gather import Picture, thumbnail
 from vww_deploy.session.connect import choose_board
 from vww_deploy.session.events import (
@@ -248,7 +250,8 @@ class LiveSource:
 
     def _show_sent(self, device: Device, name: str, data: bytes) -> Iterator[Event]:
         try:
-            prepared = self._prepare(name, data, None)
+            image = preprocess.open_picture(data, name, enough=4 * max(_RAW_SIDE, self._spec.height, self._spec.width))
+            prepared = self._prepare(name, data, image, None)
         except DataError as error:
             yield Skipped(name, error.message)
             return
@@ -284,17 +287,21 @@ class LiveSource:
         prepared = self._prepared.get(picture.path)
         if prepared is None:
             data = preprocess.read_picture_file(Path(picture.path))
-            prepared = self._prepared[picture.path] = self._prepare(picture.path, data, picture.truth)
+            image = preprocess.open_picture(data, picture.path)
+            prepared = self._prepared[picture.path] = self._prepare(picture.path, data, image, picture.truth)
             if len(self._prepared) > _PREPARED:
                 self._prepared.popitem(last=False)
         return prepared
 
-    def _prepare(self, name: str, data: bytes, truth: int | None) -> _Prepared:
-        image = preprocess.open_picture(data, name)
-        pixels = preprocess.to_pixels(image, self._model.card.input)
+    @property
+    def _spec(self) -> InputSpec:
+        return self._model.card.input
+
+    def _prepare(self, name: str, data: bytes, image: Image.Image, truth: int | None) -> _Prepared:
+        pixels = preprocess.to_pixels(image, self._spec)
         quantization = self._model.graph.input_activation.quantization
         picture = ShownPicture(0, pixels, thumbnail(image, _RAW_SIDE), name, hashlib.sha256(data).hexdigest(), truth)
-        return _Prepared(picture, preprocess.quantise(pixels, self._model.card.input, quantization))
+        return _Prepared(picture, preprocess.quantise(pixels, self._spec, quantization))
 
 
 class _NoReopen:

@@ -224,6 +224,16 @@ def test_damaged_exif_does_not_lose_the_picture(tmp_path: Path) -> None:
     assert opened(path).size == (8, 8)
 
 
+@pytest.mark.parametrize(
+    ("size", "kept"), [((5000, 4000), (2500, 2000)), ((8000, 7000), (2000, 1750)), ((900, 700), (900, 700))]
+)
+def test_a_large_jpeg_may_be_decoded_at_a_reduced_size(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    coded = io.BytesIO()
+    Image.linear_gradient("L").resize(size).save(coded, "JPEG")
+    assert preprocess.open_picture(coded.getvalue(), enough=1280).size == kept
+    assert preprocess.open_picture(coded.getvalue()).size == size
+
+
 LARGE = """
 import resource
 from PIL import Image
