@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import vww_deploy
+from vww_deploy.boards.virtual import VirtualBoard
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -72,5 +73,9 @@ def test_readmes_example_runs(
     Image.new("L", (96, 96), 90).save(tmp_path / "photos" / "gray.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VWW_DEPLOY_STATE", str(tmp_path / "state"))
-    exec(compile(readme_example(), str(README), "exec"), {})
+    monkeypatch.setenv("VWW_DEPLOY_CACHE", str(tmp_path / "cache"))  # the user's virtual board stays what it is
+    try:
+        exec(compile(readme_example(), str(README), "exec"), {})
+    finally:
+        VirtualBoard().stop()
     assert "Inference(number=0" in capsys.readouterr().out
